@@ -1,0 +1,218 @@
+"""The model file: a network and all that belongs to it, as one safetensors file without pickle.
+
+Enters and leaves: Network + Metadata <-> bytes. Tensors `layers.{i}.weights` (n_in, n_out) and `layers.{i}.biases`
+(n_out,), float32. The header holds three strings: the format version, the metadata as JSON, and a checksum: the
+SHA-256 of the whole file with the checksum's own 64 digits set to zero, so that any flipped bit is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import ArtifactError
+from service.network import HEADS, HIDDEN, PIXELS, FloatArray, Layer, Network
+from service.verdict import Calibration
+
+FORMAT_VERSION = "1"
+_NO_CHECKSUM = "0" * 64
+# float32 sums differ in the last digits between processors; a wrong weight or a broken BLAS is far off.
+_KNOWN_ANSWER_TOLERANCE = 1e-4
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class KnownAnswer(_Frozen):
+    """One digit in MNIST form, 784 values 0..255, and the calibrated probabilities it must get."""
+
+    pixels: list[int] = Field(min_length=PIXELS, max_length=PIXELS)
+    probabilities: list[float]
+
+    @property
+    def inputs(self) -> FloatArray:
+        """The digit as the network takes it: float32 (1, 784), 0..1."""
+        return np.array([self.pixels], np.float32) / np.float32(255)
+
+
+class Training(_Frozen):
+    """How the network came about."""
+
+    recipe: str
+    seed: int | None
+    settings: dict[str, Any]
+    data: dict[str, str] = Field(description="SHA-256 of each file it learned from")
+    libraries: dict[str, str] = Field(description="versions that it was fitted with")
+
+
+class Metadata(_Frozen):
+    """Everything in the file that is not a weight."""
+
+    name: str
+    classes: list[int] = Field(min_length=2)
+    activations: list[str] = Field(min_length=1, description="of every layer; the last is the head")
+    calibration: Calibration
+    known_answer: KnownAnswer
+    training: Training
+    figures: dict[str, float] = Field(description="what was measured on it")
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A model that was read and found whole. `sha256` is the file's."""
+
+    network: Network
+    metadata: Metadata
+    sha256: str
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the file's SHA-256."""
+        return self.sha256[:12]
+
+    def check_known_answer(self) -> None:
+        """Ask the network the question whose answer the file knows. Raises ArtifactError when it answers otherwise."""
+        known = self.metadata.known_answer
+        scores = self.network.feedforward(known.inputs)[-1]
+        answer = self.metadata.calibration.probabilities(self.network, scores)[0]
+        if answer.shape != (len(known.probabilities),) or not np.allclose(
+            answer, known.probabilities, rtol=0, atol=_KNOWN_ANSWER_TOLERANCE
+        ):
+            message = "fails its known-answer test: the probabilities of the digit it carries come out differently"
+            raise ArtifactError(message)
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content."""
+        return serialize(self.network, self.metadata)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read a file's content and check everything that can be checked. Raises ArtifactError saying what is wrong."""
+        header = _header(content)
+        if header.get("format_version") != FORMAT_VERSION:
+            found = header.get("format_version", "none")
+            message = f"has format version {found}; this release reads {FORMAT_VERSION}: train it anew, or update"
+            raise ArtifactError(message)
+        checksum = header.get("checksum", "")
+        blank = content.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1) if len(checksum) == 64 else content
+        if hashlib.sha256(blank).hexdigest() != checksum:
+            message = "does not match its checksum: it is damaged, get it anew"
+            raise ArtifactError(message)
+        try:
+            metadata = Metadata.model_validate_json(header.get("metadata", ""))
+            tensors = safetensors.numpy.load(content)
+        except (ValidationError, safetensors.SafetensorError) as error:
+            message = f"is not a model of this service: {error}"
+            raise ArtifactError(message) from error
+        artifact = cls(_network(metadata, tensors), metadata, hashlib.sha256(content).hexdigest())
+        artifact.check_known_answer()
+        return artifact
+
+
+def serialize(network: Network, metadata: Metadata) -> bytes:
+    """Return the file's content, checksum included."""
+    tensors = {}
+    for i, layer in enumerate(network.layers):
+        tensors[f"layers.{i}.weights"] = layer.weights
+        tensors[f"layers.{i}.biases"] = layer.biases
+    header = {"format_version": FORMAT_VERSION, "checksum": _NO_CHECKSUM, "metadata": metadata.model_dump_json()}
+    blank = safetensors.numpy.save(tensors, header)
+    checksum = hashlib.sha256(blank).hexdigest()
+    return blank.replace(_NO_CHECKSUM.encode(), checksum.encode(), 1)
+
+
+def save(path: Path, network: Network, metadata: Metadata) -> Artifact:
+    """Write the file in one step, so that nobody sees half of it, and return it as a service would read it.
+
+    Raises ArtifactError when the model could not be served again, or the path cannot be written.
+    """
+    content = serialize(network, metadata)
+    artifact = Artifact.from_bytes(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise ArtifactError(message) from error
+    return artifact
+
+
+def load(path: Path) -> Artifact:
+    """Read and check a model file. Raises ArtifactError, naming the file, when it is missing, damaged or foreign."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"model {path} cannot be read: {error.strerror}; set DIGITS_MODEL to a model file"
+        raise ArtifactError(message) from error
+    try:
+        return Artifact.from_bytes(content)
+    except ArtifactError as error:
+        message = f"model {path} {error}"
+        raise ArtifactError(message) from error
+
+
+def _header(content: bytes) -> dict[str, str]:
+    """Return the strings in a safetensors header: 8 bytes of length, then JSON with `__metadata__`."""
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        strings: dict[str, str] = header["__metadata__"]
+    except (ValueError, KeyError, TypeError) as error:
+        message = "is not a model of this service, or is truncated"
+        raise ArtifactError(message) from error
+    return strings
+
+
+def _refuse(reason: str) -> NoReturn:
+    message = f"is not a model of this service: {reason}"
+    raise ArtifactError(message)
+
+
+def _network(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> Network:
+    """Build the network, or refuse tensors that do not fit together."""
+    *hidden, head = metadata.activations
+    if head not in HEADS or not set(hidden) <= set(HIDDEN):
+        _refuse(f"it has activations {metadata.activations}")
+    expected = {f"layers.{i}.{part}" for i in range(len(metadata.activations)) for part in ("weights", "biases")}
+    if set(tensors) != expected:
+        _refuse(f"its tensors are {sorted(tensors)}, not {sorted(expected)}")
+    n_classes = len(metadata.classes)
+    if head == "logistic" and n_classes != 2:
+        _refuse(f"a logistic head tells two classes apart, not {n_classes}")
+    layers = []
+    n_in = PIXELS
+    for i, activation in enumerate(metadata.activations):
+        weights, biases = tensors[f"layers.{i}.weights"], tensors[f"layers.{i}.biases"]
+        if weights.ndim != 2 or weights.shape[0] != n_in or biases.shape != weights.shape[1:]:
+            _refuse(f"layer {i} has weights {weights.shape} and biases {biases.shape}, for {n_in} inputs")
+        for tensor in (weights, biases):
+            if tensor.dtype != np.float32:
+                _refuse(f"layer {i} is {tensor.dtype}, not float32")
+            if not np.isfinite(tensor).all():
+                _refuse(f"layer {i} has weights that are not finite")
+            tensor.setflags(write=False)
+        layers.append(Layer(weights, biases, activation))
+        n_in = weights.shape[1]
+    n_out = 1 if head == "logistic" else n_classes
+    if n_in != n_out:
+        _refuse(f"its head has {n_in} units for {n_classes} classes")
+    return Network(tuple(layers), tuple(metadata.classes))

@@ -1,0 +1,219 @@
+"""Bytes in, grey picture out: float32 (height, width), 0 = black to 1 = white, upright, at most a working size.
+
+Everything a stranger's file can do is met here: format, size, damage, alpha, colour, bit depth, orientation. Out of
+scope: what is ink and what is paper (`normalization`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
+from service.network import FloatArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# MPO is what phones write for JPEG with a second picture inside; Pillow lists APNG under PNG.
+FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
+
+# What each accepted format starts with: such a file is a damaged picture, any other is none at all.
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"RIFF")
+# ISO media brands at byte 8, after `ftyp`.
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
+
+# Larger pictures are reduced to between this and twice this many pixels on their longer side: enough for a digit that
+# fills a seventh of the frame with a ballpoint's stroke, and what bounds the cost of normalising.
+WORKING_SIDE = 320
+
+_EXIF_ORIENTATION = ExifTags.Base.Orientation.value
+# EXIF orientation -> the picture as it was seen, as views of an array.
+_UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
+    {
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.T,
+        6: lambda a: a.T[:, ::-1],
+        7: lambda a: a[::-1, ::-1].T,
+        8: lambda a: a.T[::-1],
+    }
+)
+
+# What Pillow raises on damaged files besides OSError, format by format.
+_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError, AttributeError)
+_TOO_LARGE_FOR_PILLOW = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture: grey float32 (height, width), 0..1, and what the file was."""
+
+    grey: FloatArray
+    format: str
+    width: int
+    height: int
+
+
+def decode(data: bytes, max_pixels: int) -> Picture:
+    """Decode a picture of at most max_pixels pixels.
+
+    Raises UnsupportedFormat for what is no accepted picture, PictureTooLarge from the header alone, and
+    UnreadablePicture for a damaged file.
+    """
+    with _open(data) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            message = (
+                f"the picture has {width} x {height} = {width * height / 1e6:.1f} megapixels, "
+                f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
+            )
+            raise PictureTooLarge(message)
+        with _damage_reported():
+            orientation = _orientation(image)
+            # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
+            image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
+            grey = _grey(image)
+        upright = _UPRIGHT.get(orientation)
+        if upright is not None:
+            grey = upright(grey)
+        return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except _TOO_LARGE_FOR_PILLOW as error:
+        message = f"the picture has too many pixels: {error}"
+        raise PictureTooLarge(message) from error
+    except (UnidentifiedImageError, *_DAMAGE) as error:
+        if data.startswith(_SIGNATURES):
+            message = "the picture is truncated or corrupt: its header cannot be read"
+            raise UnreadablePicture(message) from error
+        if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+            message = f"HEIC and AVIF pictures are not accepted: send {ACCEPTED}, a phone can export JPEG"
+        else:
+            message = f"this is not a picture in an accepted format: send {ACCEPTED}"
+        raise UnsupportedFormat(message) from error
+
+
+@contextmanager
+def _damage_reported() -> Iterator[None]:
+    try:
+        yield
+    except _TOO_LARGE_FOR_PILLOW as error:
+        message = f"the picture has too many pixels: {error}"
+        raise PictureTooLarge(message) from error
+    except _DAMAGE as error:
+        message = f"the picture is truncated or corrupt: {error}"
+        raise UnreadablePicture(message) from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the EXIF orientation, 1 where there is none or the tag is damaged."""
+    if image.format == "TIFF":
+        return 1  # Pillow turns TIFF itself, on load.
+    try:
+        orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
+    return orientation if isinstance(orientation, int) else 1
+
+
+def _grey(image: Image.Image) -> FloatArray:
+    """Return the picture's brightness, whatever its mode."""
+    if image.mode.startswith("I") or image.mode == "F":
+        return _reduced_array(_wide_range(image))
+    if image.mode.endswith(("A", "a")) or "transparency" in image.info:
+        return _without_alpha(_array(_reduced(image.convert("RGBA"))))
+    if image.mode in {"1", "L"}:
+        return _array(_reduced(image.convert("L")))
+    return _brightness(_array(_reduced(image.convert("RGB"))))
+
+
+def _factor(height: int, width: int) -> int:
+    return max(1, max(height, width) // WORKING_SIDE)
+
+
+def _reduced(image: Image.Image) -> Image.Image:
+    """Average blocks of pixels so that the working size is not exceeded."""
+    factor = _factor(image.height, image.width)
+    if factor == 1:
+        return image
+    # Pillow weighs colours by alpha only in its premultiplied mode, and without that dark fringes appear.
+    if image.mode == "RGBA":
+        return image.convert("RGBa").reduce(factor).convert("RGBA")
+    return image.reduce(factor)
+
+
+def _array(image: Image.Image) -> FloatArray:
+    scaled: FloatArray = np.asarray(image, np.uint8).astype(np.float32)
+    scaled *= np.float32(1 / 255)
+    return scaled
+
+
+def _wide_range(image: Image.Image) -> FloatArray:
+    """Scale 16-bit, 32-bit and float greys to 0..1; `convert("L")` would clip them to white."""
+    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
+    if image.mode.startswith("I;16"):
+        return values / np.float32(65535)
+    # PNG with 16 bits may arrive as 32-bit integers; any other range is known only from its extremes.
+    lowest, highest = min(float(values.min()), 0.0), float(values.max())
+    if image.mode == "I" and lowest >= 0 and highest <= 65535:
+        return values / np.float32(65535)
+    scaled: FloatArray = (values - np.float32(lowest)) / np.float32(max(highest - lowest, 1e-6))
+    return scaled
+
+
+def _reduced_array(grey: FloatArray) -> FloatArray:
+    factor = _factor(*grey.shape)
+    if factor == 1:
+        return grey
+    return np.asarray(Image.fromarray(grey).reduce(factor), np.float32)
+
+
+def _brightness(rgb: FloatArray) -> FloatArray:
+    """Return colours (height, width, 3) as brightness along the axis on which this picture's colours differ most.
+
+    Black on white gives the usual grey; yellow on white or red on green of the same luminance keep their contrast.
+    """
+    colours = rgb.reshape(-1, 3)
+    if (colours[:, 0] == colours[:, 1]).all() and (colours[:, 0] == colours[:, 2]).all():
+        return rgb[:, :, 0]
+    centred = colours - colours.mean(axis=0)
+    axis: FloatArray = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)
+    if axis.sum() < 0:
+        axis = -axis
+    # Colours lie in the unit cube, whose diagonal is sqrt(3): black and white stay 0 and 1.
+    darkest = np.minimum(axis, 0).sum()
+    grey: FloatArray = (rgb @ axis - darkest) / np.float32(3**0.5)
+    return grey
+
+
+def _without_alpha(rgba: FloatArray) -> FloatArray:
+    """Return brightness (height, width) of a picture with transparency, laid on a ground that shows its ink."""
+    colours, alpha = rgba[:, :, :3], rgba[:, :, 3]
+    if alpha.min() >= 1:
+        return _brightness(colours)
+    seen = alpha > 0.5
+    if not seen.any():
+        return 1 - alpha  # Nothing, or a breath of ink, whatever its colour.
+    visible = colours[seen]
+    middle = np.median(visible, axis=0)
+    if np.ptp(visible, axis=0).max() < 0.25:
+        return 1 - alpha  # One colour: the drawing is in the alpha channel alone.
+    if seen.mean() > 0.5:
+        ground: Any = middle  # A cut-out: go on with its own paper.
+    else:
+        ground = np.float32(1 if middle.mean() < 0.5 else 0)
+    opacity = alpha[:, :, None]
+    return _brightness(colours * opacity + ground * (1 - opacity))

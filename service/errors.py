@@ -1,0 +1,88 @@
+"""What can go wrong, as a tree; no HTTP in it (`problems` gives each branch its status).
+
+DigitsError
+├── PictureError            something about the picture that was sent
+│   ├── UnreadablePicture     a picture, but truncated or corrupt
+│   ├── UnsupportedFormat     not a picture, or a format that is not accepted
+│   ├── PictureTooLarge       more pixels than allowed
+│   └── NoInk                 nothing is drawn on it
+├── RequestError            something about the request around it
+│   ├── BodyTooLarge          more bytes than allowed
+│   ├── InvalidBody           a form or JSON without the expected fields
+│   ├── InvalidJson           not JSON at all
+│   └── NotAcceptable         no representation of the kind that is asked for
+├── InvalidPixels           an array that is not in MNIST form
+├── SettingsError           an environment variable has a value that cannot be used
+├── ArtifactError           the model file is missing, damaged or foreign
+└── WeightsError            a view of the weights that cannot be had
+    ├── NoSuchLayer           the network has fewer layers
+    └── NotAPicture           the layer's inputs are no picture, or the window shows none of its units
+"""
+
+
+class DigitsError(Exception):
+    """Base of all; the message is one clear sentence for whoever made the request."""
+
+
+class PictureError(DigitsError):
+    """The picture cannot be answered."""
+
+
+class UnreadablePicture(PictureError):
+    """The format is known, its content is truncated or corrupt."""
+
+
+class UnsupportedFormat(PictureError):
+    """The bytes are no picture, or one in a format that is not accepted."""
+
+
+class PictureTooLarge(PictureError):
+    """The picture has more pixels than allowed; found before any is decoded."""
+
+
+class NoInk(PictureError):
+    """The picture is blank."""
+
+
+class RequestError(DigitsError):
+    """The request cannot be understood."""
+
+
+class BodyTooLarge(RequestError):
+    """The body has more bytes than allowed."""
+
+
+class InvalidBody(RequestError):
+    """The body does not hold what it should."""
+
+
+class InvalidJson(RequestError):
+    """The body says it is JSON and is not."""
+
+
+class NotAcceptable(RequestError):
+    """None of the representations is one that the client accepts."""
+
+
+class InvalidPixels(DigitsError):
+    """The array is not in MNIST form: wrong shape, or values out of range."""
+
+
+class SettingsError(DigitsError):
+    """A setting cannot be used; the message names its variable."""
+
+
+class ArtifactError(DigitsError):
+    """The model file cannot be served."""
+
+
+class WeightsError(DigitsError):
+    """This view of the weights does not exist."""
+
+
+class NoSuchLayer(WeightsError):
+    """The network has no layer of this number."""
+
+
+class NotAPicture(WeightsError):
+    """These weights cannot be drawn as pictures."""

@@ -1,0 +1,140 @@
+"""The network itself: layers of weights, and feedforward.
+
+Enters: digits in MNIST form, float32 of shape (n, 784), 0 = background to 1 = full ink. Leaves: the activations of
+every layer, the scores z(L), and the probabilities that the head makes of them. Out of scope: learning (scikit-learn
+does that), and everything about pictures and files.
+
+With the lecture's symbols, and rows as samples as in scikit-learn: a(0) is the input, z(l) = a(l-1) @ W(l) + b(l),
+a(l) = activation(z(l)). W(l) is `coefs_[l - 1]`, b(l) is `intercepts_[l - 1]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+IMAGE_SIDE = 28
+PIXELS = IMAGE_SIDE * IMAGE_SIDE
+
+FloatArray = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float64]
+
+
+AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
+
+
+def identity(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
+    """Return z as it is."""
+    return z
+
+
+def relu(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
+    """Return max(0, z)."""
+    return np.maximum(z, 0)
+
+
+def tanh(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
+    """Return the hyperbolic tangent of z, in -1..1."""
+    return np.tanh(z)
+
+
+def logistic(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
+    """Return the sigmoid 1 / (1 + exp(-z)), in 0..1, without overflow for any finite z."""
+    # tanh saturates where exp would overflow; the two are the same function up to scale.
+    return 0.5 * (np.tanh(0.5 * z) + 1)
+
+
+def softmax(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
+    """Return exp(z) divided by its sum over the last axis, without overflow for any finite z."""
+    powers = np.exp(z - z.max(axis=-1, keepdims=True))
+    shares: npt.NDArray[AnyFloat] = powers / powers.sum(axis=-1, keepdims=True)
+    return shares
+
+
+HIDDEN: Mapping[str, Callable[[FloatArray], FloatArray]] = MappingProxyType(
+    {"identity": identity, "logistic": logistic, "relu": relu, "tanh": tanh}
+)
+HEADS: Mapping[str, Callable[[Probabilities], Probabilities]] = MappingProxyType(
+    {"logistic": logistic, "softmax": softmax}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer: weights (n_in, n_out) and biases (n_out,), both float32, and the name of its activation."""
+
+    weights: FloatArray
+    biases: FloatArray
+    activation: str
+
+    @property
+    def n_in(self) -> int:
+        """Number of inputs."""
+        return self.weights.shape[0]
+
+    @property
+    def n_out(self) -> int:
+        """Number of units."""
+        return self.weights.shape[1]
+
+    def scores(self, inputs: FloatArray) -> FloatArray:
+        """Return z = inputs @ weights + biases, shape (n, n_out)."""
+        z: FloatArray = inputs @ self.weights
+        z += self.biases
+        return z
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A plain multi-layer perceptron over the given classes.
+
+    The last layer is the head: `softmax` with one unit a class, or `logistic` with a single unit whose activation is
+    the probability of the second of two classes.
+    """
+
+    layers: tuple[Layer, ...]
+    classes: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        """Show the architecture, such as Network(784 -> 50 relu -> 10 softmax)."""
+        steps = "".join(f" -> {layer.n_out} {layer.activation}" for layer in self.layers)
+        return f"Network({self.layers[0].n_in}{steps})"
+
+    @property
+    def head(self) -> str:
+        """Activation of the last layer: `softmax` or `logistic`."""
+        return self.layers[-1].activation
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of weights and biases."""
+        return sum(layer.weights.size + layer.biases.size for layer in self.layers)
+
+    def feedforward(self, pixels: FloatArray) -> list[FloatArray]:
+        """Carry inputs of shape (n, 784) through all layers.
+
+        Returns [a(1), ..., a(L-1), z(L)]: the activations of the hidden layers, each (n, units), and last the scores.
+        """
+        outputs = []
+        signal = pixels
+        for layer in self.layers[:-1]:
+            signal = HIDDEN[layer.activation](layer.scores(signal))
+            outputs.append(signal)
+        outputs.append(self.layers[-1].scores(signal))
+        return outputs
+
+    def probabilities(self, scores: FloatArray, temperature: float = 1.0) -> Probabilities:
+        """Turn scores z(L) of shape (n, n_out) into probabilities float64 (n, n_classes), each row summing to 1.
+
+        A temperature above 1 softens the answer without changing its order (Guo et al. 2017, arXiv 1706.04599).
+        """
+        # A handful of numbers: float64 costs nothing here, and makes the sum 1 to the last digit.
+        activations = HEADS[self.head](scores.astype(np.float64) / temperature)
+        if self.head == "softmax":
+            return activations
+        return np.hstack([1 - activations, activations])

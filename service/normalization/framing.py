@@ -1,0 +1,72 @@
+"""Last step: the digit into MNIST's frame.
+
+Enters: the digit's ink, float32 (height, width), and its box. Leaves: float32 (28, 28), 0 = background to 1 = full ink,
+made as MNIST was (LeCun et al. 1998): the box fitted into 20x20 with its aspect ratio kept, anti-aliased, and the
+centre of mass at the centre.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from service.network import IMAGE_SIDE, FloatArray
+from service.normalization.ink import Ink, bounding_box
+
+DIGIT_SIDE = 20
+# Where MNIST puts the centre of mass, in pixels from the first; the mean over its 60,000 training digits is 14.00.
+CENTRE = 14.0
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How the digit was placed: pixels of MNIST's frame for one of the picture's, and the shift (rows, columns).
+
+    A point (row, column) of the picture comes to lie at scale * (row, column) + shift.
+    """
+
+    scale: float
+    shift: tuple[float, float]
+
+
+def frame(ink: Ink) -> tuple[FloatArray, Frame]:
+    """Return the digit in MNIST's frame, and how it got there."""
+    box = ink.box
+    scale = DIGIT_SIDE / max(box.height, box.width)
+    row, column = centre_of_mass(ink.strength)
+    # Resampling reads this square of the picture, as pixel edges, onto the 28x28 pixels.
+    side = IMAGE_SIDE / scale
+    top, left = row + 0.5 - (CENTRE + 0.5) / scale, column + 0.5 - (CENTRE + 0.5) / scale
+    height, width = ink.strength.shape
+    # The square may reach beyond the picture, which resampling does not allow.
+    before = (max(0, int(np.ceil(-top))), max(0, int(np.ceil(-left))))
+    after = (max(0, int(np.ceil(top + side - height))), max(0, int(np.ceil(left + side - width))))
+    padded = np.pad(ink.strength, tuple(zip(before, after, strict=True)))
+    square = (left + before[1], top + before[0], left + before[1] + side, top + before[0] + side)
+    image = Image.fromarray(padded).resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BILINEAR, square)
+    framed = np.asarray(image, np.float32)
+    shift = (-top * scale, -left * scale)
+    return np.clip(framed, 0, 1), Frame(scale, shift)
+
+
+def centre_of_mass(ink: FloatArray) -> tuple[float, float]:
+    """Return the centre of mass (row, column) of ink that is not all 0, in pixels from the first."""
+    by_row, by_column = ink.sum(axis=1), ink.sum(axis=0)
+    total = float(by_row.sum())
+    return (
+        float(by_row @ np.arange(len(by_row), dtype=np.float32)) / total,
+        float(by_column @ np.arange(len(by_column), dtype=np.float32)) / total,
+    )
+
+
+def has_mnist_form(grey: FloatArray) -> bool:
+    """Tell whether a picture is already as MNIST's are: 28x28, light on black, within 20x20, mass at the centre."""
+    if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0 or grey.max() < 0.5:
+        return False
+    box = bounding_box(grey > 0)
+    if max(box.height, box.width) > DIGIT_SIDE:
+        return False
+    row, column = centre_of_mass(grey)
+    return abs(row - CENTRE) <= 1 and abs(column - CENTRE) <= 1

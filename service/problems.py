@@ -1,0 +1,113 @@
+"""Domain error -> RFC 9457 problem. The only table of status codes.
+
+Every error of every route leaves as `application/problem+json` with a stable `code` and the request's id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Scope
+
+from service import errors
+from service.middleware.telemetry import REQUEST_ID_HEADER, request_id
+
+_log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# An error is looked up along its class's ancestors, so one line serves a family.
+_TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxyType(
+    {
+        errors.UnreadablePicture: (HTTPStatus.BAD_REQUEST, "unreadable-image"),
+        errors.UnsupportedFormat: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
+        errors.PictureTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
+        errors.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
+        errors.NoInk: (HTTPStatus.UNPROCESSABLE_ENTITY, "no-ink"),
+        errors.InvalidJson: (HTTPStatus.BAD_REQUEST, "invalid-json"),
+        errors.InvalidBody: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+        errors.InvalidPixels: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+        errors.NotAcceptable: (HTTPStatus.NOT_ACCEPTABLE, "not-acceptable"),
+        errors.NoSuchLayer: (HTTPStatus.NOT_FOUND, "not-found"),
+        errors.NotAPicture: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+    }
+)
+_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), and what to do about it."""
+
+    type: str = Field("about:blank", description="always about:blank: `code` tells the problems apart")
+    title: str = Field(description="the status in words")
+    status: int
+    detail: str = Field(description="what is wrong with this request, and what to do")
+    code: str = Field(description="stable name of the problem, for programs")
+    request_id: str = Field(description="to quote when asking for help; also in the logs")
+
+
+def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses` of a route that can answer these problems, for OpenAPI."""
+    schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
+    return {status.value: {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def response(scope: Scope, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """Return the problem as a response to the request of this ASGI scope."""
+    problem = Problem(title=status.phrase, status=status, detail=detail, code=code, request_id=request_id(scope))
+    return Response(problem.model_dump_json(), status, headers, MEDIA_TYPE)
+
+
+def of_error(scope: Scope, error: errors.DigitsError) -> Response:
+    """Return the problem that a domain error is for a client."""
+    for ancestor in type(error).__mro__:
+        if ancestor in _TABLE:
+            status, code = _TABLE[ancestor]
+            return response(scope, status, code, str(error))
+    return _defect(scope, error)
+
+
+def _defect(scope: Scope, error: Exception) -> Response:
+    _log.error("request %s failed", request_id(scope), exc_info=error)
+    # Starlette answers defects outside all middleware, which therefore cannot add the header.
+    headers = {REQUEST_ID_HEADER: request_id(scope)}
+    return response(scope, *_INTERNAL, "the service has a defect; its log tells more under this request_id", headers)
+
+
+def install(app: FastAPI) -> None:
+    """Make the application answer every error with a problem."""
+
+    async def on_domain_error(request: Request, error: errors.DigitsError) -> Response:
+        return of_error(request.scope, error)
+
+    async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
+        places = ("/".join(str(part) for part in problem["loc"]) + ": " + problem["msg"] for problem in error.errors())
+        return response(request.scope, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request", "; ".join(places))
+
+    async def on_http_error(request: Request, error: HTTPException) -> Response:
+        status = HTTPStatus(error.status_code)
+        code = status.phrase.lower().replace(" ", "-")
+        detail = f"{request.method} {request.url.path}: {status.description or status.phrase}"
+        return response(request.scope, status, code, detail, error.headers)
+
+    async def on_defect(request: Request, error: Exception) -> Response:
+        return _defect(request.scope, error)
+
+    handlers: dict[type[Exception], Any] = {
+        errors.DigitsError: on_domain_error,
+        RequestValidationError: on_validation_error,
+        HTTPException: on_http_error,
+        Exception: on_defect,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)

@@ -1,0 +1,171 @@
+"""The body of a request to /predict -> the picture's bytes, or digits in MNIST form."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from fastapi import Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import InvalidBody, InvalidJson
+from service.network import IMAGE_SIDE
+
+FILE_FIELD = "file"
+
+Pixels = npt.NDArray[np.int64]
+Picture = bytes | Pixels
+"""An encoded picture, or a digit in MNIST form: int64 (28, 28), 0 = background to 255 = ink."""
+
+
+class ImageBody(BaseModel):
+    """An encoded picture in JSON."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    image: str = Field(description="base64 of the picture file, or a data: URL as a canvas gives it")
+
+
+class PixelsBody(BaseModel):
+    """A digit in MNIST form in JSON; it is not normalised again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    pixels: list[list[int]] = Field(
+        min_length=IMAGE_SIDE,
+        max_length=IMAGE_SIDE,
+        description="28 rows of 28 integers, 0 = background to 255 = ink",
+    )
+
+
+async def read(request: Request) -> Picture:
+    """Return the picture's bytes, or an array (28, 28) when the body gave pixels.
+
+    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody and
+    InvalidJson.
+    """
+    body = await request.body()
+    if not body:
+        message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
+        raise InvalidBody(message)
+    content_type = request.headers.get("content-type", "")
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return file_in_form(body, content_type)
+    if kind == "application/json":
+        return picture_in_json(body)
+    return body
+
+
+def file_in_form(body: bytes, content_type: str) -> bytes:
+    """Return the content of the one field `file` of a form."""
+    # The whole body is in memory already, so there is nothing to spool to disk.
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        message = "the form has no boundary in its Content-Type: let your HTTP library set that header"
+        raise InvalidBody(message)
+    parts = _Parts()
+    try:
+        parser = MultipartParser(boundary, parts.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        message = f"the form cannot be read: {error}"
+        raise InvalidBody(message) from error
+    if not parts.complete:
+        message = "the form is truncated: its closing boundary is missing"
+        raise InvalidBody(message)
+    files = [content for name, content in parts.found if name == FILE_FIELD.encode()]
+    if len(files) != 1:
+        names = ", ".join(repr(name.decode(errors="replace")) for name, _ in parts.found) or "nothing"
+        message = f"send one picture in the field `{FILE_FIELD}`; the form has {names}"
+        raise InvalidBody(message)
+    return bytes(files[0])
+
+
+class _Parts:
+    """Collects the parts of a form as the parser meets them."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes, bytearray]] = []
+        self.complete = False
+        self._header = bytearray()
+        self._value = bytearray()
+        self._name = b""
+        self._content = bytearray()
+
+    def callbacks(self) -> Any:
+        """Return what MultipartParser calls."""
+        return {
+            "on_part_begin": self._begin,
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_header_end": self._end_header,
+            "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
+            "on_part_end": lambda: self.found.append((self._name, self._content)),
+            "on_end": self._end,
+        }
+
+    def _begin(self) -> None:
+        self._name = b""
+        self._content = bytearray()
+
+    def _end_header(self) -> None:
+        if self._header.lower() == b"content-disposition":
+            self._name = parse_options_header(bytes(self._value))[1].get(b"name", b"")
+        self._header.clear()
+        self._value.clear()
+
+    def _end(self) -> None:
+        self.complete = True
+
+
+def picture_in_json(body: bytes) -> Picture:
+    """Return what {"image": ...} or {"pixels": ...} holds."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        message = f"the body is not JSON: {error}"
+        raise InvalidJson(message) from error
+    if not isinstance(content, dict) or set(content) not in ({"image"}, {"pixels"}):
+        message = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
+        raise InvalidBody(message)
+    if "image" in content:
+        return _base64(content["image"])
+    return _pixels(content["pixels"])
+
+
+def _base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        message = "image must be a string: base64 or a data: URL"
+        raise InvalidBody(message)
+    if text[:5].lower() == "data:":
+        head, _, text = text.partition(",")
+        if not head.lower().endswith(";base64"):
+            message = "image must be a data: URL in base64, as canvas.toDataURL() makes it"
+            raise InvalidBody(message)
+    try:
+        # Line breaks, as `base64 FILE` prints them, are the only thing between digits that is no mistake.
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError) as error:
+        message = f"image is not base64: {error}"
+        raise InvalidBody(message) from error
+
+
+def _pixels(value: object) -> Pixels:
+    try:
+        # Strict, so that neither 0.5 nor "7" nor true is taken for an integer.
+        rows = PixelsBody.model_validate({"pixels": value}, strict=True).pixels
+        return np.array(rows, np.int64)
+    except (ValidationError, ValueError, OverflowError) as error:
+        message = (
+            "pixels must be 28 rows of 28 integers from 0, background, to 255, ink; "
+            "fractions mean that they were scaled to 0..1: send them unscaled"
+        )
+        raise InvalidBody(message) from error

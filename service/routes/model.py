@@ -1,0 +1,163 @@
+"""GET /model, /model/weights and their pictures: the network, open to look into."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, Field
+from starlette.responses import Response
+
+from service import problems, tiles
+from service.errors import NotAcceptable
+from service.routes.state import Shared
+from service.weights import MEDIA_TYPES, Representation, Weights
+
+router = APIRouter(prefix="/model", tags=["model"])
+
+Form = Literal["json", "npz", "safetensors"]
+LayerIndex = Annotated[int, Path(description="number of the layer, from 0")]
+FormQuery = Annotated[Form | None, Query(alias="format", description="wins over the header `Accept`")]
+
+# So that a copy is used only after asking whether it is still the model's.
+_CACHE_CONTROL = "public, max-age=0, must-revalidate"
+_WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The weights. Strong ETag; `If-None-Match` is answered with 304, `Accept-Encoding: gzip` with gzip.",
+        "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
+    },
+    304: {"description": "The copy that the client has is the current one"},
+}
+
+
+class LayerFacts(BaseModel):
+    """The shape of one layer."""
+
+    n_in: int
+    n_out: int
+    activation: str
+
+
+class Model(BaseModel):
+    """What is served, how it came about, and what was measured on it."""
+
+    name: str
+    version: str = Field(description="first 12 hex digits of the SHA-256 of its file")
+    classes: list[int]
+    layers: list[LayerFacts]
+    head: str = Field(description="softmax, or logistic: one unit, the probability of the second class")
+    n_parameters: int
+    temperature: float
+    ambiguous_below: float = Field(description="answers with less confidence have the verdict `ambiguous`")
+    training: dict[str, Any] = Field(description="recipe, seed, settings, checksums of the data, versions")
+    figures: dict[str, float]
+
+
+@router.get("")
+async def model(shared: Shared) -> Model:
+    """Tell which model answers."""
+    served = shared.classifier.model
+    network, metadata = served.network, served.metadata
+    return Model(
+        name=metadata.name,
+        version=served.version,
+        classes=list(network.classes),
+        layers=[LayerFacts(n_in=layer.n_in, n_out=layer.n_out, activation=layer.activation) for layer in network.layers],
+        head=network.head,
+        n_parameters=network.n_parameters,
+        temperature=metadata.calibration.temperature,
+        ambiguous_below=metadata.calibration.ambiguous_below,
+        training=metadata.training.model_dump(),
+        figures=metadata.figures,
+    )
+
+
+@router.get(
+    "/weights",
+    response_class=Response,
+    responses=_WEIGHTS_RESPONSES | problems.documented(HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def weights(request: Request, shared: Shared, form: FormQuery = None) -> Response:
+    """Return all weights and biases.
+
+    In JSON, `layers[i].weights` is scikit-learn's `coefs_[i]`, rows for inputs and columns for units, and
+    `layers[i].biases` is `intercepts_[i]`, as the shortest decimals that give back the same float32.
+    """
+    return await shared.in_thread(_represent, request, shared.weights, form, None)
+
+
+@router.get(
+    "/weights/{index}",
+    response_class=Response,
+    responses=_WEIGHTS_RESPONSES
+    | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def layer_weights(request: Request, shared: Shared, index: LayerIndex, form: FormQuery = None) -> Response:
+    """Return the weights and biases of one layer."""
+    return await shared.in_thread(_represent, request, shared.weights, form, index)
+
+
+@router.get(
+    "/weights/{index}/image",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The incoming weights of units as pictures"}}
+    | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def weights_image(
+    shared: Shared,
+    request: Request,
+    index: LayerIndex,
+    rows: Annotated[int, Query(ge=1, le=16)] = 4,
+    columns: Annotated[int, Query(ge=1, le=16)] = 4,
+    first: Annotated[int, Query(ge=0, description="number of the first unit shown")] = 0,
+) -> Response:
+    """Draw what the first layer's units look for: the columns of `coefs_[0]` as 28x28 pictures, on one grey scale."""
+    layer = shared.weights.layer(index)
+    body = await shared.in_thread(tiles.draw, layer, rows, columns, first)
+    return _respond(request, Representation(body, "image/png"), gzipped=False)
+
+
+def _represent(request: Request, made: Weights, form: Form | None, index: int | None) -> Response:
+    accepted = request.headers.get("accept-encoding", "")
+    representation = made.get(form or _negotiated(request.headers.get("accept", "*/*")), index)
+    return _respond(request, representation, gzipped=_quality("gzip", accepted) > 0)
+
+
+def _respond(request: Request, representation: Representation, *, gzipped: bool) -> Response:
+    etag = representation.etag(gzipped=gzipped)
+    headers = {"ETag": etag, "Cache-Control": _CACHE_CONTROL, "Vary": "Accept, Accept-Encoding"}
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if etag in known or "*" in known:
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if gzipped:
+        headers["Content-Encoding"] = "gzip"
+    body = representation.gzipped if gzipped else representation.body
+    return Response(body, media_type=representation.media_type, headers=headers)
+
+
+def _negotiated(accept: str) -> Form:
+    """Return the form that the header Accept asks for; JSON where it leaves the choice."""
+    forms: tuple[Form, ...] = ("json", "npz", "safetensors")
+    best = max(forms, key=lambda form: _quality(MEDIA_TYPES[form], accept))
+    if _quality(MEDIA_TYPES[best], accept) == 0:
+        message = f"the weights come as {', '.join(MEDIA_TYPES.values())}, none of which `Accept: {accept}` allows"
+        raise NotAcceptable(message)
+    return best
+
+
+def _quality(wanted: str, header: str) -> float:
+    """Return the weight, 0 to 1, that an Accept or Accept-Encoding header gives a value (RFC 9110, 12.4.2)."""
+    weight_of = {}
+    for item in header.lower().split(","):
+        name, *parameters = (part.strip() for part in item.split(";"))
+        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
+        try:
+            weight_of[name] = float(weights[0]) if weights else 1.0
+        except ValueError:
+            weight_of[name] = 0.0
+    family = wanted.partition("/")[0] + "/*"
+    for name in (wanted, family, "*/*", "*"):
+        if name in weight_of:
+            return weight_of[name]
+    return 0.0

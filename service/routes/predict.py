@@ -1,0 +1,150 @@
+"""POST /predict: one picture in, one answer out."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, Field
+
+from service import problems
+from service.classifier import Classifier, Prediction
+from service.network import FloatArray
+from service.normalization.paper import Polarity
+from service.routes import bodies, examples
+from service.routes.state import Shared
+from service.verdict import Verdict
+
+router = APIRouter(tags=["predict"])
+
+
+class ModelName(BaseModel):
+    """Which model answered."""
+
+    name: str
+    version: str = Field(description="first 12 hex digits of the SHA-256 of its file")
+
+
+class Ranked(BaseModel):
+    """One class and its probability."""
+
+    digit: int
+    probability: float
+
+
+class Normalization(BaseModel):
+    """What was done to the picture to bring it into MNIST form."""
+
+    unchanged: bool = Field(description="the picture had MNIST form already")
+    polarity: Polarity
+    ink_box: list[int] = Field(description="top, left, bottom, right of the digit, in pixels of `size`")
+    size: list[int] = Field(description="height and width at which the picture was looked at")
+    scale: float = Field(description="pixels of the 28x28 input for one of `size`")
+    shift: list[float] = Field(description="rows, columns: a point p of the picture lies at scale * p + shift")
+
+
+class Explanation(BaseModel):
+    """How the answer came about."""
+
+    input: list[list[float]] = Field(description="28x28, what the network saw, 0 = background to 1 = ink")
+    normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
+    activations: list[list[float]] = Field(description="a(1), ..., a(L), the last one before calibration")
+    scores: list[float] = Field(description="z(L); the probabilities are softmax(scores / temperature)")
+    temperature: float
+    relevance: list[list[float]] = Field(description="28x28: ink that speaks for the answer is positive")
+
+
+class Answer(BaseModel):
+    """The digit and how sure the network is."""
+
+    digit: int = Field(description="the most probable class")
+    confidence: float = Field(description="its probability", ge=0, le=1)
+    probabilities: list[float] = Field(description="calibrated, in the order of `classes`; they sum to 1")
+    classes: list[int]
+    verdict: Verdict = Field(description="clear, or ambiguous: a person should look")
+    model: ModelName
+    top: list[Ranked] | None = Field(None, description="the most probable classes, with ?top_k")
+    explanation: Explanation | None = Field(None, description="with ?explain=true")
+
+
+@router.post(
+    "/predict",
+    response_model_exclude_unset=True,
+    responses=problems.documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+    openapi_extra={"requestBody": examples.PREDICT_BODY},
+)
+async def predict(
+    request: Request,
+    shared: Shared,
+    top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
+    explain: Annotated[bool, Query(description="also return how the answer came about")] = False,
+) -> Answer:
+    """Read the digit in a picture.
+
+    Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, WebP, GIF, BMP and TIFF, of any size up
+    to the limits, dark on light or light on dark.
+    """
+    picture = await bodies.read(request)
+    return await shared.in_thread(_answer, shared.classifier, picture, top_k, explain)
+
+
+def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Answer:  # noqa: FBT001
+    if isinstance(picture, bytes):
+        prediction = classifier.predict_picture(picture)
+    else:
+        prediction = classifier.predict_pixels(picture[None])[0]
+    more: dict[str, Any] = {}
+    if top_k is not None:
+        more["top"] = _top(prediction, top_k)
+    if explain:
+        more["explanation"] = _explanation(classifier, prediction)
+    return Answer(
+        digit=prediction.digit,
+        confidence=prediction.confidence,
+        probabilities=prediction.probabilities.tolist(),
+        classes=list(prediction.classes),
+        verdict=prediction.verdict,
+        model=ModelName(name=classifier.model.metadata.name, version=classifier.model.version),
+        **more,
+    )
+
+
+def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
+    best_first = (-prediction.probabilities).argsort(kind="stable")[:top_k]
+    return [
+        Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in best_first
+    ]
+
+
+def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
+    explanation = classifier.explain(prediction)
+    normalization = None
+    if prediction.report is not None:
+        report = prediction.report
+        normalization = Normalization(
+            unchanged=report.unchanged,
+            polarity=report.polarity,
+            ink_box=list(report.ink_box),
+            size=list(report.size),
+            scale=report.frame.scale,
+            shift=list(report.frame.shift),
+        )
+    return Explanation(
+        input=_decimals(prediction.input),
+        normalization=normalization,
+        activations=[_decimals(activation) for activation in explanation.activations],
+        scores=_decimals(explanation.scores),
+        temperature=classifier.model.metadata.calibration.temperature,
+        relevance=_decimals(explanation.relevance),
+    )
+
+
+def _decimals(values: FloatArray) -> Any:
+    """Return nested lists of the shortest decimals that give back the same float32, half as long as float64's."""
+    return values.astype(str).astype(float).tolist()

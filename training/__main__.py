@@ -1,0 +1,8 @@
+"""`python -m training` is the command `digits-train`."""
+
+import sys
+
+from training.cli import main
+
+if __name__ == "__main__":  # The process that bends digits imports this module too.
+    sys.exit(main())

@@ -96,5 +96,9 @@ def _predict(settings: Settings, files: Sequence[Path], *, as_json: bool) -> int
 def _info(settings: Settings) -> int:
     model = artifact.load(settings.model)
     facts = model.metadata.model_dump(exclude={"known_answer"})
-    print(json.dumps({"file": str(settings.model), "version": model.version, "network": repr(model.network)} | facts, indent=2))
+    print(
+        json.dumps(
+            {"file": str(settings.model), "version": model.version, "network": repr(model.network)} | facts, indent=2
+        )
+    )
     return 0

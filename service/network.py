@@ -46,7 +46,8 @@ def tanh(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
 def logistic(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
     """Return the sigmoid 1 / (1 + exp(-z)), in 0..1, without overflow for any finite z."""
     # tanh saturates where exp would overflow; the two are the same function up to scale.
-    return 0.5 * (np.tanh(0.5 * z) + 1)
+    shares: npt.NDArray[AnyFloat] = 0.5 * (np.tanh(0.5 * z) + 1)
+    return shares
 
 
 def softmax(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
@@ -75,12 +76,12 @@ class Layer:
     @property
     def n_in(self) -> int:
         """Number of inputs."""
-        return self.weights.shape[0]
+        return int(self.weights.shape[0])
 
     @property
     def n_out(self) -> int:
         """Number of units."""
-        return self.weights.shape[1]
+        return int(self.weights.shape[1])
 
     def scores(self, inputs: FloatArray) -> FloatArray:
         """Return z = inputs @ weights + biases, shape (n, n_out)."""

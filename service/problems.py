@@ -62,7 +62,9 @@ def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {status.value: {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
-def response(scope: Scope, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def response(
+    scope: Scope, status: HTTPStatus, code: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
     """Return the problem as a response to the request of this ASGI scope."""
     problem = Problem(title=status.phrase, status=status, detail=detail, code=code, request_id=request_id(scope))
     return Response(problem.model_dump_json(), status, headers, MEDIA_TYPE)

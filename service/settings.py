@@ -50,7 +50,8 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            f"{_variable(str(problem['loc'][0]))}: {problem['msg']}, not {problem['input']!r}" for problem in error.errors()
+            f"{_variable(str(problem['loc'][0]))}: {problem['msg']}, not {problem['input']!r}"
+            for problem in error.errors()
         ]
         raise SettingsError("; ".join(lines)) from error
 

@@ -23,7 +23,9 @@ def draw(layer: Layer, rows: int, columns: int, first: int) -> bytes:
     no unit of number `first`.
     """
     if layer.n_in != PIXELS:
-        message = f"this layer's {layer.n_in} inputs are units of the layer before, not pixels: only layer 0 can be drawn"
+        message = (
+            f"this layer's {layer.n_in} inputs are units of the layer before, not pixels: only layer 0 can be drawn"
+        )
         raise NotAPicture(message)
     if first >= layer.n_out:
         message = f"first is {first}, but the layer's units are numbered 0 to {layer.n_out - 1}"

@@ -47,9 +47,7 @@ def _distort(images: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Ge
     return _sample(images, rows, columns).reshape(-1, PIXELS)
 
 
-def _source_coordinates(
-    n: int, how: Augmentation, rng: np.random.Generator
-) -> tuple[FloatArray, FloatArray]:
+def _source_coordinates(n: int, how: Augmentation, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
     """Return, for every pixel of n distorted images, the row and the column it comes from, each (n, 28, 28)."""
     angle = np.radians(rng.uniform(-how.rotation, how.rotation, n))
     slant = np.tan(np.radians(rng.uniform(-how.shear, how.shear, n)))
@@ -62,8 +60,13 @@ def _source_coordinates(
     grid = np.einsum("abn,bij->anij", to_source.astype(np.float32), np.stack([y, x]).astype(np.float32))
     grid += _CENTRE + rng.uniform(-how.shift, how.shift, (2, n, 1, 1)).astype(np.float32)
     if how.elastic:
-        field = rng.standard_normal((2, n, IMAGE_SIDE, IMAGE_SIDE), dtype=np.float32)
-        field = gaussian_filter(field, how.smoothness, axes=(2, 3), mode="constant", truncate=2.5)
+        field = gaussian_filter(
+            rng.standard_normal((2, n, IMAGE_SIDE, IMAGE_SIDE), dtype=np.float32),
+            how.smoothness,
+            axes=(2, 3),
+            mode="constant",
+            truncate=2.5,
+        )
         field *= how.elastic / np.sqrt(np.mean(field**2))
         grid += field
     return grid[0], grid[1]
@@ -82,7 +85,7 @@ def _sample(images: npt.NDArray[np.uint8], rows: FloatArray, columns: FloatArray
     side = IMAGE_SIDE + 2
     flat = padded.ravel()
     corner = (np.arange(n)[:, None, None] * side + top.astype(np.intp)) * side + left.astype(np.intp)
-    upper = flat[corner] * (1 - right) + flat[corner + 1] * right
-    lower = flat[corner + side] * (1 - right) + flat[corner + side + 1] * right
+    upper: FloatArray = flat[corner] * (1 - right) + flat[corner + 1] * right
+    lower: FloatArray = flat[corner + side] * (1 - right) + flat[corner + side + 1] * right
     blended: FloatArray = upper * (1 - down) + lower * down
     return blended

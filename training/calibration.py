@@ -31,9 +31,7 @@ def calibrate(network: Network, inputs: FloatArray, labels: npt.NDArray[np.int64
     temperature = float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(-3, 3), method="bounded").x))
     probabilities = network.probabilities(scores, temperature)
     right = probabilities.argmax(axis=1) == columns
-    return Calibration(
-        temperature=temperature, ambiguous_below=doubt_threshold(probabilities.max(axis=1), right)
-    )
+    return Calibration(temperature=temperature, ambiguous_below=doubt_threshold(probabilities.max(axis=1), right))
 
 
 def doubt_threshold(confidences: Probabilities, right: npt.NDArray[np.bool_]) -> float:

@@ -53,7 +53,10 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="digits-train", description="Train the network that `digits` serves.")
     data = argparse.ArgumentParser(add_help=False)
     data.add_argument(
-        "--data", type=Path, metavar="DIR", help=f"folder of the four MNIST files; default ${mnist.VARIABLE}, or the cache"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help=f"folder of the four MNIST files; default ${mnist.VARIABLE}, or the cache",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("fetch", parents=[data], help="download MNIST and verify it")

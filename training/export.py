@@ -24,8 +24,6 @@ def to_network(classifier: MLPClassifier) -> Network:
     activations = [classifier.activation] * (len(classifier.coefs_) - 1) + [head]
     layers = tuple(
         Layer(np.ascontiguousarray(weights, np.float32), np.ascontiguousarray(biases, np.float32), activation)
-        for weights, biases, activation in zip(
-            classifier.coefs_, classifier.intercepts_, activations, strict=True
-        )
+        for weights, biases, activation in zip(classifier.coefs_, classifier.intercepts_, activations, strict=True)
     )
     return Network(layers, tuple(int(label) for label in classifier.classes_))

@@ -64,9 +64,7 @@ def _fit_plain(recipe: Recipe, train: Digits) -> MLPClassifier:
     return classifier
 
 
-def _fit_augmented(
-    recipe: Recipe, how: Augmentation, train: Digits, report: Callable[[Epoch], None]
-) -> MLPClassifier:
+def _fit_augmented(recipe: Recipe, how: Augmentation, train: Digits, report: Callable[[Epoch], None]) -> MLPClassifier:
     rest, validation = split(train, recipe.n_validation, recipe.seed)
     validation_inputs = as_inputs(validation.images, recipe.dtype)
     # With warm_start, every call of fit goes on from the weights so far with the learning rate then in force. Only
@@ -99,9 +97,7 @@ def _bent_epochs(
             yield epoch
 
 
-def bend_epoch(
-    digits: Digits, how: Augmentation, seed: int, number: int
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+def bend_epoch(digits: Digits, how: Augmentation, seed: int, number: int) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Return all digits bent and shuffled: inputs float32 (n, 784) and labels (n,), decided by seed and number."""
     rng = np.random.default_rng((seed, number))
     order = rng.permutation(len(digits))

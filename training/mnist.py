@@ -94,7 +94,7 @@ class Digits:
     labels: npt.NDArray[np.int64]
 
     def __len__(self) -> int:
-        """Number of digits."""
+        """Return the number of digits."""
         return len(self.labels)
 
     def __getitem__(self, rows: npt.NDArray[np.int64] | slice) -> Digits:
@@ -204,9 +204,7 @@ def fetch(
     return written
 
 
-def _fetch_part(
-    client: httpx.Client, directory: Path, part: Part, mirrors: list[str], progress: Progress
-) -> Path:
+def _fetch_part(client: httpx.Client, directory: Path, part: Part, mirrors: list[str], progress: Progress) -> Path:
     target = directory / f"{part.name}.gz"
     reasons = []
     for mirror in mirrors:

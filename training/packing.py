@@ -24,9 +24,7 @@ MODEL_NAME = "mnist-mlp"
 _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
-def pack(
-    classifier: MLPClassifier, recipe: Recipe, digits: Mnist, data: Mapping[str, str]
-) -> tuple[Network, Metadata]:
+def pack(classifier: MLPClassifier, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> tuple[Network, Metadata]:
     """Calibrate and measure a fitted classifier; `data` has the SHA-256 of each file it learned from."""
     network = to_network(classifier)
     calibration, validation = UNCALIBRATED, None
@@ -64,5 +62,7 @@ def _figures(network: Network, metadata: Metadata, digits: Mnist, validation: Di
     classifier = Classifier(Artifact(network, metadata, sha256=""))
     parts = {"training": digits.train, "validation": validation, "test": digits.test}
     return {
-        f"{name}_accuracy": round(1 - error(classifier, part).rate, 6) for name, part in parts.items() if part is not None
+        f"{name}_accuracy": round(1 - error(classifier, part).rate, 6)
+        for name, part in parts.items()
+        if part is not None
     }

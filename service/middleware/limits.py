@@ -39,4 +39,6 @@ class Limits:
         await self.app(scope, limited_receive, send)
 
     def _too_large(self) -> BodyTooLarge:
-        return BodyTooLarge(f"the request has more than the {self.max_bytes:,} bytes that are allowed: send a smaller picture")
+        return BodyTooLarge(
+            f"the request has more than the {self.max_bytes:,} bytes that are allowed: send a smaller picture"
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from service.network import FloatArray
-from service.normalization.framing import Frame, frame, has_mnist_form
+from service.normalization.framing import UNCHANGED, Frame, frame, has_mnist_form
 from service.normalization.ink import Box, bounding_box, find_digit
 from service.normalization.paper import Polarity, remove_paper
 
@@ -23,7 +23,6 @@ class Report:
     `size` is the (height, width) that the box and the frame refer to.
     """
 
-    unchanged: bool
     size: tuple[int, int]
     polarity: Polarity
     ink_box: Box
@@ -43,8 +42,8 @@ def normalize(grey: FloatArray) -> Normalized:
     size = (grey.shape[0], grey.shape[1])
     if has_mnist_form(grey):
         box = bounding_box(grey > 0)
-        return Normalized(grey, Report(True, size, Polarity.LIGHT_ON_DARK, box, Frame(1.0, (0.0, 0.0))))
+        return Normalized(grey, Report(size, Polarity.LIGHT_ON_DARK, box, UNCHANGED))
     contrast, polarity = remove_paper(grey)
     ink = find_digit(contrast)
     pixels, placed = frame(ink)
-    return Normalized(pixels, Report(False, size, polarity, ink.box, placed))
+    return Normalized(pixels, Report(size, polarity, ink.box, placed))

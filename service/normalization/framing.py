@@ -31,6 +31,9 @@ class Frame:
     shift: tuple[float, float]
 
 
+UNCHANGED = Frame(scale=1.0, shift=(0.0, 0.0))
+
+
 def frame(ink: Ink) -> tuple[FloatArray, Frame]:
     """Return the digit in MNIST's frame, and how it got there."""
     box = ink.box

@@ -61,7 +61,7 @@ def find_digit(contrast: FloatArray) -> Ink:
     full = full_ink(contrast)
     strength = np.clip(contrast / np.float32(full), 0, 1)
     mask = strength > 0.4
-    mask &= _digit_area(mask, strength)
+    mask = np.logical_and(mask, _digit_area(mask, strength))
     if not mask.any():
         message = "the picture is blank: no ink stands out from its paper"
         raise NoInk(message)
@@ -123,12 +123,13 @@ def _pooled(mask: BoolArray, cell: int) -> BoolArray:
     height, width = (-(-side // cell) * cell for side in mask.shape)
     padded = np.zeros((height, width), np.bool_)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    pooled: BoolArray = padded.reshape(height // cell, cell, width // cell, cell).any(axis=(1, 3))
+    blocks = padded.reshape(height // cell, cell, width // cell, cell)
+    pooled: BoolArray = np.logical_or.reduce(blocks, axis=(1, 3))
     return pooled
 
 
 def label(mask: BoolArray) -> npt.NDArray[np.intp]:
-    """Number the connected groups of a mask from 1, diagonal neighbours included; 0 is outside."""
+    """Return each pixel's group, numbered from 1; diagonal neighbours are connected, 0 is outside."""
     # Runs of set pixels in a row, joined to the runs they touch in the row above.
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(edges == 1)

@@ -1,4 +1,4 @@
-"""GET /health, /livez and /readyz: is the service alive, and does it answer?"""
+"""GET /health, /livez and /readyz: whether the service is alive, and whether it answers."""
 
 from __future__ import annotations
 

@@ -24,10 +24,14 @@ FormQuery = Annotated[Form | None, Query(alias="format", description="wins over 
 _CACHE_CONTROL = "public, max-age=0, must-revalidate"
 _WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The weights. Strong ETag; `If-None-Match` is answered with 304, `Accept-Encoding: gzip` with gzip.",
+        "description": "The weights. Strong ETag; `If-None-Match` is answered with 304.",
         "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
     },
     304: {"description": "The copy that the client has is the current one"},
+}
+
+_IMAGE_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The incoming weights of units as pictures", "content": {"image/png": {}}}
 }
 
 
@@ -37,6 +41,14 @@ class LayerFacts(BaseModel):
     n_in: int
     n_out: int
     activation: str
+
+
+class Window(BaseModel):
+    """Which units are drawn."""
+
+    rows: int = Field(4, ge=1, le=16)
+    columns: int = Field(4, ge=1, le=16)
+    first: int = Field(0, ge=0, description="number of the first unit")
 
 
 class Model(BaseModel):
@@ -63,7 +75,9 @@ async def model(shared: Shared) -> Model:
         name=metadata.name,
         version=served.version,
         classes=list(network.classes),
-        layers=[LayerFacts(n_in=layer.n_in, n_out=layer.n_out, activation=layer.activation) for layer in network.layers],
+        layers=[
+            LayerFacts(n_in=layer.n_in, n_out=layer.n_out, activation=layer.activation) for layer in network.layers
+        ],
         head=network.head,
         n_parameters=network.n_parameters,
         temperature=metadata.calibration.temperature,
@@ -101,20 +115,17 @@ async def layer_weights(request: Request, shared: Shared, index: LayerIndex, for
 @router.get(
     "/weights/{index}/image",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The incoming weights of units as pictures"}}
-    | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_IMAGE_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def weights_image(
     shared: Shared,
     request: Request,
     index: LayerIndex,
-    rows: Annotated[int, Query(ge=1, le=16)] = 4,
-    columns: Annotated[int, Query(ge=1, le=16)] = 4,
-    first: Annotated[int, Query(ge=0, description="number of the first unit shown")] = 0,
+    window: Annotated[Window, Query()],
 ) -> Response:
     """Draw what the first layer's units look for: the columns of `coefs_[0]` as 28x28 pictures, on one grey scale."""
     layer = shared.weights.layer(index)
-    body = await shared.in_thread(tiles.draw, layer, rows, columns, first)
+    body = await shared.in_thread(tiles.draw, layer, window.rows, window.columns, window.first)
     return _respond(request, Representation(body, "image/png"), gzipped=False)
 
 

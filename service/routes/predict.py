@@ -36,7 +36,6 @@ class Ranked(BaseModel):
 class Normalization(BaseModel):
     """What was done to the picture to bring it into MNIST form."""
 
-    unchanged: bool = Field(description="the picture had MNIST form already")
     polarity: Polarity
     ink_box: list[int] = Field(description="top, left, bottom, right of the digit, in pixels of `size`")
     size: list[int] = Field(description="height and width at which the picture was looked at")
@@ -94,7 +93,7 @@ async def predict(
     return await shared.in_thread(_answer, shared.classifier, picture, top_k, explain)
 
 
-def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Answer:  # noqa: FBT001
+def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Answer:
     if isinstance(picture, bytes):
         prediction = classifier.predict_picture(picture)
     else:
@@ -117,9 +116,7 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
 
 def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
     best_first = (-prediction.probabilities).argsort(kind="stable")[:top_k]
-    return [
-        Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in best_first
-    ]
+    return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in best_first]
 
 
 def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
@@ -128,7 +125,6 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
     if prediction.report is not None:
         report = prediction.report
         normalization = Normalization(
-            unchanged=report.unchanged,
             polarity=report.polarity,
             ink_box=list(report.ink_box),
             size=list(report.size),

@@ -1,0 +1,122 @@
+"""What tests share: tiny models, the bundled one, pictures made on the spot, and the real data where it is set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from service import artifact
+from service.app import create_app
+from service.artifact import Artifact, KnownAnswer, Metadata, Training
+from service.classifier import Classifier
+from service.network import PIXELS, Layer, Network
+from service.settings import Settings, bundled_model
+from service.verdict import Calibration
+from training import mnist
+from training.mnist import Mnist
+
+_DATA = "DIGITS_DATA"
+_PICTURES = "DIGITS_PICTURES"
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("DIGITS_") or name == "PORT"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def mnist_directory() -> Path:
+    """Return the folder with the four MNIST files."""
+    if not os.environ.get(_DATA):
+        pytest.skip(f"{_DATA} names no folder with the MNIST files")
+    return Path(os.environ[_DATA]).absolute()
+
+
+@pytest.fixture(scope="session")
+def real_mnist(mnist_directory: Path) -> Mnist:
+    """Return the real MNIST."""
+    return mnist.load(mnist_directory)
+
+
+@pytest.fixture(scope="session")
+def pictures_directory() -> Path:
+    """Return the folder with real photos, scans and drawings."""
+    if not os.environ.get(_PICTURES):
+        pytest.skip(f"{_PICTURES} names no folder with pictures of digits")
+    return Path(os.environ[_PICTURES]).absolute()
+
+
+def make_network(
+    *units: int, activation: str = "relu", head: str = "softmax", classes: tuple[int, ...] = tuple(range(10))
+) -> Network:
+    """Return a network with random weights: 784 inputs, hidden layers of so many units, and a head."""
+    rng = np.random.default_rng(0)
+    sizes = [PIXELS, *units, 1 if head == "logistic" else len(classes)]
+    layers = [
+        Layer(
+            rng.normal(0, 0.1, (n_in, n_out)).astype(np.float32),
+            rng.normal(0, 0.1, n_out).astype(np.float32),
+            activation,
+        )
+        for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+    ]
+    layers[-1] = Layer(layers[-1].weights, layers[-1].biases, head)
+    return Network(tuple(layers), classes)
+
+
+def make_metadata(network: Network, *, temperature: float = 1.5) -> Metadata:
+    """Return metadata that fits a network, with the known answer that it gives."""
+    calibration = Calibration(temperature=temperature, ambiguous_below=0.6)
+    known = KnownAnswer(pixels=[i % 256 for i in range(PIXELS)], probabilities=[])
+    probabilities = calibration.probabilities(network, network.feedforward(known.inputs)[-1])[0]
+    return Metadata(
+        name="tiny",
+        classes=list(network.classes),
+        activations=[layer.activation for layer in network.layers],
+        calibration=calibration,
+        known_answer=known.model_copy(update={"probabilities": probabilities.tolist()}),
+        training=Training(recipe="none", seed=None, settings={}, data={}, libraries={}),
+        figures={},
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a network with random weights, 784 -> 20 -> 10."""
+    path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
+    network = make_network(20)
+    artifact.save(path, network, make_metadata(network))
+    return path
+
+
+@pytest.fixture(scope="session")
+def bundled() -> Artifact:
+    """Return the model that is served by default."""
+    return artifact.load(bundled_model())
+
+
+@pytest.fixture(scope="session")
+def classifier(bundled: Artifact) -> Classifier:
+    """Return a classifier with the model that is served by default."""
+    return Classifier(bundled)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[TestClient]:
+    """Return a client of the service with its default settings and model."""
+    with TestClient(create_app(Settings())) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def tiny_client(tiny_model: Path) -> Iterator[TestClient]:
+    """Return a client of the service with the tiny model and a limit of 100 kB."""
+    with TestClient(create_app(Settings(model=tiny_model, max_bytes=100_000))) as client:
+        yield client

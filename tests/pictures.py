@@ -1,0 +1,59 @@
+"""Pictures for tests, drawn on the spot."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+Colour = int | tuple[int, ...]
+
+# Strokes through a unit square, (x, y) from the top left.
+STROKES: dict[int, list[list[tuple[float, float]]]] = {
+    0: [[(0.5, 0.0), (0.2, 0.2), (0.15, 0.5), (0.25, 0.85), (0.5, 1.0), (0.75, 0.85), (0.85, 0.5), (0.75, 0.15), (0.5, 0.0)]],
+    1: [[(0.5, 0.0), (0.5, 1.0)]],
+    2: [[(0.15, 0.2), (0.4, 0.0), (0.75, 0.1), (0.8, 0.35), (0.5, 0.65), (0.15, 1.0), (0.9, 1.0)]],
+    3: [[(0.2, 0.05), (0.6, 0.0), (0.8, 0.2), (0.45, 0.45), (0.8, 0.65), (0.75, 0.9), (0.45, 1.0), (0.15, 0.9)]],
+    4: [[(0.25, 0.0), (0.15, 0.55), (0.85, 0.55)], [(0.75, 0.0), (0.7, 1.0)]],
+    5: [[(0.8, 0.0), (0.25, 0.0), (0.2, 0.45), (0.6, 0.4), (0.85, 0.65), (0.65, 0.95), (0.15, 0.95)]],
+    6: [[(0.65, 0.0), (0.3, 0.35), (0.2, 0.75), (0.45, 1.0), (0.75, 0.85), (0.7, 0.6), (0.45, 0.55), (0.22, 0.75)]],
+    7: [[(0.15, 0.05), (0.85, 0.0), (0.4, 1.0)]],
+    8: [
+        [(0.5, 0.45), (0.2, 0.2), (0.5, 0.0), (0.8, 0.2), (0.5, 0.45), (0.15, 0.75), (0.5, 1.0), (0.85, 0.75), (0.5, 0.45)]
+    ],
+    9: [[(0.75, 0.2), (0.45, 0.0), (0.2, 0.2), (0.4, 0.45), (0.75, 0.25), (0.75, 0.6), (0.65, 1.0)]],
+}  # fmt: skip
+
+
+def draw(  # noqa: PLR0913 - each is one thing that a picture can vary in
+    digit: int = 7,
+    size: tuple[int, int] = (200, 200),
+    box: tuple[float, float, float, float] = (0.3, 0.2, 0.7, 0.8),
+    width: float = 0.06,
+    ink: Colour = 0,
+    paper: Colour = 255,
+    mode: str = "L",
+) -> Image.Image:
+    """Return a picture of a digit; box is left, top, right, bottom and width the pen's, as shares of the picture."""
+    image = Image.new(mode, size, paper)
+    pen = ImageDraw.Draw(image)
+    radius = width * min(size) / 2
+    left, top, right, bottom = box
+    for stroke in STROKES[digit]:
+        points = [((left + x * (right - left)) * size[0], (top + y * (bottom - top)) * size[1]) for x, y in stroke]
+        pen.line(points, fill=ink, width=max(1, round(2 * radius)))
+        for x, y in points:
+            pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
+    return image
+
+
+def encode(image: Image.Image | npt.NDArray[Any], form: str = "PNG", **options: Any) -> bytes:
+    """Return a picture as the bytes of a file."""
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return buffer.getvalue()

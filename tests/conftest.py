@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def make_network(
             rng.normal(0, 0.1, n_out).astype(np.float32),
             activation,
         )
-        for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+        for n_in, n_out in pairwise(sizes)
     ]
     layers[-1] = Layer(layers[-1].weights, layers[-1].biases, head)
     return Network(tuple(layers), classes)

@@ -7,6 +7,7 @@ scope: what is ink and what is paper (`normalization`).
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from service.network import FloatArray
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# MPO is what phones write for JPEG with a second picture inside; Pillow lists APNG under PNG.
-FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "TIFF")
+# For Pillow, APNG is under PNG, and MPO, what phones write for JPEG with a second picture inside, under JPEG.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
 
 # What each accepted format starts with: such a file is a damaged picture, any other is none at all.
@@ -170,7 +171,8 @@ def _wide_range(image: Image.Image) -> FloatArray:
     lowest, highest = min(float(values.min()), 0.0), float(values.max())
     if image.mode == "I" and lowest >= 0 and highest <= 65535:
         return values / np.float32(65535)
-    scaled: FloatArray = (values - np.float32(lowest)) / np.float32(max(highest - lowest, 1e-6))
+    # Halved, since the extremes may lie further apart than float32 reaches.
+    scaled: FloatArray = (values / 2 - np.float32(lowest / 2)) / np.float32(max(highest / 2 - lowest / 2, 1e-6))
     return scaled
 
 

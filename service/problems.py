@@ -105,6 +105,16 @@ def install(app: FastAPI) -> None:
     async def on_defect(request: Request, error: Exception) -> Response:
         return _defect(request.scope, error)
 
+    undocumented = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = undocumented()
+        # FastAPI lists the schemas of JSON responses only.
+        document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
     handlers: dict[type[Exception], Any] = {
         errors.DigitsError: on_domain_error,
         RequestValidationError: on_validation_error,

@@ -1,0 +1,43 @@
+# make serve: the service, on port 8000. make test: lint, types and tests. Both make the environment they need.
+
+# The first Python that is new enough; another one with: make serve PYTHON=/path/to/python
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+VENV_DEV ?= .venv-dev
+
+.PHONY: serve test lint format lock
+
+serve: $(VENV)/.installed
+	@exec $(VENV)/bin/python -m service serve
+
+test: lint
+	$(VENV_DEV)/bin/coverage erase
+	$(VENV_DEV)/bin/python -m pytest --cov --cov-report=term
+
+lint: $(VENV_DEV)/.installed
+	$(VENV_DEV)/bin/ruff check
+	$(VENV_DEV)/bin/ruff format --check
+	$(VENV_DEV)/bin/mypy
+
+format: $(VENV_DEV)/.installed
+	$(VENV_DEV)/bin/ruff check --fix
+	$(VENV_DEV)/bin/ruff format
+
+$(VENV)/.installed: requirements/runtime.txt
+$(VENV_DEV)/.installed: requirements/dev.txt
+
+# The stamp comes last, so that an interrupted installation is taken up again.
+%/.installed:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make $(MAKECMDGOALS) PYTHON=/path/to/python" >&2; exit 1; }
+	@echo "Installing $< into $* (once)"
+	@$(PYTHON) -m venv $*
+	@$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Locks for every Python and platform at once, from the lower bounds in pyproject.toml. Needs uv.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
+		pyproject.toml -o requirements/runtime.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
+		pyproject.toml --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt

@@ -1,0 +1,194 @@
+"""Tests of service.routes.predict and of the bodies that it takes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from service.artifact import Artifact
+from tests.pictures import draw, encode
+
+PICTURE = encode(draw(4))
+PIXELS = np.zeros((28, 28), int)
+PIXELS[4:24, 13:16] = 255
+JSON = {"content-type": "application/json"}
+
+
+def problem(response: Any) -> tuple[int, str]:
+    """Return status and code of a problem, having checked its form."""
+    body = response.json()
+
+    assert "application/problem+json" == response.headers["content-type"]
+    assert {"type", "title", "status", "detail", "code", "request_id"} == set(body)
+    assert response.status_code == body["status"]
+    assert response.headers["x-request-id"] == body["request_id"]
+    return response.status_code, body["code"]
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        {"files": {"file": ("four.png", PICTURE, "image/png")}},
+        {"files": {"file": ("four", PICTURE, "text/plain")}},
+        {"files": {"other": b"x", "file": PICTURE}},
+        {"content": PICTURE, "headers": {"content-type": "image/png"}},
+        {"content": PICTURE, "headers": {"content-type": "image/jpeg"}},
+        {"content": PICTURE, "headers": {"content-type": "application/octet-stream"}},
+        {"content": PICTURE, "headers": {"content-type": "application/x-www-form-urlencoded"}},
+        {"content": PICTURE},
+        {"json": {"image": base64.b64encode(PICTURE).decode()}},
+        {"json": {"image": base64.encodebytes(PICTURE).decode()}},
+        {"json": {"image": "data:image/png;base64," + base64.b64encode(PICTURE).decode()}},
+        {
+            "content": json.dumps({"image": base64.b64encode(PICTURE).decode()}),
+            "headers": {"content-type": "Application/JSON; charset=utf-8"},
+        },
+    ],
+    ids=[
+        "form", "form, wrong type", "form, two fields", "raw", "raw, wrong type", "octet-stream", "curl's default",
+        "no type", "base64", "base64 in lines", "data URL", "JSON with charset",
+    ],
+)  # fmt: skip
+def test_a_picture_is_answered_in_every_form(
+    client: TestClient, bundled: Artifact, request_body: dict[str, Any]
+) -> None:
+    """Forms, raw bodies of any type and JSON get the same answer with exactly the documented members."""
+    response = client.post("/predict", **request_body)
+    answer = response.json()
+
+    assert 200 == response.status_code
+    assert {"digit", "confidence", "probabilities", "classes", "verdict", "model"} == set(answer)
+    assert 4 == answer["digit"]
+    assert list(range(10)) == answer["classes"]
+    assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][4]
+    assert pytest.approx(1, abs=1e-12) == sum(answer["probabilities"])
+    assert "clear" == answer["verdict"]
+    assert {"name": "mnist-mlp", "version": bundled.version} == answer["model"]
+
+
+def test_pixels_are_taken_as_they_are(client: TestClient) -> None:
+    """Pixels reach the network unchanged, and there is no normalization to report."""
+    answer = client.post("/predict", json={"pixels": PIXELS.tolist()}, params={"explain": True}).json()
+
+    assert 1 == answer["digit"]
+    np.testing.assert_allclose(answer["explanation"]["input"], PIXELS / 255, atol=1e-6)
+    assert answer["explanation"]["normalization"] is None
+
+
+def test_top_k_lists_the_best_first(client: TestClient) -> None:
+    """`top_k` adds that many classes with falling probability, the answer first."""
+    answer = client.post("/predict", content=PICTURE, params={"top_k": 3}).json()
+    chances = [ranked["probability"] for ranked in answer["top"]]
+
+    assert 3 == len(answer["top"])
+    assert {"digit": answer["digit"], "probability": answer["confidence"]} == answer["top"][0]
+    assert sorted(answer["probabilities"], reverse=True)[:3] == chances
+
+
+def test_an_explanation_leads_from_the_picture_to_the_answer(client: TestClient, bundled: Artifact) -> None:
+    """From the input that is returned, the weights give the activations, the scores and the probabilities returned."""
+    picture = encode(draw(4, ink=255, paper=0, size=(120, 100)))
+    answer = client.post("/predict", content=picture, params={"explain": True}).json()
+    explanation = answer["explanation"]
+    signal = np.array(explanation["input"]).reshape(1, 784)
+    for layer, activation in zip(bundled.network.layers[:-1], explanation["activations"], strict=False):
+        signal = np.maximum(signal @ layer.weights + layer.biases, 0)
+        np.testing.assert_allclose(activation, signal[0], atol=1e-4)
+    head = bundled.network.layers[-1]
+    scores = (signal @ head.weights + head.biases)[0]
+    powers = np.exp(scores / explanation["temperature"])
+
+    np.testing.assert_allclose(explanation["scores"], scores, atol=1e-4)
+    np.testing.assert_allclose(answer["probabilities"], powers / powers.sum(), atol=1e-4)
+    assert len(bundled.network.layers) == len(explanation["activations"])
+    assert (28, 28) == np.array(explanation["relevance"]).shape
+    assert "light-on-dark" == explanation["normalization"]["polarity"]
+    assert [100, 120] == explanation["normalization"]["size"]
+    top, left, bottom, right = explanation["normalization"]["ink_box"]
+    assert 17 <= top < bottom <= 84
+    assert 36 <= left < right <= 84
+
+
+@pytest.mark.parametrize(
+    ("request_body", "expected"),
+    [
+        ({}, (422, "invalid-request")),
+        ({"content": b"hello"}, (415, "unsupported-media-type")),
+        ({"content": PICTURE[:100]}, (400, "unreadable-image")),
+        ({"content": encode(draw(paper=200, ink=200))}, (422, "no-ink")),
+        ({"content": encode(np.zeros((8000, 8000), bool))}, (413, "image-too-large")),
+        ({"files": {"picture": PICTURE}}, (422, "invalid-request")),
+        ({"files": [("file", PICTURE), ("file", PICTURE)]}, (422, "invalid-request")),
+        ({"files": {"file": b""}}, (415, "unsupported-media-type")),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, (422, "invalid-request")),
+        ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, (422, "invalid-request")),
+        (
+            {"content": b"--b\r\n\r\nx", "headers": {"content-type": "multipart/form-data; boundary=b"}},
+            (422, "invalid-request"),
+        ),
+        (
+            {"content": b"--b--\r\n", "headers": {"content-type": "multipart/form-data; boundary=b"}},
+            (422, "invalid-request"),
+        ),
+        ({"content": b"{", "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"\xff", "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"[" * 100_000, "headers": JSON}, (400, "invalid-json")),
+        ({"json": []}, (422, "invalid-request")),
+        ({"json": {}}, (422, "invalid-request")),
+        ({"json": {"image": "", "pixels": []}}, (422, "invalid-request")),
+        ({"json": {"image": 7}}, (422, "invalid-request")),
+        ({"json": {"image": "not base64!"}}, (422, "invalid-request")),
+        ({"json": {"image": "é"}}, (422, "invalid-request")),
+        ({"json": {"image": "data:image/svg+xml,%3Csvg/%3E"}}, (422, "invalid-request")),
+        ({"json": {"image": base64.b64encode(b"hello").decode()}}, (415, "unsupported-media-type")),
+        ({"json": {"pixels": [[0] * 28] * 27}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[0] * 28] * 27 + [[0] * 27]}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[0] * 27] * 28}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[0.5] * 28] * 28}}, (422, "invalid-request")),
+        ({"json": {"pixels": [["7"] * 28] * 28}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[256] * 28] * 28}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[-1] * 28] * 28}}, (422, "invalid-request")),
+        ({"json": {"pixels": [[10**30] * 28] * 28}}, (422, "invalid-request")),
+        ({"content": PICTURE, "params": {"top_k": 0}}, (422, "invalid-request")),
+        ({"content": PICTURE, "params": {"explain": "maybe"}}, (422, "invalid-request")),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_answered_gets_its_problem(
+    client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """Every kind of bad request has the status and code of the contract."""
+    assert expected == problem(client.post("/predict", **request_body))
+
+
+def test_routing_errors_are_problems_too(client: TestClient) -> None:
+    """Unknown paths and methods are answered in the same form."""
+    assert (404, "not-found") == problem(client.get("/nowhere"))
+    response = client.get("/predict")
+    assert (405, "method-not-allowed") == problem(response)
+    assert "POST" == response.headers["allow"]
+
+
+def test_blank_pixels_get_an_answer(client: TestClient) -> None:
+    """An array is taken as it is, even when it is blank."""
+    assert 200 == client.post("/predict", json={"pixels": [[0] * 28] * 28}).status_code
+
+
+def test_the_examples_on_the_openapi_page_work(client: TestClient) -> None:
+    """Each documented example is answered with the digit it shows, and the page itself is served."""
+    document = client.get("/openapi.json").json()
+    operation = document["paths"]["/predict"]["post"]
+    examples = operation["requestBody"]["content"]["application/json"]["examples"]
+    answers = [client.post("/predict", json=example["value"]).json()["digit"] for example in examples.values()]
+
+    assert [7, 7] == answers
+    assert "application/problem+json" in operation["responses"]["422"]["content"]
+    assert "Problem" in document["components"]["schemas"]
+    assert "HTTPValidationError" not in json.dumps(document)
+    assert 200 == client.get("/docs").status_code
+    assert "/docs" == client.get("/", follow_redirects=True).url.path

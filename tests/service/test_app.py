@@ -1,0 +1,26 @@
+"""Tests of service.app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from service.app import create_app, release
+from service.errors import ArtifactError
+from service.settings import Settings
+
+
+def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
+    """The application does not start with a file that is no model."""
+    path = tmp_path / "model.safetensors"
+    path.write_text("nonsense")
+
+    with pytest.raises(ArtifactError, match=r"model\.safetensors"), TestClient(create_app(Settings(model=path))):
+        pass
+
+
+def test_release_says_so_in_a_checkout() -> None:
+    """Where the package is not installed there is no version to tell."""
+    assert "checkout" == release()

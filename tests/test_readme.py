@@ -1,0 +1,105 @@
+"""What the README shows is run, against the service as `digits serve` starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+_ROOT = Path(__file__).parent.parent
+_README = (_ROOT / "README.md").read_text()
+_BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
+_CALLS = [block for language, block in _BLOCKS if language == "sh" and "curl" in block]
+_SERVER = "http://localhost:8000"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """Return the address of a service that runs in a process of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    environment = os.environ | {"DIGITS_PORT": str(port), "DIGITS_LOG_LEVEL": "warning"}
+    with subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=_ROOT, env=environment) as process:
+        try:
+            for _ in range(200):
+                try:
+                    httpx.get(f"{address}/readyz").raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    time.sleep(0.05)
+            yield address
+        finally:
+            process.terminate()
+
+
+def run(command: list[str], folder: Path) -> str:
+    """Return what a command prints when run in a copy of what a reader has, and fail with what it complains of."""
+    (folder / "docs").mkdir()
+    shutil.copy(_ROOT / "docs" / "seven.jpg", folder / "docs")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("block", _CALLS)
+def test_every_curl_is_answered(server: str, tmp_path: Path, block: str) -> None:
+    """No call fails, and each that asks for a digit gets 7."""
+    strict = "set -euo pipefail\n" + block.replace("curl ", "curl -fsS ").replace(_SERVER, server)
+    answers = run(["bash", "-c", strict], tmp_path)
+
+    assert block.count("/predict") == answers.count('"digit":7,"confidence"')
+    for name in re.findall(r"-o (\S+)", block):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("language", "command"), [("python", [sys.executable, "-c"]), ("js", ["node", "--input-type=module", "-e"])]
+)
+def test_every_program_reads_the_seven(server: str, tmp_path: Path, language: str, command: list[str]) -> None:
+    """The programs in Python and JavaScript print the digit, its confidence and the verdict."""
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    programs = [block for block_language, block in _BLOCKS if block_language == language]
+    printed = run([*command, programs[0].replace(_SERVER, server)], tmp_path).split()
+
+    assert 1 == len(programs)
+    assert "7" == printed[0]
+    assert 0.5 < float(printed[1]) <= 1
+    assert "clear" == printed[2]
+
+
+def test_the_answer_shown_has_the_members_of_a_real_one(server: str) -> None:
+    """The JSON in the README has the same members, of the same types, as the service's answer."""
+    shown = json.loads(next(block for language, block in _BLOCKS if language == "json"))
+    real = httpx.post(f"{server}/predict", content=(_ROOT / "docs" / "seven.jpg").read_bytes()).json()
+
+    assert {name: type(value) for name, value in real.items()} == {name: type(value) for name, value in shown.items()}
+    assert real["model"].keys() == shown["model"].keys()
+
+
+def test_every_endpoint_is_listed(server: str) -> None:
+    """The table of endpoints has each path of the API."""
+    paths = httpx.get(f"{server}/openapi.json").json()["paths"]
+
+    assert [] == [path for path in paths if path.replace("{index}", "{i}") + "`" not in _README]
+
+
+def test_every_code_is_listed() -> None:
+    """The table of errors has each code that the service answers."""
+    source = (_ROOT / "service" / "problems.py").read_text()
+    codes = set(re.findall(r'HTTPStatus\.\w+, "([a-z-]+)"', source))
+
+    assert {"no-ink", "internal-error"} < codes
+    assert [] == [code for code in sorted(codes) if f"`{code}`" not in _README]

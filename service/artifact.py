@@ -13,7 +13,7 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Annotated, Any, NoReturn, Self
 
 import numpy as np
 import safetensors
@@ -37,7 +37,7 @@ class _Frozen(BaseModel):
 class KnownAnswer(_Frozen):
     """One digit in MNIST form, 784 values 0..255, and the calibrated probabilities it must get."""
 
-    pixels: list[int] = Field(min_length=PIXELS, max_length=PIXELS)
+    pixels: list[Annotated[int, Field(ge=0, le=255)]] = Field(min_length=PIXELS, max_length=PIXELS)
     probabilities: list[float]
 
     @property
@@ -84,8 +84,9 @@ class Artifact:
     def check_known_answer(self) -> None:
         """Ask the network the question whose answer the file knows. Raises ArtifactError when it answers otherwise."""
         known = self.metadata.known_answer
-        scores = self.network.feedforward(known.inputs)[-1]
-        answer = self.metadata.calibration.probabilities(self.network, scores)[0]
+        with np.errstate(all="ignore"):  # Absurd weights overflow; the answer is then not a number, and refused.
+            scores = self.network.feedforward(known.inputs)[-1]
+            answer = self.metadata.calibration.probabilities(self.network, scores)[0]
         if answer.shape != (len(known.probabilities),) or not np.allclose(
             answer, known.probabilities, rtol=0, atol=_KNOWN_ANSWER_TOLERANCE
         ):
@@ -105,14 +106,23 @@ class Artifact:
             message = f"has format version {found}; this release reads {FORMAT_VERSION}: train it anew, or update"
             raise ArtifactError(message)
         checksum = header.get("checksum", "")
-        blank = content.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1) if len(checksum) == 64 else content
+        digits = checksum.encode(errors="replace")
+        blank = content.replace(digits, _NO_CHECKSUM.encode(), 1) if len(digits) == 64 else content
         if hashlib.sha256(blank).hexdigest() != checksum:
             message = "does not match its checksum: it is damaged, get it anew"
             raise ArtifactError(message)
         try:
             metadata = Metadata.model_validate_json(header.get("metadata", ""))
             tensors = safetensors.numpy.load(content)
-        except (ValidationError, safetensors.SafetensorError) as error:
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["metadata", *map(str, first["loc"])])
+            message = f"is not a model of this service: {place}: {first['msg']}"
+            raise ArtifactError(message) from error
+        except KeyError as error:
+            message = f"is not a model of this service: it has tensors of type {error}, which numpy lacks"
+            raise ArtifactError(message) from error
+        except safetensors.SafetensorError as error:
             message = f"is not a model of this service: {error}"
             raise ArtifactError(message) from error
         artifact = cls(_network(metadata, tensors), metadata, hashlib.sha256(content).hexdigest())
@@ -127,9 +137,20 @@ def serialize(network: Network, metadata: Metadata) -> bytes:
         tensors[f"layers.{i}.weights"] = layer.weights
         tensors[f"layers.{i}.biases"] = layer.biases
     header = {"format_version": FORMAT_VERSION, "checksum": _NO_CHECKSUM, "metadata": metadata.model_dump_json()}
-    blank = safetensors.numpy.save(tensors, header)
+    blank = _ordered(safetensors.numpy.save(tensors, header))
     checksum = hashlib.sha256(blank).hexdigest()
     return blank.replace(_NO_CHECKSUM.encode(), checksum.encode(), 1)
+
+
+def _ordered(content: bytes) -> bytes:
+    """Return a safetensors file with its header sorted.
+
+    The library writes the strings in random order; so the same model is the same file, and the checksum stands first.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def save(path: Path, network: Network, metadata: Metadata) -> Artifact:
@@ -175,11 +196,10 @@ def _header(content: bytes) -> dict[str, str]:
     length = int.from_bytes(content[:8], "little")
     try:
         header = json.loads(content[8 : 8 + length])
-        strings: dict[str, str] = header["__metadata__"]
-    except (ValueError, KeyError, TypeError) as error:
+        return {name: str(value) for name, value in header["__metadata__"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         message = "is not a model of this service, or is truncated"
         raise ArtifactError(message) from error
-    return strings
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -78,7 +78,7 @@ class Classifier:
         except ValueError as error:
             message = "pixels must be 28 rows of 28 integers each"
             raise InvalidPixels(message) from error
-        if values.ndim != 3 or values.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
+        if values.shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
             message = f"pixels must be 28 rows of 28 integers each, not of shape {values.shape[1:]}"
             raise InvalidPixels(message)
         if values.dtype.kind not in "iu" or (values.size and (values.min() < 0 or values.max() > 255)):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import FloatArray
@@ -28,13 +29,13 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
 
 # What each accepted format starts with: such a file is a damaged picture, any other is none at all.
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"RIFF")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
 # ISO media brands at byte 8, after `ftyp`.
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 
-# Larger pictures are reduced to between this and twice this many pixels on their longer side: enough for a digit that
+# Larger pictures are reduced to between half this and this many pixels on their longer side: enough for a digit that
 # fills a seventh of the frame with a ballpoint's stroke, and what bounds the cost of normalising.
-WORKING_SIDE = 320
+WORKING_SIDE = 288
 
 _EXIF_ORIENTATION = ExifTags.Base.Orientation.value
 # EXIF orientation -> the picture as it was seen, as views of an array.
@@ -52,7 +53,6 @@ _UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
 
 # What Pillow raises on damaged files besides OSError, format by format.
 _DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError, AttributeError)
-_TOO_LARGE_FOR_PILLOW = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,33 +71,45 @@ def decode(data: bytes, max_pixels: int) -> Picture:
     Raises UnsupportedFormat for what is no accepted picture, PictureTooLarge from the header alone, and
     UnreadablePicture for a damaged file.
     """
-    with _open(data) as image:
-        width, height = image.size
+    _silence_pillow()
+    with _damage_reported(), _open(data) as image:
+        width, height = _extent(image)
         if width * height > max_pixels:
             message = (
                 f"the picture has {width} x {height} = {width * height / 1e6:.1f} megapixels, "
                 f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
             )
             raise PictureTooLarge(message)
-        with _damage_reported():
-            orientation = _orientation(image)
-            # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
-            image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
-            grey = _grey(image)
+        if image.format == "PNG":
+            # Pillow makes some picture of flipped bits; here it looks at the checksums, in a copy that it uses up.
+            _open(data).verify()
+        width, height = image.size
+        orientation = _orientation(image)
+        # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
+        image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
+        grey = np.clip(_grey(image), 0, 1)  # Rounding leads a little beyond.
         upright = _UPRIGHT.get(orientation)
         if upright is not None:
             grey = upright(grey)
         return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
 
 
+def _silence_pillow() -> None:
+    """Keep what Pillow remarks on a stranger's file out of the log: it is harmless, or an error follows.
+
+    For good, because `warnings.catch_warnings` in one thread undoes what it did in another; and only where these are
+    not in force, because setting a filter makes Python forget which warnings it has already shown.
+    """
+    if not warnings.filters or warnings.filters[0][2] is not Image.DecompressionBombWarning:
+        for category in (UserWarning, Image.DecompressionBombWarning):
+            warnings.filterwarnings("ignore", category=category, module=r"PIL\.")
+
+
 def _open(data: bytes) -> Image.Image:
     try:
         return Image.open(io.BytesIO(data), formats=FORMATS)
-    except _TOO_LARGE_FOR_PILLOW as error:
-        message = f"the picture has too many pixels: {error}"
-        raise PictureTooLarge(message) from error
     except (UnidentifiedImageError, *_DAMAGE) as error:
-        if data.startswith(_SIGNATURES):
+        if data.startswith(_SIGNATURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
             message = "the picture is truncated or corrupt: its header cannot be read"
             raise UnreadablePicture(message) from error
         if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
@@ -111,12 +123,23 @@ def _open(data: bytes) -> Image.Image:
 def _damage_reported() -> Iterator[None]:
     try:
         yield
-    except _TOO_LARGE_FOR_PILLOW as error:
-        message = f"the picture has too many pixels: {error}"
+    except Image.DecompressionBombError as error:
+        message = "the picture has more pixels than any that is accepted: send a smaller one"
         raise PictureTooLarge(message) from error
     except _DAMAGE as error:
         message = f"the picture is truncated or corrupt: {error}"
         raise UnreadablePicture(message) from error
+
+
+def _extent(image: Image.Image) -> tuple[int, int]:
+    """Return the width and height to be decoded: the picture's, or those of a TIFF's tiles where they are larger."""
+    width, height = image.size
+    if isinstance(image, TiffImageFile):
+        tile = (image.tag_v2.get(TILEWIDTH), image.tag_v2.get(TILELENGTH))
+        width, height = (
+            max(side, limit) if isinstance(limit, int) else side for side, limit in zip(image.size, tile, strict=True)
+        )
+    return width, height
 
 
 def _orientation(image: Image.Image) -> int:
@@ -142,18 +165,13 @@ def _grey(image: Image.Image) -> FloatArray:
 
 
 def _factor(height: int, width: int) -> int:
-    return max(1, max(height, width) // WORKING_SIDE)
+    return max(1, -(-max(height, width) // WORKING_SIDE))
 
 
 def _reduced(image: Image.Image) -> Image.Image:
     """Average blocks of pixels so that the working size is not exceeded."""
     factor = _factor(image.height, image.width)
-    if factor == 1:
-        return image
-    # Pillow weighs colours by alpha only in its premultiplied mode, and without that dark fringes appear.
-    if image.mode == "RGBA":
-        return image.convert("RGBa").reduce(factor).convert("RGBA")
-    return image.reduce(factor)
+    return image if factor == 1 else image.reduce(factor)
 
 
 def _array(image: Image.Image) -> FloatArray:
@@ -171,8 +189,9 @@ def _wide_range(image: Image.Image) -> FloatArray:
     lowest, highest = min(float(values.min()), 0.0), float(values.max())
     if image.mode == "I" and lowest >= 0 and highest <= 65535:
         return values / np.float32(65535)
-    # Halved, since the extremes may lie further apart than float32 reaches.
-    scaled: FloatArray = (values / 2 - np.float32(lowest / 2)) / np.float32(max(highest / 2 - lowest / 2, 1e-6))
+    # Halves, since the extremes may lie further apart than float32 reaches.
+    spread = max(highest / 2 - lowest / 2, 1e-6)
+    scaled: FloatArray = (values / np.float32(2) - np.float32(lowest / 2)) / np.float32(spread)
     return scaled
 
 

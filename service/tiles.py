@@ -27,7 +27,7 @@ def draw(layer: Layer, rows: int, columns: int, first: int) -> bytes:
             f"this layer's {layer.n_in} inputs are units of the layer before, not pixels: only layer 0 can be drawn"
         )
         raise NotAPicture(message)
-    if first >= layer.n_out:
+    if not 0 <= first < layer.n_out:
         message = f"first is {first}, but the layer's units are numbered 0 to {layer.n_out - 1}"
         raise NotAPicture(message)
     low, high = float(layer.weights.min()) / 2, float(layer.weights.max()) / 2

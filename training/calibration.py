@@ -37,6 +37,9 @@ def calibrate(network: Network, inputs: FloatArray, labels: npt.NDArray[np.int64
 def doubt_threshold(confidences: Probabilities, right: npt.NDArray[np.bool_]) -> float:
     """Return the lowest confidence from which on up 99.9 % of these answers are right."""
     order = np.argsort(-confidences)
+    ranked = confidences[order]
     share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    enough = np.flatnonzero(share_right >= _CLEAR_IS_RIGHT)
-    return float(confidences[order[enough[-1]]]) if enough.size else 1.0
+    # Of equal confidences only the last has all of its kind counted.
+    last_of_its_kind = np.append(ranked[1:] < ranked[:-1], np.True_)
+    enough = np.flatnonzero((share_right >= _CLEAR_IS_RIGHT) & last_of_its_kind)
+    return float(ranked[enough[-1]]) if enough.size else 1.0

@@ -44,7 +44,7 @@ def main(
         print(f"digits-train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("digits-train: interrupted, nothing was written", file=sys.stderr)
+        print("digits-train: interrupted; no file is left half-written", file=sys.stderr)
         return 130
     return 0
 

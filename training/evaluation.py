@@ -32,7 +32,8 @@ class Error:
         z = 1.959964
         centre = (self.rate + z**2 / (2 * self.n)) / (1 + z**2 / self.n)
         half = z * math.sqrt(self.rate * (1 - self.rate) / self.n + z**2 / (4 * self.n**2)) / (1 + z**2 / self.n)
-        return centre - half, centre + half
+        # Rounding can carry an end at 0 or 1 beyond it.
+        return max(0.0, centre - half), min(1.0, centre + half)
 
     def __str__(self) -> str:
         """Say it in per cent with the interval, as 0.66 % (33 of 5000; 95 % interval 0.47 % to 0.93 %)."""

@@ -14,9 +14,9 @@ def to_network(classifier: MLPClassifier) -> Network:
     Raises ValueError when the classifier answers several labels at once, or its classes are not integers.
     """
     head = classifier.out_activation_
-    n_classes = len(classifier.classes_)
-    if head not in {"softmax", "logistic"} or (head == "logistic" and n_classes != 2):
-        message = f"a network with the head {head} over {n_classes} classes answers no single digit"
+    n_classes, n_outputs = len(classifier.classes_), classifier.n_outputs_
+    if head not in {"softmax", "logistic"} or (head == "logistic" and (n_classes, n_outputs) != (2, 1)):
+        message = f"a head {head} of {n_outputs} units over {n_classes} classes answers no single digit"
         raise ValueError(message)
     if not np.issubdtype(np.asarray(classifier.classes_).dtype, np.integer):
         message = f"classes must be integers, not {list(classifier.classes_)}"

@@ -143,7 +143,11 @@ def checksums(parts: Mapping[str, Part] = PARTS) -> dict[str, str]:
 def _read(directory: Path, part: Part) -> npt.NDArray[np.uint8]:
     for path in (directory / f"{part.name}.gz", directory / part.name):
         if path.is_file():
-            content = _verified(path, part)
+            try:
+                content = _verified(path, part)
+            except MnistError as error:
+                message = f"{path} {error}; delete it and run `digits-train fetch`"
+                raise MnistError(message) from error
             return np.frombuffer(content, np.uint8, offset=len(part.header)).reshape(part.shape)
     message = (
         f"{directory} holds no {part.name}.gz: name the folder with --data or {VARIABLE}, "
@@ -153,20 +157,17 @@ def _read(directory: Path, part: Part) -> npt.NDArray[np.uint8]:
 
 
 def _verified(path: Path, part: Part) -> bytes:
-    """Return the unpacked content of a file that is what it should be."""
+    """Return the unpacked content of a file that is what it should be, or raise MnistError with what it is instead."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
             # One byte more than there should be shows a longer file, and bounds what a foreign one can unpack to.
             content: bytes = file.read(part.n_bytes + 1)
     except _GZIP_ERRORS as error:
-        message = f"{path} cannot be unpacked ({error}): delete it and run `digits-train fetch`"
+        message = f"cannot be unpacked ({error})"
         raise MnistError(message) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != part.sha256:
-        message = (
-            f"{path} is not the MNIST file: its content has SHA-256 {digest[:12]}..., not {part.sha256[:12]}...; "
-            "delete it and run `digits-train fetch`"
-        )
+        message = f"is not the MNIST file: its content has SHA-256 {digest[:12]}..., not {part.sha256[:12]}..."
         raise MnistError(message)
     return content
 
@@ -187,21 +188,28 @@ def fetch(
 
     Every file is verified before it gets its name, so a folder never holds a damaged or half-written one. `timeout` is
     the longest silence of a mirror in seconds. Returns the paths that were written. Raises MnistError, with each
-    mirror's reason, when none serves a file.
+    mirror's reason, when none serves a file, and when the folder cannot be written.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = f"cannot make the folder {directory}: {error.strerror}"
-        raise MnistError(message) from error
-    written = []
+    mirrors = list(mirrors)
     with httpx.Client(follow_redirects=True, timeout=timeout) as client:
-        for part in parts.values():
-            try:
-                _read(directory, part)
-            except MnistError:
-                written.append(_fetch_part(client, directory, part, list(mirrors), progress))
-    return written
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            return [
+                _fetch_part(client, directory, part, mirrors, progress)
+                for part in parts.values()
+                if not _holds(directory, part)
+            ]
+        except OSError as error:
+            message = f"cannot write {error.filename2 or error.filename or directory}: {error.strerror}"
+            raise MnistError(message) from error
+
+
+def _holds(directory: Path, part: Part) -> bool:
+    try:
+        _read(directory, part)
+    except MnistError:
+        return False
+    return True
 
 
 def _fetch_part(client: httpx.Client, directory: Path, part: Part, mirrors: list[str], progress: Progress) -> Path:
@@ -216,14 +224,15 @@ def _fetch_part(client: httpx.Client, directory: Path, part: Part, mirrors: list
             _verified(temporary, part)
             temporary.replace(target)
         except (httpx.HTTPError, MnistError) as error:
-            reasons.append(f"{mirror}: {error}")
+            # httpx adds a second line that points to an explanation of the status.
+            reasons.append(f"{mirror}: {str(error).partition(chr(10))[0]}")
         else:
             # A damaged unpacked twin would only confuse whoever looks at the folder.
             (directory / part.name).unlink(missing_ok=True)
             return target
         finally:
             temporary.unlink(missing_ok=True)
-    message = f"no mirror serves {part.name}.gz:\n  " + "\n  ".join(reasons)
+    message = f"no mirror serves {part.name}.gz: " + "; ".join(reasons)
     raise MnistError(message)
 
 

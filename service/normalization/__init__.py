@@ -1,4 +1,4 @@
-"""From any grey picture to MNIST form, one step a module: paper, ink, framing.
+"""From any grey picture to MNIST form, one step a module: paper, ink (with marks and rules), stroke, framing.
 
 Enters: float32 (height, width), 0 = black to 1 = white. Leaves: float32 (28, 28), 0 = background to 1 = full ink, and a
 report of what was done. A picture that has MNIST form already comes out unchanged.
@@ -6,26 +6,34 @@ report of what was done. A picture that has MNIST form already comes out unchang
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
+from service.errors import NoInk
 from service.network import FloatArray
 from service.normalization.framing import UNCHANGED, Frame, frame, has_mnist_form
-from service.normalization.ink import Box, bounding_box, find_digit
-from service.normalization.paper import Polarity, remove_paper
+from service.normalization.ink import Ink, find_digit, is_sheet
+from service.normalization.marks import Box, bounding_box
+from service.normalization.paper import Polarity, find_sheet, flatten, likely_polarities, smoothed
+from service.normalization.stroke import Stroke, even_strokes
+
+# Pictures with fewer pixels a side than this have no grain to smooth, and strokes too thin to bear it.
+_SMOOTHED_FROM = 64
 
 __all__ = ["Normalized", "Report", "normalize"]
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was done: which polarity, where the digit's box lies in the picture, how it was placed.
+    """What was done: the polarity, where the digit's box lies in the picture, its strokes, and how it was placed.
 
-    `size` is the (height, width) that the box and the frame refer to.
+    `size` is the (height, width) that the box and the frame refer to; `stroke` is None where nothing had to be done.
     """
 
     size: tuple[int, int]
     polarity: Polarity
     ink_box: Box
+    stroke: Stroke | None
     frame: Frame
 
 
@@ -41,9 +49,39 @@ def normalize(grey: FloatArray) -> Normalized:
     """Bring a picture into MNIST form. Raises NoInk when it is blank."""
     size = (grey.shape[0], grey.shape[1])
     if has_mnist_form(grey):
-        box = bounding_box(grey > 0)
-        return Normalized(grey, Report(size, Polarity.LIGHT_ON_DARK, box, UNCHANGED))
-    contrast, polarity = remove_paper(grey)
-    ink = find_digit(contrast)
-    pixels, placed = frame(ink)
-    return Normalized(pixels, Report(size, polarity, ink.box, placed))
+        return Normalized(grey, Report(size, Polarity.LIGHT_ON_DARK, bounding_box(grey > 0), None, UNCHANGED))
+    ink, polarity = _on_sheet(grey) or _on_paper(grey)
+    digit, stroke = even_strokes(ink)
+    pixels, placed = frame(digit)
+    return Normalized(pixels, Report(size, polarity, ink.box, stroke, placed))
+
+
+def _on_paper(grey: FloatArray) -> tuple[Ink, Polarity]:
+    """Return the digit on a picture that is paper all over."""
+    if min(grey.shape) >= _SMOOTHED_FROM:
+        grey = smoothed(grey)
+    found = []
+    for polarity in likely_polarities(grey):
+        with suppress(NoInk):
+            found.append((find_digit(flatten(grey, polarity)), polarity))
+    if not found:
+        message = "the picture is blank: no ink stands out from its paper"
+        raise NoInk(message)
+    found.sort(key=lambda pair: pair[0].weight)
+    # The heavier is the ink, unless it is a slanted sheet on a table with the lighter on it.
+    return found[0] if is_sheet(found[-1][0]) else found[-1]
+
+
+def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:
+    """Return the digit on a sheet that lies on something else, None where there is no such sheet."""
+    sheet = find_sheet(grey)
+    if sheet is None:
+        return None
+    try:
+        ink, polarity = _on_paper(grey[sheet.top : sheet.bottom, sheet.left : sheet.right])
+    except NoInk:
+        return None
+    # What touches the edge of the supposed sheet goes on beyond it: that was the edge of a shadow.
+    if min(ink.box.top, ink.box.left, sheet.height - ink.box.bottom, sheet.width - ink.box.right) == 0:
+        return None
+    return ink.within(grey.shape[0], grey.shape[1], sheet), polarity

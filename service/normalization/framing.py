@@ -1,8 +1,7 @@
 """Last step: the digit into MNIST's frame.
 
-Enters: the digit's ink, float32 (height, width), and its box. Leaves: float32 (28, 28), 0 = background to 1 = full ink,
-made as MNIST was (LeCun et al. 1998): the box fitted into 20x20 with its aspect ratio kept, anti-aliased, and the
-centre of mass at the centre.
+Enters: a Digit at working size. Leaves: float32 (28, 28), 0 = background to 1 = full ink, made as MNIST was (LeCun et
+al. 1998): the box fitted into 20x20 with its aspect ratio kept, anti-aliased, and the centre of mass at the centre.
 """
 
 from __future__ import annotations
@@ -13,18 +12,18 @@ import numpy as np
 from PIL import Image
 
 from service.network import IMAGE_SIDE, FloatArray
-from service.normalization.ink import Ink, bounding_box
+from service.normalization.marks import bounding_box
+from service.normalization.stroke import DIGIT_SIDE, Digit
 
-DIGIT_SIDE = 20
 # Where MNIST puts the centre of mass, in pixels from the first; the mean over its 60,000 training digits is 14.00.
 CENTRE = 14.0
 
 
 @dataclass(frozen=True)
 class Frame:
-    """How the digit was placed: pixels of MNIST's frame for one of the picture's, and the shift (rows, columns).
+    """How the digit was placed: a point p of the picture, from its top left corner, lies at scale * p + shift.
 
-    A point (row, column) of the picture comes to lie at scale * (row, column) + shift.
+    `scale` is in pixels of MNIST's frame for one of the picture's, `shift` (rows, columns) in pixels of the frame.
     """
 
     scale: float
@@ -34,24 +33,23 @@ class Frame:
 UNCHANGED = Frame(scale=1.0, shift=(0.0, 0.0))
 
 
-def frame(ink: Ink) -> tuple[FloatArray, Frame]:
-    """Return the digit in MNIST's frame, and how it got there."""
-    box = ink.box
+def frame(digit: Digit) -> tuple[FloatArray, Frame]:
+    """Return the digit in MNIST's frame, and how it got there from the picture."""
+    box = bounding_box(digit.ink > 0.5)
     scale = DIGIT_SIDE / max(box.height, box.width)
-    row, column = centre_of_mass(ink.strength)
-    # Resampling reads this square of the picture, as pixel edges, onto the 28x28 pixels.
+    # Resampling reads a square, given by its edges, onto the 28x28 pixels.
     side = IMAGE_SIDE / scale
-    top, left = row + 0.5 - (CENTRE + 0.5) / scale, column + 0.5 - (CENTRE + 0.5) / scale
-    height, width = ink.strength.shape
-    # The square may reach beyond the picture, which resampling does not allow.
+    top, left = (mass + 0.5 - (CENTRE + 0.5) / scale for mass in centre_of_mass(digit.ink))
+    # It may reach beyond the digit's picture, which resampling does not allow.
+    height, width = digit.ink.shape
     before = (max(0, int(np.ceil(-top))), max(0, int(np.ceil(-left))))
     after = (max(0, int(np.ceil(top + side - height))), max(0, int(np.ceil(left + side - width))))
-    padded = np.pad(ink.strength, tuple(zip(before, after, strict=True)))
+    padded = np.pad(digit.ink, tuple(zip(before, after, strict=True)))
     square = (left + before[1], top + before[0], left + before[1] + side, top + before[0] + side)
-    image = Image.fromarray(padded).resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BILINEAR, square)
-    framed = np.asarray(image, np.float32)
-    shift = (-top * scale, -left * scale)
-    return np.clip(framed, 0, 1), Frame(scale, shift)
+    image = Image.fromarray(padded).resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX, square)
+    framed = np.clip(np.asarray(image, np.float32), 0, 1)
+    shift = (scale * (digit.shift[0] - top), scale * (digit.shift[1] - left))
+    return framed, Frame(scale * digit.scale, shift)
 
 
 def centre_of_mass(ink: FloatArray) -> tuple[float, float]:

@@ -1,157 +1,146 @@
 """Second step: which ink is the digit.
 
-Enters: the ink's contrast to the paper, float32 (height, width). Leaves: the same with everything but the digit set
-to 0, full ink being 1, and the digit's box. Paper grain, specks, ghosts of other writing and marks at the edge go;
-strokes that belong together stay together, even when they do not touch.
+Enters: a Sheet's brightness, float32 (height, width), paper about 1, ink darker. Leaves: the ink of the digit alone,
+full ink being 1, and its box. Paper grain, specks, ghosts of other writing, rules and marks at the edge go; strokes
+that belong together stay together, even when they do not touch.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import NoInk
 from service.network import FloatArray
-from service.normalization.paper import otsu
+from service.normalization.marks import BoolArray, Box, bounding_box, find_marks
+from service.normalization.paper import contrast, otsu
+from service.normalization.rules import without_rules
+from service.normalization.selection import Selection, select
 
-# Less contrast than this, of 1 between black and white, is no ink: a blank sheet, JPEG noise.
-_FAINTEST_INK = 0.06
+# Strokes are looked for with windows of these shares of the picture's longer side, the finest first. Less contrast than
+# the second number, of 1 between black and white, is no ink: JPEG noise, and for wider strokes uneven light.
+_WINDOWS = ((0.06, 0.07), (0.12, 0.08), (0.24, 0.12), (0.42, 0.2))
 # Ink has to stand out from the paper's grain by this many standard deviations.
 _ABOVE_GRAIN = 6.0
-# Grouping looks at the picture through at most this many cells a side: gaps within one cell close.
-_CELLS = 48
-# Marks with less than this share of the digit's ink are specks, or belong to something else.
-_SPECK = 0.05
-
-BoolArray = npt.NDArray[np.bool_]
-
-
-class Box(NamedTuple):
-    """Rows top to bottom and columns left to right of a picture; bottom and right are not included."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def height(self) -> int:
-        """Number of rows."""
-        return self.bottom - self.top
-
-    @property
-    def width(self) -> int:
-        """Number of columns."""
-        return self.right - self.left
+# Pixels with this share of full ink belong to a mark.
+_INKED = 0.4
+# A digit is at least this large, as a share of the picture's longer side.
+_SMALLEST = 0.07
+# An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is.
+_WIDEST_EDGE = 0.05
+_WIDEST_EDGE_PIXELS = 2.5
+# A finer window has found the digit when a coarser one finds less than this many times its ink.
+_RESOLVED = 1.12
+# A sheet of paper has at least this ratio of its sides and, turned a little and written on, fills this share of its
+# box.
+_SHEET_NARROWEST = 0.5
+_SHEET_FILLED = 0.6
 
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """The digit's ink, float32 (height, width) from 0 to 1, and the box around it."""
+    """The digit's ink, float32 (height, width) from 0 to 1, the box around it, and how much it counts as writing."""
 
     strength: FloatArray
     box: Box
+    weight: float
+
+    def within(self, height: int, width: int, sheet: Box) -> Ink:
+        """Return the same ink in the whole picture (height, width) of which it covers the part `sheet`."""
+        strength = np.zeros((height, width), np.float32)
+        strength[sheet.top : sheet.bottom, sheet.left : sheet.right] = self.strength
+        top, left, bottom, right = self.box
+        return Ink(
+            strength, Box(top + sheet.top, left + sheet.left, bottom + sheet.top, right + sheet.left), self.weight
+        )
 
 
-def find_digit(contrast: FloatArray) -> Ink:
+def find_digit(brightness: FloatArray) -> Ink:
     """Return the digit's ink. Raises NoInk when nothing stands out from the paper."""
-    full = full_ink(contrast)
-    strength = np.clip(contrast / np.float32(full), 0, 1)
-    mask = strength > 0.4
-    mask = np.logical_and(mask, _digit_area(mask, strength))
-    if not mask.any():
+    side = max(brightness.shape)
+    found = []
+    for share, faintest in _WINDOWS:
+        strength = ink_strength(contrast(brightness, max(3, round(share * side))), faintest)
+        selection = None if strength is None else _select(strength)
+        if strength is not None and selection is not None:
+            found.append((strength, selection))
+    if not found:
         message = "the picture is blank: no ink stands out from its paper"
         raise NoInk(message)
-    box = bounding_box(mask)
+    # With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
+    enough = max(selection.weight for _, selection in found) / _RESOLVED
+    strength, chosen = next(pair for pair in found if pair[1].weight >= enough)
     # Half-covered pixels around the strokes belong to the digit too, one pixel deep.
-    strength = np.where(_grown(mask), strength, np.float32(0))
-    return Ink(strength, box)
+    return Ink(np.where(grown(chosen.mask), strength, np.float32(0)), bounding_box(chosen.mask), chosen.weight)
 
 
-def full_ink(contrast: FloatArray) -> float:
-    """Return the contrast of a stroke's core. Raises NoInk when there is none above the grain of the paper."""
-    # The grain's spread from its median, so that ink does not count: 1.48 makes it a standard deviation.
-    middle = float(np.median(contrast))
-    grain = 1.48 * float(np.median(np.abs(contrast - np.float32(middle))))
-    floor = max(_FAINTEST_INK, middle + _ABOVE_GRAIN * grain)
-    inked = contrast[contrast > floor]
+def is_sheet(ink: Ink) -> bool:
+    """Tell whether what was taken for ink is a sheet of paper: a broad area that fills its box and stands free."""
+    top, left, bottom, right = ink.box
+    height, width = ink.strength.shape
+    short, long = sorted((ink.box.height, ink.box.width))
+    stands_free = top > 0 and left > 0 and bottom < height and right < width
+    filled = float((ink.strength[top:bottom, left:right] > _INKED).mean())
+    return stands_free and short > _SHEET_NARROWEST * long and filled > _SHEET_FILLED
+
+
+def ink_strength(contrast_found: FloatArray, faintest: float) -> FloatArray | None:
+    """Return how much ink each pixel has, 0 to 1, from its contrast; None where none stands out from the grain."""
+    # Noise lifts the closing, and with it the whole paper, by as much as its median shows.
+    above = contrast_found - np.median(contrast_found)
+    # The spread from the median, so that ink does not count: 1.48 makes it a standard deviation.
+    grain = 1.48 * float(np.median(np.abs(above)))
+    inked = above[above > max(faintest, _ABOVE_GRAIN * grain)]
     if inked.size == 0:
-        message = "the picture is blank: no ink stands out from its paper"
-        raise NoInk(message)
-    core = inked[inked >= otsu(inked)]
-    return float(np.median(core))
+        return None
+    # The cores of the strokes, without their half-covered edges and fainter things.
+    full = np.median(inked[inked >= otsu(inked)])
+    strength: FloatArray = np.clip(above / full, 0, 1)
+    return strength
 
 
-def bounding_box(mask: BoolArray) -> Box:
-    """Return the smallest box around a mask that is not empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+def _select(strength: FloatArray) -> Selection | None:
+    """Return the digit in what one window shows, None where what it shows is no digit."""
+    mask = strength > _INKED
+    selection = select(find_marks(strength, mask))
+    if not selection.stands_free:
+        # A rule may hold it. Where no digit stands free without rules, they were strokes of one that fills its frame.
+        unruled = without_rules(mask)
+        if unruled.any():
+            without = select(find_marks(strength, unruled))
+            selection = without if without.stands_free and _is_digit(strength, without.mask) else selection
+    return selection if _is_digit(strength, selection.mask) else None
 
 
-def _grown(mask: BoolArray) -> BoolArray:
+def _is_digit(strength: FloatArray, mask: BoolArray) -> bool:
+    """Tell writing, which has some size and sharp edges, from specks and shadows."""
+    box, side = bounding_box(mask), int(max(mask.shape))
+    if max(box.height, box.width) < _SMALLEST * side:
+        return False
+    return edge_width(strength, mask) <= max(_WIDEST_EDGE * side, _WIDEST_EDGE_PIXELS)
+
+
+def edge_width(strength: FloatArray, mask: BoolArray) -> float:
+    """Return over how many pixels strength rises from 0 to 1 along the edge of a mask, by the median."""
+    # Steps over several pixels, where there are many, since over one the grain is as steep.
+    stride = max(1, max(mask.shape) // 50)
+    steps = np.zeros_like(strength)
+    for axis in (0, 1):
+        along, steps_along = np.moveaxis(strength, axis, 0), np.moveaxis(steps, axis, 0)
+        differences = np.abs(along[stride:] - along[:-stride])
+        for part in (steps_along[stride:], steps_along[:-stride]):
+            np.maximum(part, differences, out=part)
+    edge = grown(mask) & grown(~mask)
+    return stride / max(float(np.median(steps[edge])), 1e-6)
+
+
+def grown(mask: BoolArray) -> BoolArray:
     """Return the mask with one pixel more on every side."""
     tall = mask.copy()
     tall[1:] |= mask[:-1]
     tall[:-1] |= mask[1:]
-    grown = tall.copy()
-    grown[:, 1:] |= tall[:, :-1]
-    grown[:, :-1] |= tall[:, 1:]
-    return grown
-
-
-def _digit_area(mask: BoolArray, strength: FloatArray) -> BoolArray:
-    """Return the part of the picture that holds the digit: the group of marks with most ink, and its neighbours."""
-    cell = -(-max(mask.shape) // _CELLS)
-    cells = _pooled(mask, cell)
-    labels = label(cells)
-    n_groups = int(labels.max())
-    if n_groups <= 1:
-        return np.ones_like(mask)
-    of_pixel = np.repeat(np.repeat(labels, cell, axis=0), cell, axis=1)[: mask.shape[0], : mask.shape[1]]
-    ink = np.bincount(of_pixel[mask], strength[mask], minlength=n_groups + 1)
-    kept = ink >= _SPECK * ink.max()
-    kept[0] = False
-    area: BoolArray = kept[of_pixel]
-    return area
-
-
-def _pooled(mask: BoolArray, cell: int) -> BoolArray:
-    """Return, for every square of cell x cell pixels, whether any of them is set."""
-    height, width = (-(-side // cell) * cell for side in mask.shape)
-    padded = np.zeros((height, width), np.bool_)
-    padded[: mask.shape[0], : mask.shape[1]] = mask
-    blocks = padded.reshape(height // cell, cell, width // cell, cell)
-    pooled: BoolArray = np.logical_or.reduce(blocks, axis=(1, 3))
-    return pooled
-
-
-def label(mask: BoolArray) -> npt.NDArray[np.intp]:
-    """Return each pixel's group, numbered from 1; diagonal neighbours are connected, 0 is outside."""
-    # Runs of set pixels in a row, joined to the runs they touch in the row above.
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    parents = list(range(len(rows)))
-
-    def root(run: int) -> int:
-        while parents[run] != run:
-            parents[run] = parents[parents[run]]
-            run = parents[run]
-        return run
-
-    first_of_row = np.searchsorted(rows, np.arange(mask.shape[0] + 1)).tolist()
-    row_list, start_list, end_list = rows.tolist(), starts.tolist(), ends.tolist()
-    for run, row in enumerate(row_list):
-        if row == 0:
-            continue
-        for above in range(first_of_row[row - 1], first_of_row[row]):
-            if start_list[above] <= end_list[run] and start_list[run] <= end_list[above]:
-                parents[root(above)] = root(run)
-    numbers: dict[int, int] = {}
-    labels = np.zeros(mask.shape, np.intp)
-    for run, (row, start, end) in enumerate(zip(row_list, start_list, end_list, strict=True)):
-        labels[row, start:end] = numbers.setdefault(root(run), len(numbers) + 1)
-    return labels
+    wide = tall.copy()
+    wide[:, 1:] |= tall[:, :-1]
+    wide[:, :-1] |= tall[:, 1:]
+    return wide

@@ -1,22 +1,38 @@
-"""First step: take the paper away.
+"""First step: the paper, evenly lit, with its ink dark.
 
-Enters: a grey picture, float32 (height, width), 0 = black to 1 = white. Leaves: the ink's contrast to the paper around
-it, float32 (height, width), 0 where there is none, and the polarity. Shadows, vignetting, a cut-out sheet on another
-ground and whatever else is wider than a stroke belongs to the paper.
+Enters: a grey picture, float32 (height, width), 0 = black to 1 = white. Leaves: the brightness of paper and ink under
+even light, ink darker than paper whatever it was in the picture, and the polarity. `contrast` then takes the paper away
+for strokes of a given width. Out of scope: which marks belong to the digit.
 """
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 
 import numpy as np
+from PIL import Image
 
 from service.network import FloatArray
+from service.normalization.marks import Box, Marks, find_marks
+from service.normalization.selection import least_covered_side
 
-# A stroke is never wider than this share of the picture's shorter side. Wider dark areas are shadow or table.
-_WIDEST_STROKE = 0.4
-# With less ink than this, compared with the other polarity, the border has misled us: a frame around the sheet.
-_HARDLY_ANY = 0.1
+# Light is followed on a grid of so many cells a side; polarity is judged within such a cell and its neighbours.
+_LIGHT_CELLS = 32
+_POLARITY_CELLS = (3, 6)
+# A sheet on a table is looked for on a grid of so many cells a side. It is a rectangle of at least this ratio of its
+# sides, of at least this share of the picture's longer side and at most that of both; its area reaches along this share
+# of each of its sides and fills this share of it.
+_SHEET_CELLS = 64
+_SHEET_NARROWEST = 0.4
+_SHEET_SMALLEST = 0.125
+_SHEET_LARGEST = 0.97
+_SHEET_COVERED = 0.85
+_SHEET_FILLED = 0.6
+# Skewness under which dark and light balance, and the border decides.
+_BALANCED = 0.12
+# Paper in deeper shadow than this is taken to be this bright, or its noise would be magnified without bounds.
+_DEEPEST_SHADOW = 0.15
 
 
 class Polarity(StrEnum):
@@ -26,39 +42,98 @@ class Polarity(StrEnum):
     LIGHT_ON_DARK = "light-on-dark"
 
 
-def remove_paper(grey: FloatArray) -> tuple[FloatArray, Polarity]:
-    """Return the contrast of ink to paper, 0..1, and the polarity found."""
-    window = max(3, round(_WIDEST_STROKE * min(grey.shape)))
-    polarity = border_polarity(grey)
-    ink = contrast(grey, window, polarity)
-    other = Polarity.LIGHT_ON_DARK if polarity is Polarity.DARK_ON_LIGHT else Polarity.DARK_ON_LIGHT
-    if ink.max() < _HARDLY_ANY * np.ptp(grey):
-        rest = contrast(grey, window, other)
-        if rest.max() > ink.max():
-            return rest, other
-    return ink, polarity
-
-
-def border_polarity(grey: FloatArray) -> Polarity:
-    """Decide by the border, where paper is more common than ink."""
-    threshold = otsu(grey)
-    light = grey > threshold
-    border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])
-    # The whole picture has a say where the border is split, as under a digit that fills its frame.
-    return Polarity.DARK_ON_LIGHT if border.mean() + 0.5 * light.mean() > 0.75 else Polarity.LIGHT_ON_DARK
-
-
-def contrast(grey: FloatArray, window: int, polarity: Polarity) -> FloatArray:
-    """Return how much darker (or lighter) than its paper each pixel is: the top-hat of a square of `window` pixels.
-
-    The paper is the morphological closing of the picture: what remains of it when everything dark into which the
-    square does not fit is filled up from its surroundings. Steps and ramps of the paper itself stay as they are.
-    """
+def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
+    """Return the brightness of paper and ink under even light, ink made the darker: paper is about 1."""
     if polarity is Polarity.LIGHT_ON_DARK:
         grey = 1 - grey
-    paper = -_sliding_max(-_sliding_max(grey, window), window)
-    difference: FloatArray = paper - grey
-    return difference
+    return grey / _visible(slow_light(grey))
+
+
+def find_sheet(grey: FloatArray) -> Box | None:
+    """Return where a rectangular sheet lies on a table, or a cut-out on its padding; None where the sheet is all."""
+    height, width = grey.shape
+    scale = max(grey.shape) / _SHEET_CELLS
+    if scale < 1:
+        return None
+    small = _resized(grey, round(height / scale), round(width / scale))
+    light = small > otsu(small)
+    sheets = []
+    for side in (light, ~light):
+        marks = find_marks(np.ones_like(small), side)
+        sheets += [marks.boxes[i] for i in range(1, len(marks.boxes)) if _is_sheet(marks, i)]
+    if not sheets:
+        return None
+    best = max(sheets, key=lambda box: box.height * box.width)
+    # Without the cells that lie half on the table.
+    top, left, bottom, right = best
+    return Box(
+        0 if top == 0 else math.ceil((top + 1) * scale),
+        0 if left == 0 else math.ceil((left + 1) * scale),
+        height if bottom == small.shape[0] else math.floor((bottom - 1) * scale),
+        width if right == small.shape[1] else math.floor((right - 1) * scale),
+    )
+
+
+def _is_sheet(marks: Marks, number: int) -> bool:
+    """Tell whether an area is a rectangle, filled but for what is written on it, smaller than the picture."""
+    top, left, bottom, right = box = marks.boxes[number]
+    short, long = sorted((box.height, box.width))
+    height, width = marks.labels.shape
+    if short < _SHEET_NARROWEST * long or short < _SHEET_SMALLEST * max(height, width):
+        return False
+    if box.height > _SHEET_LARGEST * height and box.width > _SHEET_LARGEST * width:
+        return False
+    area = marks.labels[top:bottom, left:right] == number
+    return least_covered_side(area, 2) > _SHEET_COVERED and float(area.mean()) > _SHEET_FILLED
+
+
+def smoothed(grey: FloatArray) -> FloatArray:
+    """Return the picture with each pixel averaged with its neighbours by 1, 2, 1 along both axes."""
+    padded = np.pad(grey, 1, mode="edge")
+    down = padded[:-2] + padded[2:]
+    down += 2 * padded[1:-1]
+    across = down[:, :-2] + down[:, 2:]
+    across += 2 * down[:, 1:-1]
+    across *= np.float32(1 / 16)
+    return across
+
+
+def likely_polarities(grey: FloatArray) -> tuple[Polarity, ...]:
+    """Tell dark ink from light ink by what is rare: ink differs much from its surroundings, in few places.
+
+    The skewness of a picture less its local mean has the sign of the ink, whatever the light does on the way. Where a
+    digit fills its frame the two may balance; then the border decides, where paper is more common. Where wide and
+    narrow surroundings tell differently, as around a sheet on a dark table, both polarities are returned.
+    """
+    wide, narrow = (_skewness(grey - _resized(_resized(grey, n, n), *grey.shape)) for n in _POLARITY_CELLS)
+    if abs(wide) < _BALANCED:
+        border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+        wide = narrow = float(grey.mean() - np.median(border))
+    polarity = Polarity.DARK_ON_LIGHT if wide <= 0 else Polarity.LIGHT_ON_DARK
+    if (wide <= 0) == (narrow <= 0):
+        return (polarity,)
+    return tuple(Polarity)
+
+
+def _skewness(values: FloatArray) -> float:
+    spread = float(np.sqrt(np.mean(values**2)))
+    return float(np.mean(values**3)) / max(spread, 1e-6) ** 3
+
+
+def slow_light(grey: FloatArray) -> FloatArray:
+    """Return how the light falls on the paper: the plane through the brightest spots of 16 parts of the picture.
+
+    Paper shows somewhere in nearly every part, whatever is written there.
+    """
+    coarse = _resized(grey, _LIGHT_CELLS, _LIGHT_CELLS)
+    step = _LIGHT_CELLS // 4
+    spots = coarse.reshape(4, step, 4, step).max(axis=(1, 3))
+    # On a regular grid the least squares for level and slopes are sums.
+    place = np.array([-3, -1, 1, 3], np.float32) / 4
+    down, across = (spots.mean(axis=axis) @ place / (place @ place) for axis in (1, 0))
+    rows, columns = ((np.arange(side, dtype=np.float32) + 0.5) * np.float32(2 / side) - 1 for side in grey.shape)
+    light: FloatArray = spots.mean() + down * rows[:, None] + across * columns
+    return light
 
 
 def otsu(values: FloatArray) -> float:
@@ -78,11 +153,31 @@ def otsu(values: FloatArray) -> float:
     return float(edges[1 + int(np.nanargmax(between))])
 
 
+def contrast(brightness: FloatArray, window: int) -> FloatArray:
+    """Return how much darker than its paper each pixel is, 0 to 1, for strokes narrower than `window` pixels.
+
+    The paper is the morphological closing of the picture: what remains of it when everything dark into which a square
+    of that side does not fit is filled up from its surroundings. So the edge of a shadow, or of the sheet, is paper.
+    """
+    paper = -_sliding_max(-_sliding_max(brightness, window), window)
+    return 1 - brightness / _visible(paper)
+
+
+def _visible(light: FloatArray) -> FloatArray:
+    """Return light, raised to the deepest shadow in which writing is still looked for."""
+    raised: FloatArray = np.clip(light, _DEEPEST_SHADOW, None)
+    return raised
+
+
+def _resized(grey: FloatArray, height: int, width: int) -> FloatArray:
+    """Return the picture at another size: averages when smaller, interpolated when larger."""
+    resample = Image.Resampling.BOX if height < grey.shape[0] else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(grey).resize((width, height), resample), np.float32)
+
+
 def _sliding_max(grey: FloatArray, window: int) -> FloatArray:
     """Return the maximum over a centred square of `window` pixels; beyond the frame there is nothing."""
-    for axis in (0, 1):
-        grey = _sliding_max_along(grey, window, axis)
-    return grey
+    return _sliding_max_along(_sliding_max_along(grey, window, 0), window, 1)
 
 
 def _sliding_max_along(grey: FloatArray, window: int, axis: int) -> FloatArray:

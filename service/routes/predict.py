@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -33,10 +34,18 @@ class Ranked(BaseModel):
     probability: float
 
 
+class StrokeFacts(BaseModel):
+    """What was done to the strokes, in pixels of the 28x28 input."""
+
+    width: float = Field(description="mean width as found")
+    widening: float = Field(description="by how much they were widened on each side; negative: thinned")
+
+
 class Normalization(BaseModel):
     """What was done to the picture to bring it into MNIST form."""
 
     polarity: Polarity
+    stroke: StrokeFacts | None = Field(description="null where the picture had MNIST form already")
     ink_box: list[int] = Field(description="top, left, bottom, right of the digit, in pixels of `size`")
     size: list[int] = Field(description="height and width at which the picture was looked at")
     scale: float = Field(description="pixels of the 28x28 input for one of `size`")
@@ -126,6 +135,7 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
         report = prediction.report
         normalization = Normalization(
             polarity=report.polarity,
+            stroke=None if report.stroke is None else StrokeFacts(**asdict(report.stroke)),
             ink_box=list(report.ink_box),
             size=list(report.size),
             scale=report.frame.scale,

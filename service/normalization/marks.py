@@ -1,0 +1,129 @@
+"""Second step, its material: the marks on a sheet, as connected groups of ink.
+
+Enters: contrast of ink to paper, float32 (height, width). Leaves: Marks, each with the facts by which `ink` chooses.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from service.network import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.intp]
+
+# Groups are made on at most this many cells a side: gaps within one cell close, so a dry stroke is one mark.
+_CELLS = 64
+
+
+class Box(NamedTuple):
+    """Rows top to bottom and columns left to right of a picture; bottom and right are not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.right - self.left
+
+    def gap(self, other: Box) -> int:
+        """Return how many pixels lie between two boxes, 0 where they overlap or touch."""
+        rows = max(self.top - other.bottom, other.top - self.bottom, 0)
+        columns = max(self.left - other.right, other.left - self.right, 0)
+        return max(rows, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """The marks of a sheet, numbered from 1; index 0 of every list is the paper.
+
+    `labels` (height, width) gives each inked pixel its mark; `mass` is the sum of each mark's ink, `boxes` where it
+    lies, and `contact` which share of the picture's edge it touches.
+    """
+
+    labels: IntArray
+    mass: FloatArray
+    boxes: list[Box]
+    contact: FloatArray
+
+
+def find_marks(strength: FloatArray, mask: BoolArray) -> Marks:
+    """Group the pixels of a mask into marks; strength, 0 to 1, is how much ink each has."""
+    cell = -(-max(mask.shape) // _CELLS)
+    cells = label(_pooled(mask, cell))
+    labels = np.repeat(np.repeat(cells, cell, axis=0), cell, axis=1)[: mask.shape[0], : mask.shape[1]] * mask
+    n = int(cells.max()) + 1
+    mass = np.bincount(labels[mask], strength[mask], minlength=n).astype(np.float32)
+    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    contact = (np.bincount(edge, minlength=n) / edge.size).astype(np.float32)
+    return Marks(labels, mass, _boxes(labels, n), contact)
+
+
+def _boxes(labels: IntArray, n: int) -> list[Box]:
+    rows, columns = np.nonzero(labels)
+    numbers = labels[rows, columns]
+    top, left = np.full(n, labels.shape[0]), np.full(n, labels.shape[1])
+    bottom, right = np.zeros(n, np.intp), np.zeros(n, np.intp)
+    np.minimum.at(top, numbers, rows)
+    np.minimum.at(left, numbers, columns)
+    np.maximum.at(bottom, numbers, rows + 1)
+    np.maximum.at(right, numbers, columns + 1)
+    edges = zip(top.tolist(), left.tolist(), bottom.tolist(), right.tolist(), strict=True)
+    return [Box(*edge) for edge in edges]
+
+
+def bounding_box(mask: BoolArray) -> Box:
+    """Return the smallest box around a mask that is not empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+
+
+def _pooled(mask: BoolArray, cell: int) -> BoolArray:
+    """Return, for every square of cell x cell pixels, whether any of them is set."""
+    height, width = (-(-side // cell) * cell for side in mask.shape)
+    padded = np.zeros((height, width), np.bool_)
+    padded[: mask.shape[0], : mask.shape[1]] = mask
+    blocks = padded.reshape(height // cell, cell, width // cell, cell)
+    pooled: BoolArray = np.logical_or.reduce(blocks, axis=(1, 3))
+    return pooled
+
+
+def label(mask: BoolArray) -> IntArray:
+    """Return each pixel's group, numbered from 1; diagonal neighbours are connected, 0 is outside."""
+    # Runs of set pixels in a row, joined to the runs they touch in the row above.
+    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(edges == 1)
+    ends = np.nonzero(edges == -1)[1]
+    parents = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parents[run] != run:
+            parents[run] = parents[parents[run]]
+            run = parents[run]
+        return run
+
+    first_of_row = np.searchsorted(rows, np.arange(mask.shape[0] + 1)).tolist()
+    row_list, start_list, end_list = rows.tolist(), starts.tolist(), ends.tolist()
+    for run, row in enumerate(row_list):
+        if row == 0:
+            continue
+        for above in range(first_of_row[row - 1], first_of_row[row]):
+            if start_list[above] <= end_list[run] and start_list[run] <= end_list[above]:
+                parents[root(above)] = root(run)
+    numbers: dict[int, int] = {}
+    labels = np.zeros(mask.shape, np.intp)
+    for run, (row, start, end) in enumerate(zip(row_list, start_list, end_list, strict=True)):
+        labels[row, start:end] = numbers.setdefault(root(run), len(numbers) + 1)
+    return labels

@@ -16,6 +16,7 @@ from service.errors import DigitsError
 from service.settings import bundled_model
 from training import mnist
 from training.mnist import MIRRORS, PARTS, Mnist, MnistError, Part
+from training.pictures import PicturesError, read, sheet
 from training.recipes import RECIPES, Recipe
 
 
@@ -32,15 +33,16 @@ def main(
     try:
         if arguments.command == "fetch":
             _fetch(arguments.data or mnist.find(), parts, mirrors, console)
-        else:
+        elif arguments.command == "fit":
             digits = mnist.load(mnist.find(arguments.data), parts)
-            if arguments.command == "fit":
-                recipe = recipes[arguments.recipe]
-                output = arguments.output or Path(f"{recipe.name}.safetensors")
-                _fit(recipe, digits, mnist.checksums(parts), output, console)
-            else:
-                _evaluate(arguments.model, digits, console)
-    except (MnistError, DigitsError) as error:
+            recipe = recipes[arguments.recipe]
+            output = arguments.output or Path(f"{recipe.name}.safetensors")
+            _fit(recipe, digits, mnist.checksums(parts), output, console)
+        elif arguments.pictures is not None:
+            _evaluate_pictures(arguments.model, arguments.pictures, arguments.sheet, console)
+        else:
+            _evaluate(arguments.model, mnist.load(mnist.find(arguments.data), parts), console)
+    except (MnistError, PicturesError, DigitsError) as error:
         print(f"digits-train: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -64,9 +66,24 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     described = "; ".join(f"{recipe.name}: {recipe.purpose}" for recipe in recipes.values())
     fit.add_argument("--recipe", choices=sorted(recipes), default="quick", help=described)
     fit.add_argument("--output", type=Path, metavar="FILE", help="default RECIPE.safetensors, here")
-    evaluate = commands.add_parser("evaluate", parents=[data], help="measure a model on the MNIST test digits")
+    evaluate = commands.add_parser(
+        "evaluate", parents=[data], help="measure a model on the MNIST test digits, or on pictures"
+    )
     evaluate.add_argument(
         "--model", type=Path, metavar="FILE", default=bundled_model(), help="default: the model that is served"
+    )
+    evaluate.add_argument(
+        "--pictures",
+        type=Path,
+        metavar="DIR",
+        help="measure on the pictures in this folder's subfolders instead; each name begins with the digit and `_`",
+    )
+    evaluate.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="FILE",
+        default=Path("misread.png"),
+        help="with --pictures: PNG of the misread ones beside what the network saw; default misread.png, here",
     )
     return parser
 
@@ -116,3 +133,19 @@ def _evaluate(model: Path, digits: Mnist, console: Console) -> None:
     classifier = Classifier.load(model)
     console.print(f"{classifier.model.network!r}, version {classifier.model.version}")
     console.print(f"error on the {len(digits.test):,} MNIST test digits: {error(classifier, digits.test)}")
+
+
+def _evaluate_pictures(model: Path, directory: Path, sheet_path: Path, console: Console) -> None:
+    classifier = Classifier.load(model)
+    console.print(f"{classifier.model.network!r}, version {classifier.model.version}")
+    readings = read(classifier, directory)
+    for source, error in readings.errors().items():
+        console.print(f"{source:<32} {error}")
+    console.print(f"macro average over {len(readings.sources)} folders: {readings.macro_average:.2%} misread")
+    if readings.misread:
+        try:
+            sheet(readings.misread).save(sheet_path, "PNG")
+        except OSError as error:
+            message = f"{sheet_path} cannot be written: {error.strerror}"
+            raise PicturesError(message) from error
+        console.print(f"{len(readings.misread)} misread pictures, beside what the network saw, are in {sheet_path}")

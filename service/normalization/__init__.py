@@ -11,13 +11,15 @@ from dataclasses import dataclass
 
 from service.errors import NoInk
 from service.network import FloatArray
-from service.normalization.framing import UNCHANGED, Frame, frame, has_mnist_form
+from service.normalization.framing import UNCHANGED, Frame, frame, mnist_form_box
 from service.normalization.ink import Ink, find_digit, is_sheet
-from service.normalization.marks import Box, bounding_box
-from service.normalization.paper import Polarity, find_sheet, flatten, likely_polarities, smoothed
+from service.normalization.marks import Box
+from service.normalization.paper import Polarity, find_sheet, flatten, grain, likely_polarities, smoothed
 from service.normalization.stroke import Stroke, even_strokes
 
-# Pictures with fewer pixels a side than this have no grain to smooth, and strokes too thin to bear it.
+# Paper with less grain than this needs no smoothing, which thin strokes would have to bear.
+_FINEST_GRAIN = 0.004
+# Nor do pictures with fewer pixels a side, whose strokes are thin.
 _SMOOTHED_FROM = 64
 
 __all__ = ["Normalized", "Report", "normalize"]
@@ -48,8 +50,9 @@ class Normalized:
 def normalize(grey: FloatArray) -> Normalized:
     """Bring a picture into MNIST form. Raises NoInk when it is blank."""
     size = (grey.shape[0], grey.shape[1])
-    if has_mnist_form(grey):
-        return Normalized(grey, Report(size, Polarity.LIGHT_ON_DARK, bounding_box(grey > 0), None, UNCHANGED))
+    box = mnist_form_box(grey)
+    if box is not None:
+        return Normalized(grey, Report(size, Polarity.LIGHT_ON_DARK, box, None, UNCHANGED))
     ink, polarity = _on_sheet(grey) or _on_paper(grey)
     digit, stroke = even_strokes(ink)
     pixels, placed = frame(digit)
@@ -58,7 +61,7 @@ def normalize(grey: FloatArray) -> Normalized:
 
 def _on_paper(grey: FloatArray) -> tuple[Ink, Polarity]:
     """Return the digit on a picture that is paper all over."""
-    if min(grey.shape) >= _SMOOTHED_FROM:
+    if min(grey.shape) >= _SMOOTHED_FROM and grain(grey) > _FINEST_GRAIN:
         grey = smoothed(grey)
     found = []
     for polarity in likely_polarities(grey):

@@ -12,11 +12,16 @@ import numpy as np
 from PIL import Image
 
 from service.network import IMAGE_SIDE, FloatArray
-from service.normalization.marks import bounding_box
+from service.normalization.marks import Box, bounding_box
 from service.normalization.stroke import DIGIT_SIDE, Digit
 
 # Where MNIST puts the centre of mass, in pixels from the first; the mean over its 60,000 training digits is 14.00.
 CENTRE = 14.0
+# Ink from this strength on decides where the digit begins and ends.
+_OUTLINE = 0.25
+# In MNIST form the core of the strokes is white.
+_FAINTEST = 0.5
+_PLACES = np.arange(IMAGE_SIDE, dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,19 @@ UNCHANGED = Frame(scale=1.0, shift=(0.0, 0.0))
 
 def frame(digit: Digit) -> tuple[FloatArray, Frame]:
     """Return the digit in MNIST's frame, and how it got there from the picture."""
-    box = bounding_box(digit.ink > 0.5)
+    top, left, bottom, right = box = bounding_box(digit.ink > _OUTLINE)
     scale = DIGIT_SIDE / max(box.height, box.width)
-    # Resampling reads a square, given by its edges, onto the 28x28 pixels.
-    side = IMAGE_SIDE / scale
-    top, left = (mass + 0.5 - (CENTRE + 0.5) / scale for mass in centre_of_mass(digit.ink))
-    # It may reach beyond the digit's picture, which resampling does not allow.
-    height, width = digit.ink.shape
-    before = (max(0, int(np.ceil(-top))), max(0, int(np.ceil(-left))))
-    after = (max(0, int(np.ceil(top + side - height))), max(0, int(np.ceil(left + side - width))))
-    padded = np.pad(digit.ink, tuple(zip(before, after, strict=True)))
-    square = (left + before[1], top + before[0], left + before[1] + side, top + before[0] + side)
-    image = Image.fromarray(padded).resize((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.BOX, square)
-    framed = np.clip(np.asarray(image, np.float32), 0, 1)
-    shift = (scale * (digit.shift[0] - top), scale * (digit.shift[1] - left))
+    # As MNIST's were, digits are fitted into whole pixels and moved by whole pixels, so that no edge is blurred twice.
+    size = (max(1, round(box.width * scale)), max(1, round(box.height * scale)))
+    image = Image.fromarray(digit.ink).resize(size, Image.Resampling.BOX, (left, top, right, bottom))
+    small = np.clip(np.asarray(image, np.float32), 0, 1)
+    row, column = (
+        min(max(round(CENTRE - mass), 0), IMAGE_SIDE - side)
+        for mass, side in zip(centre_of_mass(small), small.shape, strict=True)
+    )
+    framed = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
+    framed[row : row + small.shape[0], column : column + small.shape[1]] = small
+    shift = (row + scale * (digit.shift[0] - top), column + scale * (digit.shift[1] - left))
     return framed, Frame(scale * digit.scale, shift)
 
 
@@ -62,12 +66,19 @@ def centre_of_mass(ink: FloatArray) -> tuple[float, float]:
     )
 
 
-def has_mnist_form(grey: FloatArray) -> bool:
-    """Tell whether a picture is already as MNIST's are: 28x28, light on black, within 20x20, mass at the centre."""
-    if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0 or grey.max() < 0.5:
-        return False
-    box = bounding_box(grey > 0)
-    if max(box.height, box.width) > DIGIT_SIDE:
-        return False
-    row, column = centre_of_mass(grey)
-    return abs(row - CENTRE) <= 1 and abs(column - CENTRE) <= 1
+def mnist_form_box(grey: FloatArray) -> Box | None:
+    """Return the box of the ink of a picture that is already as MNIST's are, None of any other.
+
+    That is 28x28, light on black, within 20x20, with the centre of mass within a pixel of the centre.
+    """
+    if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0:
+        return None
+    by_row, by_column = grey.sum(axis=1), grey.sum(axis=0)
+    rows, columns = by_row.nonzero()[0], by_column.nonzero()[0]
+    if rows.size == 0 or rows[-1] - rows[0] >= DIGIT_SIDE or columns[-1] - columns[0] >= DIGIT_SIDE:
+        return None
+    total = by_row.sum()
+    off_centre = max(abs(by_row @ _PLACES / total - CENTRE), abs(by_column @ _PLACES / total - CENTRE))
+    if off_centre > 1 or grey.max() < _FAINTEST:
+        return None
+    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)

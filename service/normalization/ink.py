@@ -25,6 +25,9 @@ _WINDOWS = ((0.06, 0.07), (0.12, 0.08), (0.24, 0.12), (0.42, 0.2))
 _ABOVE_GRAIN = 6.0
 # Pixels with this share of full ink belong to a mark.
 _INKED = 0.4
+# Ink goes on around its marks for this share of the picture's longer side, and from this strength on is seen as ink.
+_FRINGE = 0.025
+_OUTLINE = 0.25
 # A digit is at least this large, as a share of the picture's longer side.
 _SMALLEST = 0.07
 # An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is.
@@ -71,8 +74,12 @@ def find_digit(brightness: FloatArray) -> Ink:
     # With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
     enough = max(selection.weight for _, selection in found) / _RESOLVED
     strength, chosen = next(pair for pair in found if pair[1].weight >= enough)
-    # Half-covered pixels around the strokes belong to the digit too, one pixel deep.
-    return Ink(np.where(grown(chosen.mask), strength, np.float32(0)), bounding_box(chosen.mask), chosen.weight)
+    # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
+    around = chosen.mask
+    for _ in range(max(1, round(_FRINGE * side))):
+        around = grown(around)
+    strength = np.where(around, strength, np.float32(0))
+    return Ink(strength, bounding_box(strength > _OUTLINE), chosen.weight)
 
 
 def is_sheet(ink: Ink) -> bool:

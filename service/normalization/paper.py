@@ -87,6 +87,11 @@ def _is_sheet(marks: Marks, number: int) -> bool:
     return least_covered_side(area, 2) > _SHEET_COVERED and float(area.mean()) > _SHEET_FILLED
 
 
+def grain(grey: FloatArray) -> float:
+    """Return by how much neighbouring pixels differ, by the median: on paper without grain they hardly do."""
+    return float(np.median(np.abs(grey[:, 1:] - grey[:, :-1]))) if grey.shape[1] > 1 else 0.0
+
+
 def smoothed(grey: FloatArray) -> FloatArray:
     """Return the picture with each pixel averaged with its neighbours by 1, 2, 1 along both axes."""
     padded = np.pad(grey, 1, mode="edge")

@@ -22,6 +22,7 @@ _LEAVING_REACH = 0.85
 # A mark belongs to the digit when it has this share of its ink and is this near, as a share of its size.
 _COMPANION_MASS = 0.03
 _COMPANION_GAP = 0.25
+_LEAVING_GAP = 0.12
 # A printed box has ink along this share of each of its sides, no deeper than this share of its size, and is empty else.
 _FRAME_COVERED = 0.85
 _FRAME_DEPTH = 0.06
@@ -83,8 +84,21 @@ def least_covered_side(mask: BoolArray, depth: int) -> float:
 def _companions(marks: Marks, main: int, counts: FloatArray) -> BoolArray:
     """Return, for every mark, whether it belongs to the digit whose main mark this is."""
     box = marks.boxes[main]
-    reach = _COMPANION_GAP * max(box.height, box.width)
-    near = np.array([box.gap(other) <= reach for other in marks.boxes])
-    # The paper, number 0, has no ink.
-    chosen: BoolArray = near & (marks.mass >= _COMPANION_MASS * marks.mass[main]) & (counts >= counts[main])
+    size = max(box.height, box.width)
+    reach = {}
+    for number in np.flatnonzero((marks.mass >= _COMPANION_MASS * marks.mass[main]) & (counts > _FOREIGN)).tolist():
+        other = marks.boxes[number]
+        if counts[number] >= counts[main]:
+            reach[number] = _COMPANION_GAP * size
+        elif max(other.height, other.width) < size:
+            # What leaves the picture beside a digit that does not may be its neighbour's, unless it is quite near.
+            reach[number] = _LEAVING_GAP * size
+    chosen = np.zeros(len(marks.boxes), np.bool_)
+    # From mark to mark, since a dry stroke is a row of them.
+    coming = [main]
+    while coming:
+        here = coming.pop()
+        if not chosen[here]:
+            chosen[here] = True
+            coming += [other for other in reach if marks.boxes[here].gap(marks.boxes[other]) <= reach[other]]
     return chosen

@@ -1,0 +1,94 @@
+"""Tests of service.normalization.rules."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis.extra import numpy as arrays
+
+from service.normalization.marks import BoolArray
+from service.normalization.rules import without_rules
+from tests.service.normalization.scenes import PEN, drawn, placed
+
+SIDE = 200
+digits = pytest.mark.parametrize("digit", range(10))
+
+
+def line(place: float, *, slope: float = 0, width: float = 3, upright: bool = False) -> BoolArray:
+    """Return the mask of a line through the middle of the picture, shifted and rising so much to the right."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    mask: BoolArray = np.abs(rows - place - slope * (columns - SIDE / 2)) < width / 2
+    return mask.T if upright else mask
+
+
+def written(digit: int, height: int = 120) -> BoolArray:
+    """Return the mask of a digit in the middle of the picture."""
+    return placed(drawn(digit)(height, PEN), (SIDE, SIDE)) > 0.5
+
+
+@pytest.mark.parametrize("upright", [False, True], ids=["level", "upright"])
+@pytest.mark.parametrize("slope", [0, 0.01, 0.03, -0.03])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_thin_line_from_edge_to_edge_is_a_rule(upright: bool, slope: float, width: float) -> None:  # noqa: FBT001
+    """It goes without a trace, level or upright, also where it leaves its row."""
+    assert not without_rules(line(60.5, slope=slope, width=width, upright=upright)).any()
+
+
+def test_squared_paper_is_blank() -> None:
+    """Of rules that cross each other nothing is left but specks where they do."""
+    mask = np.zeros((SIDE, SIDE), np.bool_)
+    for place in (30.5, 90.5, 150.5):
+        mask |= line(place, slope=0.01) | line(place, slope=-0.01, upright=True)
+    left = without_rules(mask)
+
+    assert 0.05 * mask.sum() > left.sum()
+
+
+def test_an_oblong_picture_has_rules_too() -> None:
+    """Rules go from edge to edge along either side of a picture that is no square."""
+    mask = np.zeros((80, 300), np.bool_)
+    mask[20:22] = mask[:, 40:42] = True
+
+    assert not without_rules(mask).any()
+    assert not without_rules(mask.T).any()
+
+
+@digits
+@pytest.mark.parametrize("upright", [False, True], ids=["level", "upright"])
+@pytest.mark.parametrize("slope", [0, 0.03])
+def test_strokes_that_a_rule_crosses_stay_whole(digit: int, upright: bool, slope: float) -> None:  # noqa: FBT001
+    """The digit keeps nearly all of its ink, and of the rule only stubs beside its strokes are left."""
+    inked, rule = written(digit), line(86.5, slope=slope, upright=upright)
+    left = without_rules(inked | rule)
+
+    assert 0.03 > (inked & ~left).sum() / inked.sum()
+    assert 0.15 > (left & ~inked).sum() / rule.sum()
+
+
+@digits
+def test_a_digit_is_no_rule(digit: int) -> None:
+    """On blank paper nothing is taken away."""
+    np.testing.assert_array_equal(written(digit, 190), without_rules(written(digit, 190)))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        line(60.5, width=9),
+        line(60.5) & (np.arange(SIDE) < 0.85 * SIDE),
+        line(60.5, slope=0.5),
+        np.zeros((SIDE, SIDE), np.bool_),
+        np.ones((SIDE, SIDE), np.bool_),
+    ],
+    ids=["a bar", "a dash", "a slanting line", "nothing", "all"],
+)
+def test_other_lines_are_no_rules(mask: BoolArray) -> None:
+    """What is as thick as a stroke, ends before the edge, or is neither level nor upright stays."""
+    np.testing.assert_array_equal(mask, without_rules(mask))
+
+
+@given(arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=40)))
+def test_nothing_is_added(mask: BoolArray) -> None:
+    """Whatever is left was there."""
+    assert not (without_rules(mask) & ~mask).any()

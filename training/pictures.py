@@ -1,0 +1,122 @@
+"""Labelled pictures of digits in folders: read through the service's classifier, counted and shown where misread.
+
+The label is the file name up to the first `_`. They are for measuring; nothing learns from them.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageOps
+
+from service.classifier import Classifier
+from service.errors import PictureError
+from service.network import IMAGE_SIDE, FloatArray
+from training.evaluation import Error
+
+# Pixels of a side at which the sheet shows a picture and, beside it, what the network saw; and of the line below.
+_SHOWN = 112
+_CAPTION = 16
+_COLUMNS = 6
+
+
+class PicturesError(Exception):
+    """A folder holds no labelled pictures; the message says what was looked for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """One picture and what came of it: the answer, or what was wrong; and the input that the network saw."""
+
+    path: Path
+    label: int
+    digit: int | None
+    said: str
+    input: FloatArray
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer is the label."""
+        return self.digit == self.label
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """The readings of every source, by the name of its folder."""
+
+    sources: dict[str, list[Reading]]
+
+    def errors(self) -> dict[str, Error]:
+        """Return the error of every source."""
+        return {
+            name: Error(sum(not reading.right for reading in readings), len(readings))
+            for name, readings in self.sources.items()
+        }
+
+    @property
+    def macro_average(self) -> float:
+        """The mean of the sources' errors, 0..1, each counting the same however many pictures it has."""
+        return float(np.mean([error.rate for error in self.errors().values()]))
+
+    @property
+    def misread(self) -> list[Reading]:
+        """The readings that are not right, source by source."""
+        return [reading for readings in self.sources.values() for reading in readings if not reading.right]
+
+
+def read(classifier: Classifier, directory: Path) -> Readings:
+    """Ask the classifier about all pictures below a folder whose label is one of its classes.
+
+    What cannot be answered counts as misread. Raises PicturesError when there is no such picture.
+    """
+    classes = classifier.model.network.classes
+    sources: dict[str, list[Reading]] = {}
+    for path in sorted(directory.rglob("*")):
+        label = path.name.partition("_")[0]
+        if path.is_file() and label.isdecimal() and int(label) in classes:
+            name = str(path.parent.relative_to(directory))
+            sources.setdefault(name, []).append(_read(classifier, path, int(label)))
+    if not sources:
+        message = f"{directory} holds no pictures whose names begin with a digit and `_`, as in 7_kitchen.jpg"
+        raise PicturesError(message)
+    return Readings(sources)
+
+
+def _read(classifier: Classifier, path: Path, label: int) -> Reading:
+    try:
+        prediction = classifier.predict_picture(path.read_bytes())
+    except PictureError as error:
+        return Reading(path, label, None, str(error), np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32))
+    said = f"{prediction.digit} ({prediction.confidence:.0%})"
+    return Reading(path, label, prediction.digit, said, prediction.input)
+
+
+def sheet(readings: list[Reading]) -> Image.Image:
+    """Draw each picture beside the 28x28 that the network saw, with its source, its label and what was answered."""
+    width, height = 2 * _SHOWN + 8, _SHOWN + 2 * _CAPTION
+    n_rows = -(-len(readings) // _COLUMNS)
+    drawing = Image.new("RGB", (_COLUMNS * width, max(1, n_rows) * height), "white")
+    pen = ImageDraw.Draw(drawing)
+    for i, reading in enumerate(readings):
+        left, top = i % _COLUMNS * width, i // _COLUMNS * height
+        drawing.paste(_as_sent(reading.path), (left, top))
+        seen = Image.fromarray(np.round(255 * reading.input).astype(np.uint8))
+        drawing.paste(seen.resize((_SHOWN, _SHOWN), Image.Resampling.NEAREST), (left + _SHOWN, top))
+        pen.text((left + 2, top + _SHOWN), f"{reading.path.parent.name}/{reading.path.name}"[-36:], fill="black")
+        pen.text((left + 2, top + _SHOWN + _CAPTION), f"{reading.label}, read {reading.said}"[:36], fill="black")
+    return drawing
+
+
+def _as_sent(path: Path) -> Image.Image:
+    """Return a picture as a person sees it, in a square, on grey where it is transparent."""
+    square = Image.new("RGB", (_SHOWN, _SHOWN), "silver")
+    try:
+        with Image.open(io.BytesIO(path.read_bytes())) as opened:
+            image = ImageOps.contain(ImageOps.exif_transpose(opened).convert("RGBA"), (_SHOWN, _SHOWN))
+    except OSError:
+        return square  # The caption says what is wrong with it.
+    square.paste(image, ((_SHOWN - image.width) // 2, (_SHOWN - image.height) // 2), image)
+    return square

@@ -31,7 +31,7 @@ _OUTLINE = 0.25
 # A digit is at least this large, as a share of the picture's longer side.
 _SMALLEST = 0.07
 # An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is.
-_WIDEST_EDGE = 0.05
+_WIDEST_EDGE = 0.045
 _WIDEST_EDGE_PIXELS = 2.5
 # A finer window has found the digit when a coarser one finds less than this many times its ink.
 _RESOLVED = 1.12
@@ -139,7 +139,8 @@ def edge_width(strength: FloatArray, mask: BoolArray) -> float:
         for part in (steps_along[stride:], steps_along[:-stride]):
             np.maximum(part, differences, out=part)
     edge = grown(mask) & grown(~mask)
-    return stride / max(float(np.median(steps[edge])), 1e-6)
+    width: float = stride / max(float(np.median(steps[edge])), 1e-6)
+    return width
 
 
 def grown(mask: BoolArray) -> BoolArray:

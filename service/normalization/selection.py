@@ -23,6 +23,7 @@ _LEAVING_REACH = 0.85
 _COMPANION_MASS = 0.03
 _COMPANION_GAP = 0.25
 _LEAVING_GAP = 0.12
+_LEAVING_LENGTH = 1.25
 # A printed box has ink along this share of each of its sides, no deeper than this share of its size, and is empty else.
 _FRAME_COVERED = 0.85
 _FRAME_DEPTH = 0.06
@@ -90,8 +91,9 @@ def _companions(marks: Marks, main: int, counts: FloatArray) -> BoolArray:
         other = marks.boxes[number]
         if counts[number] >= counts[main]:
             reach[number] = _COMPANION_GAP * size
-        elif max(other.height, other.width) < size:
-            # What leaves the picture beside a digit that does not may be its neighbour's, unless it is quite near.
+        elif max(other.height, other.width) < _LEAVING_LENGTH * size:
+            # What leaves the picture beside a digit that does not may be its neighbour's, unless it is quite near, or a
+            # printed line, which is longer.
             reach[number] = _LEAVING_GAP * size
     chosen = np.zeros(len(marks.boxes), np.bool_)
     # From mark to mark, since a dry stroke is a row of them.

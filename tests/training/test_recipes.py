@@ -66,7 +66,7 @@ def test_record_says_how_digits_are_bent() -> None:
     record = QUICK.record()
 
     assert expected == record["augmentation"]
-    assert (30, 5_000, "float32") == (record["epochs"], record["n_validation"], record["dtype"])
+    assert (40, 5_000, "float32") == (record["epochs"], record["n_validation"], record["dtype"])
     assert LECTURE.record()["augmentation"] is None
 
 

@@ -24,6 +24,6 @@ def test_the_caller_s_id_is_kept(tiny_client: TestClient) -> None:
 @pytest.mark.parametrize("identity", ["", "a b", 'x"y', "{}", "é", "a" * 129])
 def test_an_id_that_could_forge_a_log_is_replaced(tiny_client: TestClient, identity: str) -> None:
     """An empty or overlong id, or one with unusual characters, is not taken over."""
-    response = tiny_client.get("/livez", headers={"X-Request-ID": identity.encode()})
+    response = tiny_client.get("/livez", headers=[(b"X-Request-ID", identity.encode())])
 
     assert 16 == len(response.headers["x-request-id"])

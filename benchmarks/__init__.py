@@ -1,0 +1,1 @@
+"""Speed and robustness, measured by hand and reported; never part of the tests."""

@@ -1,0 +1,75 @@
+"""What decoding and normalising cost on one core.
+
+    OPENBLAS_NUM_THREADS=1 python -m benchmarks.stages
+
+A digit in MNIST form is the one that the model file carries as its known answer. Prints the best of several rounds, and
+for a photo of 12 megapixels the ratio to Pillow's full decode of it in the same run.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from service import artifact
+from service.decoding import decode
+from service.network import IMAGE_SIDE
+from service.normalization import normalize
+from service.settings import bundled_model
+
+_ROUNDS = 7
+_MAX_PIXELS = 50_000_000
+
+
+def _best(work: Callable[[], object], n: int) -> float:
+    """Return the seconds that one call takes, in the best of several rounds of n calls."""
+    times = []
+    for _ in range(_ROUNDS):
+        start = time.perf_counter()
+        for _ in range(n):
+            work()
+        times.append((time.perf_counter() - start) / n)
+    return min(times)
+
+
+def _photo(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
+    """Return the digit as a JPEG of 12 megapixels, dark on warm paper with grain."""
+    ink = np.asarray(Image.fromarray(pixels).resize((2000, 2000), Image.Resampling.BICUBIC), np.float32) / 255
+    grey = np.full((3000, 4000), 210, np.float32)
+    grey[500:2500, 1000:3000] -= 160 * ink
+    grey += np.random.default_rng(0).normal(0, 3, grey.shape).astype(np.float32)
+    warm = grey[:, :, None] * np.array([1, 0.95, 0.85], np.float32)
+    file = io.BytesIO()
+    Image.fromarray(np.clip(warm, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def main() -> None:
+    """Measure and print."""
+    known = artifact.load(bundled_model()).metadata.known_answer
+    pixels = np.array(known.pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    png, photo = file.getvalue(), _photo(pixels)
+    grey, photographed = decode(png, _MAX_PIXELS).grey, decode(photo, _MAX_PIXELS).grey
+    inverted = 1 - grey
+    full = _best(lambda: Image.open(io.BytesIO(photo)).load(), 1)
+    reduced = _best(lambda: decode(photo, _MAX_PIXELS), 1)
+    both = _best(lambda: normalize(decode(png, _MAX_PIXELS).grey), 1000)
+    print(f"28x28 PNG in MNIST form, decoded and normalised  {1e6 * both:8.0f} microseconds")
+    print(
+        f"  decoded                                        {1e6 * _best(lambda: decode(png, _MAX_PIXELS), 1000):8.0f}"
+    )
+    print(f"  normalised                                     {1e6 * _best(lambda: normalize(grey), 1000):8.0f}")
+    print(f"28x28, inverted, normalised                      {1e6 * _best(lambda: normalize(inverted), 20):8.0f}")
+    print(f"12-megapixel JPEG, decoded                       {1e6 * reduced:8.0f}")
+    print(f"  Pillow's full decode                           {1e6 * full:8.0f}, ratio {reduced / full:.2f}")
+    print(f"  normalised                                     {1e6 * _best(lambda: normalize(photographed), 3):8.0f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,8 @@ from service.normalization.marks import BoolArray, find_marks
 _THICKEST = 0.02
 # What lies in runs of this share of the picture's width may be part of a rule.
 _RUN = 0.3
+# What crosses a rule interrupts it by no more than this share of the width.
+_INTERRUPTION = 0.12
 # A rule goes from one edge of the picture to the other, nearly.
 _SPAN = 0.95
 
@@ -28,18 +30,26 @@ def _without_level_rules(mask: BoolArray) -> BoolArray:
     thickest = max(2, round(_THICKEST * max(mask.shape)))
     thin = mask & (thickest >= _run_lengths(mask.T).T)
     # A line that is not quite level leaves its row, so it is followed in a band.
-    band = np.zeros((height + 2 * thickest, width), np.bool_)
-    for shift in range(2 * thickest + 1):
-        band[shift : shift + height] |= thin
-    long_run = _run_lengths(band) >= _RUN * width
-    in_run = long_run[thickest : thickest + height] & thin
+    in_run: BoolArray = thin & (_run_lengths(_band(thin, thickest)) >= _RUN * width)
     if not in_run.any():
         return mask
-    lines = find_marks(in_run.astype(np.float32), in_run)
-    spans = np.array([box.width >= _SPAN * width for box in lines.boxes])
-    spans[0] = False
-    ruled: BoolArray = spans[lines.labels]
+    # What crosses a rule interrupts it.
+    lines = _band(in_run, thickest)
+    lines |= _run_lengths(~lines) < _INTERRUPTION * width
+    marks = find_marks(lines.astype(np.float32), lines)
+    spans = np.array([box.width >= _SPAN * width for box in marks.boxes])
+    ruled: BoolArray = spans[marks.labels] & in_run
     return mask & ~ruled
+
+
+def _band(mask: BoolArray, reach: int) -> BoolArray:
+    """Return the mask with `reach` pixels more above and below."""
+    height = mask.shape[0]
+    padded = np.pad(mask, ((reach, reach), (0, 0)))
+    band = mask.copy()
+    for shift in range(2 * reach + 1):
+        band |= padded[shift : shift + height]
+    return band
 
 
 def _run_lengths(mask: BoolArray) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:

@@ -17,7 +17,7 @@ from service.normalization.marks import BoolArray, Marks
 _FOREIGN = 0.05
 _LEAVING = 0.8
 # A digit that leaves the picture touches less than this share of its edge, or reaches along this share of a side.
-_LEAVING_CONTACT = 0.05
+_LEAVING_CONTACT = 0.1
 _LEAVING_REACH = 0.85
 # A mark belongs to the digit when it has this share of its ink and is this near, as a share of its size.
 _COMPANION_MASS = 0.03

@@ -32,7 +32,7 @@ _SHEET_FILLED = 0.6
 # Skewness under which dark and light balance, and the border decides.
 _BALANCED = 0.12
 # Paper in deeper shadow than this is taken to be this bright, or its noise would be magnified without bounds.
-_DEEPEST_SHADOW = 0.15
+_DEEPEST_SHADOW = 0.3
 
 
 class Polarity(StrEnum):

@@ -26,7 +26,7 @@ def without_rules(mask: BoolArray) -> BoolArray:
 
 
 def _without_level_rules(mask: BoolArray) -> BoolArray:
-    height, width = mask.shape
+    width = mask.shape[1]
     thickest = max(2, round(_THICKEST * max(mask.shape)))
     thin = mask & (thickest >= _run_lengths(mask.T).T)
     # A line that is not quite level leaves its row, so it is followed in a band.

@@ -9,14 +9,18 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.errors import NoInk
 from service.network import FloatArray
 from service.normalization.framing import UNCHANGED, Frame, frame, mnist_form_box
-from service.normalization.ink import Ink, find_digit, is_sheet
+from service.normalization.ink import BLANK, Ink, find_digit, is_sheet
 from service.normalization.marks import Box
 from service.normalization.paper import Polarity, find_sheet, flatten, grain, likely_polarities, smoothed
 from service.normalization.stroke import Stroke, even_strokes
 
+# A picture with less between its darkest and lightest spot, of 1 between black and white, is blank: 8 of 255 levels.
+_FAINTEST = 0.03
 # Paper with less grain than this needs no smoothing, which thin strokes would have to bear.
 _FINEST_GRAIN = 0.004
 # Nor do pictures with fewer pixels a side, whose strokes are thin.
@@ -64,12 +68,13 @@ def _on_paper(grey: FloatArray) -> tuple[Ink, Polarity]:
     if min(grey.shape) >= _SMOOTHED_FROM and grain(grey) > _FINEST_GRAIN:
         grey = smoothed(grey)
     found = []
+    if np.ptp(grey) < _FAINTEST:
+        raise NoInk(BLANK)
     for polarity in likely_polarities(grey):
         with suppress(NoInk):
             found.append((find_digit(flatten(grey, polarity)), polarity))
     if not found:
-        message = "the picture is blank: no ink stands out from its paper"
-        raise NoInk(message)
+        raise NoInk(BLANK)
     found.sort(key=lambda pair: pair[0].weight)
     # The heavier is the ink, unless it is a slanted sheet on a table with the lighter on it.
     return found[0] if is_sheet(found[-1][0]) else found[-1]

@@ -18,6 +18,8 @@ from service.normalization.paper import contrast, otsu
 from service.normalization.rules import without_rules
 from service.normalization.selection import Selection, select
 
+BLANK = "the picture is blank: no ink stands out from its paper"
+
 # Strokes are looked for with windows of these shares of the picture's longer side, the finest first. Less contrast than
 # the second number, of 1 between black and white, is no ink: JPEG noise, and for wider strokes uneven light.
 _WINDOWS = ((0.06, 0.07), (0.12, 0.08), (0.24, 0.12), (0.42, 0.2))
@@ -69,8 +71,7 @@ def find_digit(brightness: FloatArray) -> Ink:
         if strength is not None and selection is not None:
             found.append((strength, selection))
     if not found:
-        message = "the picture is blank: no ink stands out from its paper"
-        raise NoInk(message)
+        raise NoInk(BLANK)
     # With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
     enough = max(selection.weight for _, selection in found) / _RESOLVED
     strength, chosen = next(pair for pair in found if pair[1].weight >= enough)
@@ -111,13 +112,14 @@ def _select(strength: FloatArray) -> Selection | None:
     """Return the digit in what one window shows, None where what it shows is no digit."""
     mask = strength > _INKED
     selection = select(find_marks(strength, mask))
-    if not selection.stands_free:
+    if selection is None or not selection.stands_free:
         # A rule may hold it. Where no digit stands free without rules, they were strokes of one that fills its frame.
         unruled = without_rules(mask)
         if unruled.any():
             without = select(find_marks(strength, unruled))
-            selection = without if without.stands_free and _is_digit(strength, without.mask) else selection
-    return selection if _is_digit(strength, selection.mask) else None
+            if without is not None and without.stands_free and _is_digit(strength, without.mask):
+                return without
+    return selection if selection is not None and _is_digit(strength, selection.mask) else None
 
 
 def _is_digit(strength: FloatArray, mask: BoolArray) -> bool:

@@ -19,6 +19,9 @@ _LEAVING = 0.8
 # A digit that leaves the picture touches less than this share of its edge, or reaches along this share of a side.
 _LEAVING_CONTACT = 0.1
 _LEAVING_REACH = 0.85
+# The dark margin of a picture touches more than this share of its edge, and reaches less than this share inwards.
+_MARGIN_CONTACT = 0.2
+_MARGIN_DEPTH = 0.2
 # A mark belongs to the digit when it has this share of its ink and is this near, as a share of its size.
 _COMPANION_MASS = 0.03
 _COMPANION_GAP = 0.25
@@ -39,13 +42,15 @@ class Selection:
     stands_free: bool
 
 
-def select(marks: Marks) -> Selection:
-    """Return the digit among the marks, of which there has to be one: the weightiest mark and its companions."""
+def select(marks: Marks) -> Selection | None:
+    """Return the digit among the marks, the weightiest mark and its companions; None where no mark counts."""
     counts = np.zeros(len(marks.boxes), np.float32)
     for number in np.flatnonzero(marks.mass >= _COMPANION_MASS * marks.mass.max()):
         counts[number] = _counted(marks, int(number))
     weights = marks.mass * counts
     main = int(weights.argmax())
+    if weights[main] == 0:
+        return None
     chosen = _companions(marks, main, counts)
     return Selection(chosen[marks.labels], float(weights[chosen].sum()), bool(counts[main] == 1))
 
@@ -57,6 +62,8 @@ def _counted(marks: Marks, number: int) -> float:
     if marks.contact[number] == 0:
         return 1.0
     box, (height, width) = marks.boxes[number], marks.labels.shape
+    if marks.contact[number] > _MARGIN_CONTACT and min(box.height / height, box.width / width) < _MARGIN_DEPTH:
+        return 0.0
     reaches = max(box.height / height, box.width / width) > _LEAVING_REACH
     return _LEAVING if reaches or marks.contact[number] < _LEAVING_CONTACT else _FOREIGN
 

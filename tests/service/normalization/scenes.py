@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import Any
 from zlib import crc32
 
 import numpy as np
@@ -82,7 +83,10 @@ def painted(coverage: FloatArray, ink: float = INK, paper: float = PAPER) -> Flo
 
 def coloured(coverage: FloatArray, ink: tuple[float, ...], paper: tuple[float, ...]) -> FloatArray:
     """Return colours (height, width, 3), 0..255: ink where it covers, paper elsewhere."""
-    return (np.array(paper) + (np.array(ink) - np.array(paper)) * coverage[:, :, None]).astype(np.float32)
+    colours: FloatArray = (np.array(paper) + (np.array(ink) - np.array(paper)) * coverage[:, :, None]).astype(
+        np.float32
+    )
+    return colours
 
 
 def photo(greys: FloatArray, rng: np.random.Generator, *, noise: float = 3, quality: int = 85) -> bytes:
@@ -90,9 +94,9 @@ def photo(greys: FloatArray, rng: np.random.Generator, *, noise: float = 3, qual
     return encode(eight_bits(greys + rng.normal(0, noise, greys.shape)), "JPEG", quality=quality)
 
 
-def eight_bits(values: npt.ArrayLike) -> npt.NDArray[np.uint8]:
+def eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """Return numbers as the nearest that fit into a byte."""
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.round(values), 0, 255), np.uint8)
 
 
 def axes(side: int = SIDE) -> tuple[FloatArray, FloatArray]:
@@ -344,8 +348,9 @@ def small_in_the_frame(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def filling_the_frame(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Cut the digit out along its own edges."""
-    return photo(painted(hand(HEIGHT, PEN)), rng)
+    """Cut the digit out along its own edges, but leave a 1 some paper beside it."""
+    digit = hand(HEIGHT, PEN)
+    return photo(painted(placed(digit, (HEIGHT, max(HEIGHT // 2, digit.shape[1])))), rng)
 
 
 def leaving(side: int, share: float) -> Scene:

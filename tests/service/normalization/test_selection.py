@@ -13,9 +13,16 @@ SIDE = 64
 DIGIT = Box(20, 28, 44, 32)
 
 
-def marks_at(*boxes: Box) -> Marks:
-    """Return marks of full ink that fill these boxes."""
-    mask = mask_of(*boxes)
+def digit_in(marks: Marks) -> Selection:
+    """Return the digit among marks of which one counts at least."""
+    selection = select(marks)
+
+    assert selection is not None
+    return selection
+
+
+def marks_on(mask: BoolArray) -> Marks:
+    """Return the marks of a mask, all of full ink."""
     return find_marks(mask.astype(np.float32), mask)
 
 
@@ -33,17 +40,12 @@ def outline(box: Box, width: int) -> BoolArray:
     return mask_of(box) & ~mask_of(Box(top + width, left + width, bottom - width, right - width))
 
 
-def selected(*boxes: Box) -> Selection:
-    """Return what is selected among marks that fill these boxes."""
-    return select(marks_at(*boxes))
-
-
 # --- The digit and what belongs to it
 
 
 def test_a_mark_alone_is_the_digit() -> None:
     """It counts what it has of ink."""
-    selection = selected(DIGIT)
+    selection = digit_in(marks_on(mask_of(DIGIT)))
 
     np.testing.assert_array_equal(mask_of(DIGIT), selection.mask)
     assert 24 * 4 == selection.weight
@@ -54,7 +56,7 @@ def test_ink_counts_by_its_strength() -> None:
     """Of two marks as large the blacker is the digit."""
     grey, black = Box(5, 5, 29, 9), Box(20, 50, 44, 54)
     mask = mask_of(grey, black)
-    selection = select(find_marks(np.where(mask_of(grey), np.float32(0.5), np.float32(1)), mask))
+    selection = digit_in(find_marks(np.where(mask_of(grey), np.float32(0.5), np.float32(1)), mask))
 
     np.testing.assert_array_equal(mask_of(black), selection.mask)
 
@@ -72,7 +74,7 @@ def test_ink_counts_by_its_strength() -> None:
 )
 def test_strokes_that_are_near_belong_together(other: Box, belongs: bool) -> None:  # noqa: FBT001
     """A mark with some ink that is near is a stroke of the digit; a speck and what is far off are not."""
-    selection = selected(DIGIT, other)
+    selection = digit_in(marks_on(mask_of(DIGIT, other)))
     expected = mask_of(DIGIT, other) if belongs else mask_of(DIGIT)
 
     np.testing.assert_array_equal(expected, selection.mask)
@@ -83,7 +85,7 @@ def test_a_row_of_dashes_is_followed_from_each_to_the_next() -> None:
     """What a pen that ran dry left belongs together, though its ends are far apart."""
     dashes = [Box(4 + 12 * i, 30, 4 + 12 * i + 10, 32) for i in range(5)]
 
-    np.testing.assert_array_equal(mask_of(*dashes), selected(*dashes).mask)
+    np.testing.assert_array_equal(mask_of(*dashes), digit_in(marks_on(mask_of(*dashes))).mask)
 
 
 # --- What is no writing
@@ -93,17 +95,25 @@ def test_a_row_of_dashes_is_followed_from_each_to_the_next() -> None:
 def test_what_covers_an_edge_is_no_digit(turns: int) -> None:
     """A thumb at the edge has more ink than the digit, and does not count."""
     mask = np.rot90(mask_of(DIGIT, Box(52, 10, 64, 50)), turns)
-    selection = select(find_marks(mask.astype(np.float32), mask))
+    selection = digit_in(marks_on(mask))
 
     np.testing.assert_array_equal(np.rot90(mask_of(DIGIT), turns), selection.mask)
     assert selection.stands_free
 
 
 @pytest.mark.parametrize("turns", range(4))
+def test_a_dark_margin_is_nothing(turns: int) -> None:
+    """A strip along a whole side of the picture, as a falling light leaves it, does not count at all."""
+    mask = np.rot90(mask_of(Box(0, 0, SIDE, 6)), turns)
+
+    assert select(marks_on(mask)) is None
+
+
+@pytest.mark.parametrize("turns", range(4))
 def test_a_neighbour_that_is_cut_off_is_not_the_digit(turns: int) -> None:
     """Of two marks with as much ink it is the one that stands free, and a stroke at the edge is none of its own."""
     mask = np.rot90(mask_of(DIGIT, Box(30, 36, 33, 64)), turns)
-    selection = select(find_marks(mask.astype(np.float32), mask))
+    selection = digit_in(marks_on(mask))
 
     np.testing.assert_array_equal(np.rot90(mask_of(DIGIT), turns), selection.mask)
 
@@ -112,7 +122,7 @@ def test_a_neighbour_that_is_cut_off_is_not_the_digit(turns: int) -> None:
 def test_a_digit_that_leaves_the_picture_is_one(turns: int) -> None:
     """Alone, it is selected as a whole; but it does not stand free."""
     mask = np.rot90(mask_of(Box(0, 30, 40, 34), Box(20, 20, 24, 44)), turns)
-    selection = select(find_marks(mask.astype(np.float32), mask))
+    selection = digit_in(marks_on(mask))
 
     np.testing.assert_array_equal(mask, selection.mask)
     assert not selection.stands_free
@@ -121,20 +131,19 @@ def test_a_digit_that_leaves_the_picture_is_one(turns: int) -> None:
 
 def test_a_digit_that_fills_its_picture_is_one() -> None:
     """A 0 that touches all four edges is selected, though it touches much of them."""
-    zero = outline(Box(0, 0, 64, 64), 8)
-    zero[:12, :12] = zero[-12:, :12] = zero[:12, -12:] = zero[-12:, -12:] = False
-    zero |= mask_of(Box(10, 10, 14, 14), Box(10, 50, 14, 54), Box(50, 10, 54, 14), Box(50, 50, 54, 54))
-    marks = find_marks(zero.astype(np.float32), zero)
+    rows, columns = np.mgrid[:SIDE, :SIDE] - (SIDE - 1) / 2
+    zero = np.abs(np.hypot(rows, columns) - 28.5) < 4
 
-    assert zero[8:56, 8:56].any()
-    np.testing.assert_array_equal(zero, select(marks).mask)
+    assert zero[0].any()
+    assert zero[:, 0].any()
+    np.testing.assert_array_equal(zero, digit_in(marks_on(zero)).mask)
 
 
 def test_a_printed_box_is_not_the_digit_in_it() -> None:
     """Its frame has more ink than the digit, and does not count."""
     frame = outline(Box(4, 4, 60, 60), 2)
     mask = frame | mask_of(DIGIT)
-    selection = select(find_marks(mask.astype(np.float32), mask))
+    selection = digit_in(marks_on(mask))
 
     assert frame.sum() > mask_of(DIGIT).sum()
     np.testing.assert_array_equal(mask_of(DIGIT), selection.mask)
@@ -172,14 +181,14 @@ def test_a_printed_box_is_not_the_digit_in_it() -> None:
 )
 def test_a_frame_has_four_thin_sides(mask: BoolArray, expected: bool) -> None:  # noqa: FBT001
     """A printed box has ink along all of its sides, and little else; a 0 has not."""
-    assert expected == is_frame(find_marks(mask.astype(np.float32), mask), 1)
+    assert expected == is_frame(marks_on(mask), 1)
 
 
 def test_only_the_mark_itself_closes_a_frame() -> None:
     """Another mark that fills a gap in a frame, without touching it, is no part of it."""
     frame = outline(Box(4, 4, 60, 60), 2) & ~mask_of(Box(4, 10, 6, 50))
     mask = frame | mask_of(Box(4, 12, 6, 48))
-    marks = find_marks(mask.astype(np.float32), mask)
+    marks = marks_on(mask)
 
     assert 2 == len(marks.boxes) - 1
     assert [False, False] == [is_frame(marks, number) for number in (1, 2)]
@@ -188,7 +197,7 @@ def test_only_the_mark_itself_closes_a_frame() -> None:
 @pytest.mark.parametrize(("depth", "expected"), [(1, 0.0), (2, 0.4), (3, 0.6)])
 @pytest.mark.parametrize("turns", range(4))
 def test_the_least_covered_side_worked_by_hand(depth: int, expected: float, turns: int) -> None:
-    """Within a depth of 1, 2 and 3 the bottom has ink in 0, 2 and 3 of its 5 columns, and other sides have it in more."""
+    """Within a depth of 1, 2 and 3 the bottom has ink in 0, 2 and 3 of 5 columns, and every other side in more."""
     mask = np.array(
         [
             [1, 1, 1, 1, 0],

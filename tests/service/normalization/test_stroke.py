@@ -43,7 +43,7 @@ def test_the_width_of_a_ring(width: float) -> None:
 @pytest.mark.parametrize("height", [100, 160])
 @pytest.mark.parametrize("width", [5, 12])
 def test_the_width_of_bars_in_all_directions(height: int, width: int) -> None:
-    """Along the pixels the outline is measured as pi/4 of its length, between them as 1.11 of it, and right on average."""
+    """Along the pixels an outline is measured as pi/4 of its length, at 45 degrees as 1.11 of it, on average right."""
     bar = np.zeros((200, 200), np.float32)
     bar[100 - height // 2 : 100 + height // 2, 90 : 90 + width] = 1
     widths = [stroke_width(ndimage.rotate(bar, angle, reshape=False, order=1)) for angle in range(0, 180, 5)]

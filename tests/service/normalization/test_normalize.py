@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageChops, ImageOps
 from scipy import ndimage
 
@@ -572,6 +573,53 @@ def test_the_report_says_what_was_done_to_strokes(digit: int) -> None:
     assert 0 < thin.widening
     assert 3.6 < thick.width
     assert 0 > thick.widening
+
+
+# --- Anything at all
+
+
+def assert_sound(grey: FloatArray) -> None:
+    """Check that a picture becomes 28x28 pixels from 0 to 1 with ink in its box, or is found to be blank."""
+    try:
+        result = normalize(grey)
+    except NoInk:
+        return
+    top, left, bottom, right = result.report.ink_box
+
+    assert (IMAGE_SIDE, IMAGE_SIDE) == result.pixels.shape
+    assert np.float32 == result.pixels.dtype
+    assert 0 <= result.pixels.min() < result.pixels.max() <= 1
+    assert 0 <= top < bottom <= grey.shape[0]
+    assert 0 <= left < right <= grey.shape[1]
+
+
+shapes = arrays.array_shapes(min_dims=2, max_dims=2, max_side=70)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(arrays.arrays(np.float32, shapes, elements=st.sampled_from([0.0, 0.5, 0.75, 1.0]), fill=st.just(0.5)))
+def test_any_drawing_is_normalised_or_blank(grey: FloatArray) -> None:
+    """Pixels of a few greys, wherever they are, never make it fail."""
+    assert_sound(grey)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(shapes, st.integers(0, 2**32 - 1), st.floats(0, 4))
+def test_any_blur_is_normalised_or_blank(shape: tuple[int, int], seed: int, smoothness: float) -> None:
+    """Clouds and noise of any size, from black to white, never make it fail."""
+    clouds = ndimage.gaussian_filter(np.random.default_rng(seed).random(shape), smoothness)
+    grey = (clouds - clouds.min()) / max(float(np.ptp(clouds)), 1e-9)
+
+    assert_sound(grey.astype(np.float32))
+
+
+@pytest.mark.xfail(raises=IndexError, reason="thinning takes all of the ink away")
+def test_a_cross_on_a_strip_is_normalised_or_blank() -> None:
+    """One white row and a white column at the edge of a strip are not thinned until nothing is left."""
+    grey = np.zeros((200, 6), np.float32)
+    grey[100] = grey[:, -1] = 1
+
+    assert_sound(grey)
 
 
 # --- MNIST form

@@ -1,4 +1,4 @@
-"""Tests of training.__main__."""
+"""Tests of training.command."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from training.__main__ import main
+from training.command import main
 
 
 def test_the_command_is_that_of_the_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,7 +23,7 @@ def test_the_command_is_that_of_the_cli(monkeypatch: pytest.MonkeyPatch, capsys:
 
 def test_a_missing_extra_is_named() -> None:
     """Where only the service is installed, one line says what to install."""
-    program = "import sys; sys.modules['rich'] = None; from training.__main__ import main; sys.exit(main())"
+    program = "import sys; sys.modules['rich'] = None; from training.command import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert 1 == done.returncode

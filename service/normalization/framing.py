@@ -17,7 +17,7 @@ from service.normalization.stroke import DIGIT_SIDE, Digit
 
 # Where MNIST puts the centre of mass, in pixels from the first; the mean over its 60,000 training digits is 14.00.
 CENTRE = 14.0
-# Ink from this strength on decides where the digit begins and ends.
+# Ink from this share of the blackest on decides where the digit begins and ends.
 _OUTLINE = 0.25
 # In MNIST form the core of the strokes is white.
 _FAINTEST = 0.5
@@ -40,7 +40,7 @@ UNCHANGED = Frame(scale=1.0, shift=(0.0, 0.0))
 
 def frame(digit: Digit) -> tuple[FloatArray, Frame]:
     """Return the digit in MNIST's frame, and how it got there from the picture."""
-    top, left, bottom, right = box = bounding_box(digit.ink > _OUTLINE)
+    top, left, bottom, right = box = bounding_box(digit.ink > _OUTLINE * digit.ink.max())
     scale = DIGIT_SIDE / max(box.height, box.width)
     # As MNIST's were, digits are fitted into whole pixels and moved by whole pixels, so that no edge is blurred twice.
     size = (max(1, round(box.width * scale)), max(1, round(box.height * scale)))

@@ -146,7 +146,8 @@ def otsu(values: FloatArray) -> float:
     low, high = float(values.min()), float(values.max())
     if high <= low:
         return low
-    counts, edges = np.histogram(values, bins=64, range=(low, high))
+    # Between neighbouring float32 there would be no room for bins.
+    counts, edges = np.histogram(values.astype(np.float64), bins=64, range=(low, high))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]
     above = values.size - below

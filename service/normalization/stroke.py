@@ -53,6 +53,9 @@ def even_strokes(ink: Ink) -> tuple[Digit, Stroke]:
     width = stroke_width(digit.ink) / FINENESS
     widening = wanted_widening(width)
     changed = spread(digit.ink, widening * FINENESS)
+    if changed.max() < digit.ink.max() / 2:
+        # A mean width can mislead, where area and outline are no stroke's; nothing may be thinned away by it.
+        return digit, Stroke(width, 0.0)
     return Digit(changed, digit.scale, digit.shift), Stroke(width, widening)
 
 

@@ -35,9 +35,10 @@ $(VENV_DEV)/.installed: requirements/dev.txt
 	@$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# Locks for every Python and platform at once, from the lower bounds in pyproject.toml. Needs uv.
+# Locks for every Python and platform at once, with one version of each package, so that types are checked alike
+# everywhere. Needs uv.
 lock:
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
 		pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
 		pyproject.toml --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt

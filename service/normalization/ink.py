@@ -37,9 +37,11 @@ _WIDEST_EDGE = 0.035
 _WIDEST_EDGE_PIXELS = 2.5
 # A finer window has found the digit when a coarser one finds less than this many times its ink.
 _RESOLVED = 1.12
-# A sheet of paper has at least this ratio of its sides and, turned a little and written on, fills this share of its
-# box.
+# A sheet of paper has at least this ratio of its sides. Seen at steps of so many degrees, it fills this share of a
+# rectangle, as no oval does (0.79), and is paper in this share of it.
 _SHEET_NARROWEST = 0.5
+_SHEET_TURN = 3
+_SHEET_STRAIGHT = 0.87
 _SHEET_FILLED = 0.6
 
 
@@ -84,13 +86,23 @@ def find_digit(brightness: FloatArray) -> Ink:
 
 
 def is_sheet(ink: Ink) -> bool:
-    """Tell whether what was taken for ink is a sheet of paper: a broad area that fills its box and stands free."""
+    """Tell whether what was taken for ink is a sheet of paper: a broad, full rectangle, turned or not, that is free."""
     top, left, bottom, right = ink.box
     height, width = ink.strength.shape
     short, long = sorted((ink.box.height, ink.box.width))
-    stands_free = top > 0 and left > 0 and bottom < height and right < width
-    filled = float((ink.strength[top:bottom, left:right] > _INKED).mean())
-    return stands_free and short > _SHEET_NARROWEST * long and filled > _SHEET_FILLED
+    if short <= _SHEET_NARROWEST * long or min(top, left, height - bottom, width - right) == 0:
+        return False
+    inked = ink.strength[top:bottom, left:right] > _INKED
+    rows = np.flatnonzero(inked.any(axis=1))
+    first = inked[rows].argmax(axis=1)
+    end = inked.shape[1] - inked[rows, ::-1].argmax(axis=1)
+    within = float((end - first).sum())
+    # The corners of every row, seen from all sides: the smallest rectangle around them.
+    y, x = np.concatenate([rows, rows + 1, rows, rows + 1]), np.concatenate([first, first, end, end])
+    turns = np.radians(np.arange(0, 90, _SHEET_TURN))[:, None]
+    across, along = np.cos(turns) * x + np.sin(turns) * y, np.cos(turns) * y - np.sin(turns) * x
+    rectangle = float((np.ptp(across, axis=1) * np.ptp(along, axis=1)).min())
+    return within > _SHEET_STRAIGHT * rectangle and float(inked.sum()) > _SHEET_FILLED * within
 
 
 def ink_strength(contrast_found: FloatArray, faintest: float) -> FloatArray | None:

@@ -46,7 +46,9 @@ def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
     """Return the brightness of paper and ink under even light, ink made the darker: paper is about 1."""
     if polarity is Polarity.LIGHT_ON_DARK:
         grey = 1 - grey
-    return grey / _visible(slow_light(grey))
+    light = slow_light(grey)
+    flat: FloatArray = 1 + (grey - light) / _visible(light)
+    return flat
 
 
 def find_sheet(grey: FloatArray) -> Box | None:

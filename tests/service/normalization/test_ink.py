@@ -223,9 +223,13 @@ def test_paper_without_writing_is_blank(brightness: FloatArray) -> None:
         (np.pad(np.ones((80, 60), np.float32), ((20, 20), (20, 0))), False),
         (np.pad(np.ones((80, 30), np.float32), 20), False),
         (np.pad(np.tri(80, dtype=np.float32), 20), False),
+        ((np.abs(axes(SIDE)).sum(axis=0) < 0.6).astype(np.float32), True),
+        ((np.hypot(*axes(SIDE)) < 0.5).astype(np.float32), False),
+        (np.pad(written(0, height=120, pen=0.2), 20), False),
         *((written(digit), False) for digit in range(10)),
     ],
     ids=["a sheet", "at the left", "at the top", "at the bottom", "at the right", "a bar", "a triangle"]
+    + ["a turned sheet", "a disc", "a thick 0"]
     + [f"a {digit}" for digit in range(10)],
 )
 def test_a_sheet_is_broad_and_full_and_stands_free(strength: FloatArray, expected: bool) -> None:  # noqa: FBT001

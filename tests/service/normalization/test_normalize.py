@@ -215,20 +215,8 @@ def test_clean_drawings_are_read(
     [
         pytest.param(1, 0.2, 0.05, id="small and thin"),
         pytest.param(1, 0.4, 0.024, id="hairline"),
-        pytest.param(
-            0,
-            0.7,
-            0.2,
-            id="thick 0",
-            marks=pytest.mark.xfail(reason="a thick digit that nearly fills its frame is taken for a sheet"),
-        ),
-        pytest.param(
-            0,
-            0.93,
-            0.2,
-            id="thick 0 that fills the frame",
-            marks=pytest.mark.xfail(reason="a thick digit that nearly fills its frame is taken for a sheet"),
-        ),
+        pytest.param(0, 0.7, 0.2, id="thick 0"),
+        pytest.param(0, 0.93, 0.2, id="thick 0 that fills the frame"),
         pytest.param(3, 0.93, 0.25, id="thick 3"),
         pytest.param(5, 0.93, 0.25, id="thick 5"),
     ],
@@ -402,10 +390,6 @@ def test_camera_noise_is_blank(classifier: Classifier, grey: int, form: str, str
 @pytest.mark.parametrize(
     ("grey", "noise", "quality"),
     [(15, 3, 45), (200, 3, 45), (238, 3, 45), (240, 2, 75), (245, 3, 45)],
-)
-@pytest.mark.xfail(
-    raises=(pytest.fail.Exception, IndexError),
-    reason="blocks of a JPEG have much contrast against the black of a turned polarity, and no grain to tell them by",
 )
 def test_blank_jpegs_are_blank(classifier: Classifier, grey: int, noise: float, quality: int) -> None:
     """A white or black page with a little noise is blank, also where a JPEG has made blocks of it."""

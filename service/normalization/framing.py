@@ -19,6 +19,8 @@ from service.normalization.stroke import DIGIT_SIDE, Digit
 CENTRE = 14.0
 # Ink from this share of the blackest on decides where the digit begins and ends.
 _OUTLINE = 0.25
+# In MNIST form the longer side is 20 pixels (19 in 13 of the 60,000); what is much smaller was not fitted into them.
+_SMALLEST = 16
 # In MNIST form the core of the strokes is white.
 _FAINTEST = 0.5
 _PLACES = np.arange(IMAGE_SIDE, dtype=np.float32)
@@ -69,16 +71,19 @@ def centre_of_mass(ink: FloatArray) -> tuple[float, float]:
 def mnist_form_box(grey: FloatArray) -> Box | None:
     """Return the box of the ink of a picture that is already as MNIST's are, None of any other.
 
-    That is 28x28, light on black, within 20x20, with the centre of mass within a pixel of the centre.
+    That is 28x28, light on black, a box fitted into 20x20, with the centre of mass within a pixel of the centre.
     """
     if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0:
         return None
     by_row, by_column = grey.sum(axis=1), grey.sum(axis=0)
     rows, columns = by_row.nonzero()[0], by_column.nonzero()[0]
-    if rows.size == 0 or rows[-1] - rows[0] >= DIGIT_SIDE or columns[-1] - columns[0] >= DIGIT_SIDE:
+    if rows.size == 0:
+        return None
+    box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    if not _SMALLEST <= max(box.height, box.width) <= DIGIT_SIDE:
         return None
     total = by_row.sum()
     off_centre = max(abs(by_row @ _PLACES / total - CENTRE), abs(by_column @ _PLACES / total - CENTRE))
     if off_centre > 1 or grey.max() < _FAINTEST:
         return None
-    return Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
+    return box

@@ -12,10 +12,11 @@ from service.normalization.marks import BoolArray, find_marks
 
 # Rules are thinner than this share of the picture's longer side; they may rise or fall by as much within a run.
 _THICKEST = 0.02
-# What lies in runs of this share of the picture's width may be part of a rule.
-_RUN = 0.3
+# What lies in runs of this share of the picture's width may be part of a rule, if together they are this share of it.
+_RUN = 0.15
+_SEEN = 0.35
 # What crosses a rule interrupts it by no more than this share of the width.
-_INTERRUPTION = 0.12
+_INTERRUPTION = 0.5
 # A rule goes from one edge of the picture to the other, nearly.
 _SPAN = 0.95
 
@@ -33,11 +34,14 @@ def _without_level_rules(mask: BoolArray) -> BoolArray:
     in_run: BoolArray = thin & (_run_lengths(_band(thin, thickest)) >= _RUN * width)
     if not in_run.any():
         return mask
-    # What crosses a rule interrupts it.
+    # What crosses a rule interrupts it; beyond its ends there is nothing to cross.
     lines = _band(in_run, thickest)
-    lines |= _run_lengths(~lines) < _INTERRUPTION * width
+    between = np.logical_or.accumulate(lines, axis=1) & np.logical_or.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
+    lines |= between & (_run_lengths(~lines) < _INTERRUPTION * width)
     marks = find_marks(lines.astype(np.float32), lines)
     spans = np.array([box.width >= _SPAN * width for box in marks.boxes])
+    for number in np.flatnonzero(spans).tolist():
+        spans[number] = (in_run & (marks.labels == number)).any(axis=0).mean() >= _SEEN
     ruled: BoolArray = spans[marks.labels] & in_run
     return mask & ~ruled
 

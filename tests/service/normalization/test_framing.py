@@ -111,10 +111,10 @@ def test_the_centre_of_mass(ink: FloatArray) -> None:
 # --- Recognising
 
 
-def bar() -> FloatArray:
-    """Return a bar in MNIST form."""
+def bar(height: int = 20) -> FloatArray:
+    """Return a bar in the middle of 28x28 pixels; 20 pixels high it has MNIST form."""
     grey = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
-    grey[4:24, 13:16] = 1
+    grey[14 - height // 2 : 14 + height // 2, 13:16] = 1
     return grey
 
 
@@ -138,6 +138,8 @@ def with_ink(*places: tuple[int, int]) -> FloatArray:
         (with_ink((3, 14), (24, 14)), False),
         (with_ink((14, 3), (14, 24)), False),
         (with_ink((0, 0), (27, 27)), False),
+        (bar(16), True),
+        (bar(14), False),
         (bar() * np.float32(0.2), False),
         (np.pad(bar(), 1), False),
         (bar()[1:-1, 1:-1], False),
@@ -154,6 +156,8 @@ def with_ink(*places: tuple[int, int]) -> FloatArray:
         "too tall",
         "too wide",
         "ink in corners",
+        "not quite fitted into 20x20",
+        "not fitted into 20x20",
         "faint",
         "larger",
         "smaller",
@@ -162,7 +166,7 @@ def with_ink(*places: tuple[int, int]) -> FloatArray:
     ],
 )
 def test_mnist_form(grey: FloatArray, expected: bool) -> None:  # noqa: FBT001
-    """28x28, light on black, strong, within 20x20 and with its mass at the centre: nothing else is MNIST form."""
+    """28x28, light on black, strong, fitted into 20x20 and with its mass at the centre: nothing else is MNIST form."""
     box = mnist_form_box(grey)
 
     assert (bounding_box(grey > 0) if expected else None) == box

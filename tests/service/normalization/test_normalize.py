@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -228,8 +229,11 @@ def test_extreme_strokes_are_read(classifier: Classifier, digit: int, share: flo
     assert digit == classifier.predict_picture(encode(eight_bits(drawing))).digit
 
 
-@pytest.mark.parametrize("upright", [False, True], ids=["ruled", "squared"])
-@pytest.mark.xfail(reason="rules that cross the digit are not taken away")
+@pytest.mark.parametrize(
+    "upright",
+    [False, pytest.param(True, marks=pytest.mark.xfail(reason="squares as dark as a pencil, crossed by the digit"))],
+    ids=["ruled", "squared"],
+)
 def test_dark_rules_do_not_matter(classifier: Classifier, upright: bool) -> None:  # noqa: FBT001
     """Of ten digits on paper whose rules have 75 % of the ink's contrast, as a pencil's on print, nine are read."""
     answers = []
@@ -239,6 +243,19 @@ def test_dark_rules_do_not_matter(classifier: Classifier, upright: bool) -> None
         answers.append(read(classifier, photo(painted(np.maximum(placed(drawn(digit)(200, PEN)), 0.75 * rules)), rng)))
 
     assert 9 <= sum(digit == answer for digit, answer in enumerate(answers))
+
+
+def test_a_rule_through_a_digit_that_fills_its_frame_goes(classifier: Classifier) -> None:
+    """Of a line across 28x28 pixels little is seen beside a digit; of thirty, 25 come out as wide as without it."""
+    widths = []
+    for digit, row in itertools.product(range(10), (10, 14, 18)):
+        drawing = placed(drawn(digit)(20, PEN), (28, 28))
+        ruled = drawing.copy()
+        ruled[row] = np.maximum(ruled[row], 0.5)
+        seen = [classifier.predict_picture(encode(eight_bits(painted(ink)))).input for ink in (drawing, ruled)]
+        widths.append([int(np.sum(pixels.any(axis=0))) for pixels in seen])
+
+    assert 25 <= sum(abs(plain - with_rule) <= 2 for plain, with_rule in widths)
 
 
 def read(classifier: Classifier, picture: bytes) -> int | None:

@@ -13,7 +13,7 @@ serve: $(VENV)/.installed
 
 test: lint
 	$(VENV_DEV)/bin/coverage erase
-	$(VENV_DEV)/bin/python -m pytest --cov --cov-report=term
+	OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term
 
 lint: $(VENV_DEV)/.installed
 	$(VENV_DEV)/bin/ruff check

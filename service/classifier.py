@@ -24,11 +24,13 @@ MAX_PIXELS = 50_000_000
 class Prediction:
     """One answer: calibrated probabilities (n_classes,) in the order of `classes`, and what follows from them.
 
-    `input` is what the network saw, float32 (28, 28); `report` says how a picture came to it, None for an array.
+    `novelty` is from 0 = like a digit to 1 = unlike any, None where the model cannot tell. `input` is what the network
+    saw, float32 (28, 28); `report` says how a picture came to it, None for an array.
     """
 
     probabilities: Probabilities
     classes: tuple[int, ...]
+    novelty: float | None
     verdict: Verdict
     input: FloatArray
     report: Report | None
@@ -91,15 +93,15 @@ class Classifier:
         return explain(self.model.network, prediction.input.ravel(), prediction.index)
 
     def _predict(self, inputs: FloatArray, report: Report | None) -> list[Prediction]:
-        network, calibration = self.model.network, self.model.metadata.calibration
-        scores = network.feedforward(inputs)[-1]
+        answers = self.model.answer(inputs)
         return [
             Prediction(
                 probabilities=row,
-                classes=network.classes,
-                verdict=calibration.judge(float(row.max())),
+                classes=self.model.network.classes,
+                novelty=unlike,
+                verdict=self.model.metadata.calibration.judge(float(row.max()), unlike),
                 input=pixels.reshape(IMAGE_SIDE, IMAGE_SIDE),
                 report=report,
             )
-            for row, pixels in zip(calibration.probabilities(network, scores), inputs, strict=True)
+            for row, unlike, pixels in zip(*answers, inputs, strict=True)
         ]

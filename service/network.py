@@ -129,6 +129,15 @@ class Network:
         outputs.append(self.layers[-1].scores(signal))
         return outputs
 
+    @property
+    def n_features(self) -> int:
+        """Number of hidden units, or of inputs where there is no hidden layer: the width of `features`."""
+        return sum(layer.n_out for layer in self.layers[:-1]) or self.layers[0].n_in
+
+    def features(self, pixels: FloatArray, outputs: list[FloatArray]) -> FloatArray:
+        """Return what the network made of inputs, (n, n_features): all hidden activations of this `feedforward`."""
+        return np.hstack(outputs[:-1]) if len(outputs) > 1 else pixels
+
     def probabilities(self, scores: FloatArray, temperature: float = 1.0) -> Probabilities:
         """Turn scores z(L) of shape (n, n_out) into probabilities float64 (n, n_classes), each row summing to 1.
 

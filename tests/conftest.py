@@ -17,7 +17,7 @@ from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.classifier import Classifier
 from service.network import PIXELS, Layer, Network
 from service.settings import Settings, bundled_model
-from service.verdict import Calibration
+from service.verdict import Calibration, novelty
 from training import mnist
 from training.mnist import Mnist
 
@@ -55,11 +55,15 @@ def pictures_directory() -> Path:
 
 
 def make_network(
-    *units: int, activation: str = "relu", head: str = "softmax", classes: tuple[int, ...] = tuple(range(10))
+    *units: int,
+    n_in: int = PIXELS,
+    activation: str = "relu",
+    head: str = "softmax",
+    classes: tuple[int, ...] = tuple(range(10)),
 ) -> Network:
-    """Return a network with random weights: 784 inputs, hidden layers of so many units, and a head."""
+    """Return a network with random weights: 784 or so many inputs, hidden layers of so many units, and a head."""
     rng = np.random.default_rng(0)
-    sizes = [PIXELS, *units, 1 if head == "logistic" else len(classes)]
+    sizes = [n_in, *units, 1 if head == "logistic" else len(classes)]
     layers = [
         Layer(
             rng.normal(0, 0.1, (n_in, n_out)).astype(np.float32),
@@ -72,17 +76,25 @@ def make_network(
     return Network(tuple(layers), classes)
 
 
-def make_metadata(network: Network, *, temperature: float = 1.5) -> Metadata:
-    """Return metadata that fits a network, with the known answer that it gives."""
-    calibration = Calibration(temperature=temperature, ambiguous_below=0.6)
+def make_detector(network: Network, *units: int, head: str = "logistic") -> Network:
+    """Return what tells the novelty of a network's pictures, with random weights, on top of its features."""
+    return make_network(*units, n_in=network.n_features, head=head, classes=(0, 1))
+
+
+def make_metadata(network: Network, detector: Network | None = None, *, temperature: float = 1.5) -> Metadata:
+    """Return metadata that fits a network and its detector, with the known answer that they give."""
+    calibration = Calibration(temperature=temperature, ambiguous_below=0.6, novel_from=0.7 if detector else None)
     known = KnownAnswer(pixels=[i % 256 for i in range(PIXELS)], probabilities=[])
-    probabilities = calibration.probabilities(network, network.feedforward(known.inputs)[-1])[0]
+    outputs = network.feedforward(known.inputs)
+    probabilities = calibration.probabilities(network, outputs[-1])[0]
+    unlike = novelty(detector, network.features(known.inputs, outputs)).item() if detector else None
     return Metadata(
         name="tiny",
         classes=list(network.classes),
         activations=[layer.activation for layer in network.layers],
+        novelty_activations=[layer.activation for layer in detector.layers] if detector else [],
         calibration=calibration,
-        known_answer=known.model_copy(update={"probabilities": probabilities.tolist()}),
+        known_answer=known.model_copy(update={"probabilities": probabilities.tolist(), "novelty": unlike}),
         training=Training(recipe="none", seed=None, settings={}, data={}, libraries={}),
         figures={},
     )
@@ -94,6 +106,16 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "tiny.safetensors"
     network = make_network(20)
     artifact.save(path, network, make_metadata(network))
+    return path
+
+
+@pytest.fixture(scope="session")
+def watchful_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of the same network with a detector of what is no digit, 20 -> 3 -> 1."""
+    path = tmp_path_factory.mktemp("models") / "watchful.safetensors"
+    network = make_network(20)
+    detector = make_detector(network, 3)
+    artifact.save(path, network, make_metadata(network, detector), detector)
     return path
 
 
@@ -120,4 +142,11 @@ def client() -> Iterator[TestClient]:
 def tiny_client(tiny_model: Path) -> Iterator[TestClient]:
     """Return a client of the service with the tiny model and a limit of 100 kB."""
     with TestClient(create_app(Settings(model=tiny_model, max_bytes=100_000))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def watchful_client(watchful_model: Path) -> Iterator[TestClient]:
+    """Return a client of the service with the tiny model that can tell what is no digit."""
+    with TestClient(create_app(Settings(model=watchful_model))) as client:
         yield client

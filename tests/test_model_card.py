@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from service.artifact import Artifact
 from service.classifier import Classifier
+from service.settings import bundled_model
+from training import card
 from training.evaluation import error
 from training.mnist import Mnist
 
-_CARD = (Path(__file__).parent.parent / "models" / "README.md").read_text()
+_MODELS = Path(__file__).parent.parent / "models"
+_REPORT = json.loads((_MODELS / "report" / "report.json").read_text())
 
 
-def test_the_card_names_the_model(bundled: Artifact) -> None:
-    """Version, size and accuracies in the card are those in the file."""
-    figures = bundled.metadata.figures
+def test_the_card_is_that_of_the_model_and_its_report(bundled: Artifact) -> None:
+    """Nobody has written a figure into it by hand."""
+    written = card.write(bundled, _REPORT, bundled_model().stat().st_size, "report")
 
-    assert f"`{bundled.version}`" in _CARD
-    assert f"{bundled.network.n_parameters:,} parameters" in _CARD
-    assert f"value: {figures['test_accuracy']:.4f}" in _CARD
-    assert f"{1 - figures['test_accuracy']:.2%}".replace("%", " %") in _CARD
-    assert f"{1 - figures['validation_accuracy']:.2%}".replace("%", " %") in _CARD
+    assert written == (_MODELS / "README.md").read_text()
+
+
+def test_the_report_is_of_the_model(bundled: Artifact) -> None:
+    """It names the model's version, and has the errors that the file has."""
+    assert bundled.version == _REPORT["model"]["version"]
+    assert round(1 - bundled.metadata.figures["test_accuracy"], 6) == _REPORT["test"]["error"]
 
 
 def test_the_figure_can_be_had_again(bundled: Artifact, real_mnist: Mnist) -> None:

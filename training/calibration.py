@@ -1,4 +1,4 @@
-"""Fits what `service.verdict` applies: temperature and the threshold of doubt, on validation digits only."""
+"""Fits what `service.verdict` applies: temperature and thresholds, on validation digits only."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
 from service.network import FloatArray, Network, Probabilities
-from service.verdict import Calibration
+from service.verdict import Calibration, novelty
 
-# Of the answers called clear, this share is right on validation digits.
-_CLEAR_IS_RIGHT = 0.999
+# Of validation digits this share is taken for no digit, and this share in all is not clear.
+_NOT_A_DIGIT = 0.005
+_NOT_CLEAR = 0.01
+_LEAST = 1e-9
 # Without validation digits nothing can be fitted: then an answer is doubtful that is more likely wrong than right.
 UNCALIBRATED = Calibration(temperature=1.0, ambiguous_below=0.5)
 
 
-def calibrate(network: Network, inputs: FloatArray, labels: npt.NDArray[np.int64]) -> Calibration:
-    """Fit to digits (n, 784) that the network has not learned from, with their labels (n,).
+def calibrate(network: Network, detector: Network, inputs: FloatArray, labels: npt.NDArray[np.int64]) -> Calibration:
+    """Fit to digits (n, 784) that the network has not learned from, with their labels (n,)."""
+    outputs = network.feedforward(inputs)
+    temperature = fit_temperature(network, outputs[-1], labels)
+    confidences = network.probabilities(outputs[-1], temperature).max(axis=1)
+    return thresholds(temperature, confidences, novelty(detector, network.features(inputs, outputs)))
 
-    The temperature is the one of least negative log-likelihood (Guo et al. 2017, arXiv 1706.04599).
-    """
-    scores = network.feedforward(inputs)[-1]
+
+def fit_temperature(network: Network, scores: FloatArray, labels: npt.NDArray[np.int64]) -> float:
+    """Return the temperature of least negative log-likelihood (Guo et al. 2017, arXiv 1706.04599)."""
     rows = np.arange(len(labels))
     columns = np.searchsorted(network.classes, labels)
 
@@ -28,18 +34,14 @@ def calibrate(network: Network, inputs: FloatArray, labels: npt.NDArray[np.int64
         shares = network.probabilities(scores, float(np.exp(log_temperature)))[rows, columns]
         return -float(np.mean(np.log(np.maximum(shares, 1e-30))))
 
-    temperature = float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(-3, 3), method="bounded").x))
-    probabilities = network.probabilities(scores, temperature)
-    right = probabilities.argmax(axis=1) == columns
-    return Calibration(temperature=temperature, ambiguous_below=doubt_threshold(probabilities.max(axis=1), right))
+    return float(np.exp(minimize_scalar(negative_log_likelihood, bounds=(-3, 3), method="bounded").x))
 
 
-def doubt_threshold(confidences: Probabilities, right: npt.NDArray[np.bool_]) -> float:
-    """Return the lowest confidence from which on up 99.9 % of these answers are right."""
-    order = np.argsort(-confidences)
-    ranked = confidences[order]
-    share_right = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
-    # Of equal confidences only the last has all of its kind counted.
-    last_of_its_kind = np.append(ranked[1:] < ranked[:-1], np.True_)
-    enough = np.flatnonzero((share_right >= _CLEAR_IS_RIGHT) & last_of_its_kind)
-    return float(ranked[enough[-1]]) if enough.size else 1.0
+def thresholds(temperature: float, confidences: Probabilities, novelties: Probabilities) -> Calibration:
+    """Return the calibration with which half a per cent of these digits is no digit, and one per cent is not clear."""
+    # Where the detector is quite sure of so many, anything but nought is novel.
+    novel_from = max(float(np.sort(novelties)[-max(1, round(_NOT_A_DIGIT * len(novelties)))]), _LEAST)
+    doubtful = np.sort(confidences[novelties < novel_from])
+    n_ambiguous = max(0, round(_NOT_CLEAR * len(confidences)) - int(np.sum(novelties >= novel_from)))
+    ambiguous_below = float(doubtful[n_ambiguous]) if len(doubtful) > n_ambiguous else 1.0
+    return Calibration(temperature=temperature, ambiguous_below=ambiguous_below, novel_from=novel_from)

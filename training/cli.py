@@ -1,10 +1,15 @@
-"""The command `digits-train`: fetch MNIST, fit a network, evaluate one. Prints; decides nothing itself."""
+"""The command `digits-train`: fetch MNIST, fit a network, measure and convert one. Prints; decides nothing itself."""
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -14,10 +19,14 @@ from service import artifact
 from service.classifier import Classifier
 from service.errors import DigitsError
 from service.settings import bundled_model
-from training import mnist
-from training.mnist import MIRRORS, PARTS, Mnist, MnistError, Part
-from training.pictures import PicturesError, read, sheet
-from training.recipes import RECIPES, Recipe
+from training import card, checkpoints, mnist
+from training.checkpoints import Checkpoint
+from training.errors import TrainingError
+from training.evaluation import error
+from training.files import write_file
+from training.mnist import MIRRORS, PARTS, Part
+from training.pictures import read, sheet
+from training.recipes import LECTURE, RECIPES, Recipe
 
 
 def main(
@@ -31,22 +40,21 @@ def main(
     arguments = _parser(recipes).parse_args(argv)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        if arguments.command == "fetch":
-            _fetch(arguments.data or mnist.find(), parts, mirrors, console)
-        elif arguments.command == "fit":
-            digits = mnist.load(mnist.find(arguments.data), parts)
-            recipe = recipes[arguments.recipe]
-            output = arguments.output or Path(f"{recipe.name}.safetensors")
-            _fit(recipe, digits, mnist.checksums(parts), output, console)
-        elif arguments.pictures is not None:
-            _evaluate_pictures(arguments.model, arguments.pictures, arguments.sheet, console)
-        else:
-            _evaluate(arguments.model, mnist.load(mnist.find(arguments.data), parts), console)
-    except (MnistError, PicturesError, DigitsError) as error:
-        print(f"digits-train: {error}", file=sys.stderr)
+        commands = {
+            "fetch": lambda: _fetch(arguments.data or mnist.find(), parts, mirrors, console),
+            "fit": lambda: _fit(arguments, recipes[arguments.recipe], parts, console),
+            "evaluate": lambda: _evaluate(arguments, parts, console),
+            "report": lambda: _report(arguments, parts, console),
+            "export": lambda: _export(arguments, console),
+            "alpha-study": lambda: _alpha_study(arguments, parts, console),
+        }
+        commands[arguments.command]()
+    except (TrainingError, DigitsError) as failure:
+        print(f"digits-train: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("digits-train: interrupted; no file is left half-written", file=sys.stderr)
+        then = "; `fit --resume` goes on from the last epoch" if arguments.command == "fit" else ""
+        print(f"digits-train: interrupted; no file is left half-written{then}", file=sys.stderr)
         return 130
     return 0
 
@@ -66,17 +74,32 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     described = "; ".join(f"{recipe.name}: {recipe.purpose}" for recipe in recipes.values())
     fit.add_argument("--recipe", choices=sorted(recipes), default="quick", help=described)
     fit.add_argument("--output", type=Path, metavar="FILE", help="default RECIPE.safetensors, here")
-    evaluate = commands.add_parser(
-        "evaluate", parents=[data], help="measure a model on the MNIST test digits, or on pictures"
+    fit.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with a fit that was interrupted, from the checkpoint beside the output",
     )
-    evaluate.add_argument(
+    fit.add_argument(
+        "--classes",
+        type=int,
+        nargs="+",
+        choices=range(10),
+        metavar="DIGIT",
+        help="learn these digits only; of two, a single sigmoid unit answers how likely the second is",
+    )
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument(
         "--model", type=Path, metavar="FILE", default=bundled_model(), help="default: the model that is served"
+    )
+    evaluate = commands.add_parser(
+        "evaluate", parents=[data, model], help="measure a model on the MNIST test digits, or on pictures"
     )
     evaluate.add_argument(
         "--pictures",
         type=Path,
         metavar="DIR",
-        help="measure on the pictures in this folder's subfolders instead; each name begins with the digit and `_`",
+        help="measure on the pictures in this folder's subfolders instead; each name begins with the digit and `_`, or "
+        "with letters and `_` where it shows no digit",
     )
     evaluate.add_argument(
         "--sheet",
@@ -85,6 +108,33 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         default=Path("misread.png"),
         help="with --pictures: PNG of the misread ones beside what the network saw; default misread.png, here",
     )
+    report = commands.add_parser(
+        "report", parents=[data, model], help="measure everything on the MNIST test digits: JSON, figures, model card"
+    )
+    report.add_argument("--output", type=Path, metavar="DIR", default=Path("report"), help="default report, here")
+    report.add_argument("--card", type=Path, metavar="FILE", help="also write the model card")
+    export = commands.add_parser(
+        "export", parents=[model], help="convert a model to ONNX or skops, or a skops file to a model"
+    )
+    export.add_argument(
+        "--from",
+        dest="source",
+        type=Path,
+        metavar="MODEL.skops",
+        help="an MLPClassifier that was fitted elsewhere on 28x28 digits, instead of --model",
+    )
+    export.add_argument(
+        "--largest-input",
+        type=float,
+        default=1.0,
+        metavar="NUMBER",
+        help="with --from: what full ink was when it was fitted; 255 for pixels as they are in files; default 1",
+    )
+    export.add_argument(
+        "--output", type=Path, required=True, metavar="FILE", help="its suffix decides: .onnx, .skops or .safetensors"
+    )
+    study = commands.add_parser("alpha-study", parents=[data], help="show what the L2 penalty alpha does")
+    study.add_argument("--output", type=Path, metavar="DIR", default=Path("alpha"), help="default alpha, here")
     return parser
 
 
@@ -101,51 +151,131 @@ def _fetch(directory: Path, parts: Mapping[str, Part], mirrors: Sequence[str], c
     console.print(f"MNIST is in {directory}: {len(written)} files downloaded, {len(parts)} verified")
 
 
-def _fit(recipe: Recipe, digits: Mnist, data: Mapping[str, str], output: Path, console: Console) -> None:
+def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part], console: Console) -> None:
     # Here, since the other commands need no scikit-learn and it takes a second to import.
     from training.fitting import Epoch, fit  # noqa: PLC0415
     from training.packing import pack  # noqa: PLC0415
 
+    digits, data = mnist.load(mnist.find(arguments.data), parts), mnist.checksums(parts)
+    classes = sorted(set(arguments.classes)) if arguments.classes else None
+    if classes:
+        if len(classes) == 1:
+            message = f"--classes {classes[0]} leaves nothing to tell apart: give two digits or more"
+            raise TrainingError(message)
+        digits = digits.only(classes)
+    name = "-".join([recipe.name, *map(str, classes or ())])
+    output: Path = arguments.output or Path(f"{name}.safetensors")
+    checkpoint = output.with_name(f"{output.name}.checkpoint.npz")
+    this_fit = checkpoints.fingerprint(recipe, data, classes)
+    so_far = checkpoints.load(checkpoint, this_fit) if arguments.resume else checkpoints.START
+    n_epochs = recipe.schedule.epochs if recipe.schedule else None
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("epoch {task.completed}/{task.total}  {task.fields[measured]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, disable=not recipe.epochs) as bars:
-        task = bars.add_task(recipe.name, total=recipe.epochs or None, measured="")
+    with Progress(*columns, console=console, disable=not n_epochs) as bars:
+        task = bars.add_task(recipe.name, total=n_epochs, completed=len(so_far.losses), measured="")
 
-        def report(epoch: Epoch) -> None:
+        def report(epoch: Epoch, after: Checkpoint) -> None:
+            checkpoints.save(checkpoint, after, this_fit)
             measured = f"loss {epoch.loss:.4f}  validation error {epoch.validation_error:.2%}"
             bars.update(task, completed=epoch.number, measured=measured)
 
-        classifier = fit(recipe, digits.train, report)
-    network, metadata = pack(classifier, recipe, digits, data)
-    for name, value in metadata.figures.items():
+        fitted = fit(recipe, digits.train, report, so_far)
+    model = pack(fitted, recipe, digits, data)
+    for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
-    written = artifact.save(output, network, metadata)
+    written = artifact.save(output, model.network, model.metadata, model.detector)
+    checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
 
 
-def _evaluate(model: Path, digits: Mnist, console: Console) -> None:
-    from training.evaluation import error  # noqa: PLC0415
-
-    classifier = Classifier.load(model)
+def _evaluate(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
+    classifier = Classifier.load(arguments.model)
     console.print(f"{classifier.model.network!r}, version {classifier.model.version}")
-    console.print(f"error on the {len(digits.test):,} MNIST test digits: {error(classifier, digits.test)}")
+    if arguments.pictures is not None:
+        _evaluate_pictures(classifier, arguments.pictures, arguments.sheet, console)
+        return
+    test = mnist.load(mnist.find(arguments.data), parts).test.only(classifier.model.network.classes)
+    if not len(test):
+        message = f"MNIST's test digits are none of this model's classes, {list(classifier.model.network.classes)}"
+        raise TrainingError(message)
+    console.print(f"error on the {len(test):,} MNIST test digits: {error(classifier, test)}")
 
 
-def _evaluate_pictures(model: Path, directory: Path, sheet_path: Path, console: Console) -> None:
-    classifier = Classifier.load(model)
-    console.print(f"{classifier.model.network!r}, version {classifier.model.version}")
+def _evaluate_pictures(classifier: Classifier, directory: Path, sheet_path: Path, console: Console) -> None:
     readings = read(classifier, directory)
-    for source, error in readings.errors().items():
-        console.print(f"{source:<32} {error}")
+    for source, misread in readings.errors().items():
+        console.print(f"{source:<32} {misread}")
+    for source, taken in readings.taken_for_digits().items():
+        console.print(f"{source:<32} no digits, taken for a clear one: {taken}")
     console.print(f"macro average over {len(readings.sources)} folders: {readings.macro_average:.2%} misread")
     if readings.misread:
-        try:
-            sheet(readings.misread).save(sheet_path, "PNG")
-        except OSError as error:
-            message = f"{sheet_path} cannot be written: {error.strerror}"
-            raise PicturesError(message) from error
+        write_file(sheet_path, partial(sheet(readings.misread).save, format="PNG"))
         console.print(f"{len(readings.misread)} misread pictures, beside what the network saw, are in {sheet_path}")
+
+
+def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
+    from training.fitting import fit  # noqa: PLC0415
+    from training.packing import pack  # noqa: PLC0415
+    from training.report import measure, save  # noqa: PLC0415
+
+    model = artifact.load(arguments.model)
+    if arguments.card is not None:
+        card.schedule_of(model)  # else it could not be written, after all the measuring
+    digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
+    with console.status("the lecture's network, to compare with") as status:
+        with redirect_stdout(io.StringIO()):  # scikit-learn's own progress
+            fitted = fit(LECTURE, digits.train, lambda *_: None)
+        baseline = pack(fitted, LECTURE, digits, mnist.checksums(parts))
+        facts, drawings = measure(model, baseline, digits.test, status.update)
+    save(arguments.output, facts, drawings)
+    console.print(f"error on the {len(digits.test):,} MNIST test digits: {facts['test']['error']:.2%}")
+    console.print(f"{len(drawings)} figures and report.json are in {arguments.output}")
+    if arguments.card is not None:
+        drawings_from_card = os.path.relpath(arguments.output, arguments.card.parent)
+        text = card.write(model, facts, arguments.model.stat().st_size, Path(drawings_from_card).as_posix())
+        write_file(arguments.card, lambda file: file.write(text.encode()))
+        console.print(f"the model card is {arguments.card}")
+
+
+def _export(arguments: argparse.Namespace, console: Console) -> None:
+    from training.export import calibrated, to_classifier  # noqa: PLC0415
+    from training.interchange import from_skops, to_onnx_bytes, to_skops_bytes  # noqa: PLC0415
+    from training.packing import pack_foreign  # noqa: PLC0415
+
+    output: Path = arguments.output
+    if arguments.source is not None:
+        model = pack_foreign(from_skops(arguments.source), arguments.largest_input)
+    else:
+        model = artifact.load(arguments.model)
+    if output.suffix == ".safetensors":
+        written = artifact.save(output, model.network, model.metadata, model.detector)
+        console.print(f"{written.network!r}, version {written.version}, is in {output}")
+        return
+    writers = {".onnx": to_onnx_bytes, ".skops": to_skops_bytes}
+    if output.suffix not in writers:
+        message = f"{output} must end in .onnx, .skops or .safetensors: the suffix says what to write"
+        raise TrainingError(message)
+    classifier = to_classifier(calibrated(model.network, model.metadata.calibration.temperature))
+    content = writers[output.suffix](classifier)
+    write_file(output, lambda file: file.write(content))
+    console.print(f"{model.network!r} is in {output}: pixels from 0 to 1 in, the probabilities of the service out")
+
+
+def _alpha_study(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
+    from training import alpha  # noqa: PLC0415
+    from training.report import save  # noqa: PLC0415
+
+    train = mnist.load(mnist.find(arguments.data), parts).train
+    effects = alpha.study(
+        train,
+        progress=lambda effect: console.print(
+            f"alpha {effect.alpha:<8g} accuracy {effect.training_accuracy:.2%} on digits learned from, "
+            f"{effect.validation_accuracy:.2%} on others; norm of the weights {effect.weight_norm:.2f}"
+        ),
+    )
+    save(arguments.output, {"effects": [asdict(effect) for effect in effects]}, alpha.drawings(effects))
+    console.print(f"figures and report.json are in {arguments.output}")

@@ -1,13 +1,17 @@
-"""Every figure of a model, computed through `service.classifier`: what is measured is what is served."""
+"""What a model answers to labelled digits, and how often it is wrong: through `service.classifier`, as it is served."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from service.classifier import Classifier
+from service.classifier import Classifier, Prediction
+from service.network import Probabilities
+from service.verdict import Verdict
 from training.mnist import Digits
 
 # At once, so that activations of wide networks do not fill the memory.
@@ -41,11 +45,70 @@ class Error:
         return f"{self.rate:.2%} ({self.wrong} of {self.n}; 95 % interval {low:.2%} to {high:.2%})"
 
 
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers to n labelled digits.
+
+    `labels` and `answers` are int64 (n,), `probabilities` (n, n_classes) in the order of `classes`, `clear` bool (n,).
+    """
+
+    labels: npt.NDArray[np.int64]
+    answers: npt.NDArray[np.int64]
+    probabilities: Probabilities
+    clear: npt.NDArray[np.bool_]
+    classes: tuple[int, ...]
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Which answers are the label, (n,)."""
+        right: npt.NDArray[np.bool_] = self.answers == self.labels
+        return right
+
+    @property
+    def confidences(self) -> Probabilities:
+        """The probability of each answer, (n,)."""
+        largest: Probabilities = self.probabilities.max(axis=1)
+        return largest
+
+    @property
+    def error(self) -> Error:
+        """How many are misread."""
+        return Error(int(np.sum(~self.right)), len(self.labels))
+
+    def error_by_digit(self) -> dict[int, Error]:
+        """Return how many of each class are misread; a class without digits is left out."""
+        return {
+            digit: Error(int(np.sum(~self.right[self.labels == digit])), int(np.sum(self.labels == digit)))
+            for digit in np.unique(self.labels).tolist()
+        }
+
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """Return how many digits of each class (rows) got which answer (columns), (n_classes, n_classes)."""
+        rows, columns = (np.searchsorted(self.classes, digits) for digits in (self.labels, self.answers))
+        counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        np.add.at(counts, (rows, columns), 1)
+        return counts
+
+
+def ask(classifier: Classifier, digits: Digits) -> Answers:
+    """Return the classifier's answers to digits in MNIST form."""
+    predictions: list[Prediction] = []
+    for start in range(0, len(digits), _CHUNK):
+        predictions += classifier.predict_pixels(digits.images[start : start + _CHUNK])
+    return gather(predictions, digits.labels, classifier.model.network.classes)
+
+
+def gather(predictions: Sequence[Prediction], labels: npt.NDArray[np.int64], classes: tuple[int, ...]) -> Answers:
+    """Return predictions for digits with these labels, as arrays."""
+    return Answers(
+        labels=labels,
+        answers=np.array([prediction.digit for prediction in predictions], np.int64),
+        probabilities=np.array([prediction.probabilities for prediction in predictions]),
+        clear=np.array([prediction.verdict is Verdict.CLEAR for prediction in predictions], np.bool_),
+        classes=classes,
+    )
+
+
 def error(classifier: Classifier, digits: Digits) -> Error:
     """Count the digits that the classifier misreads."""
-    wrong = 0
-    for start in range(0, len(digits), _CHUNK):
-        chunk = digits[slice(start, start + _CHUNK)]
-        answers = [prediction.digit for prediction in classifier.predict_pixels(chunk.images)]
-        wrong += int(np.sum(np.array(answers) != chunk.labels))
-    return Error(wrong, len(digits))
+    return ask(classifier, digits).error

@@ -1,29 +1,84 @@
-"""Fitted MLPClassifier -> service.network.Network. What is served is these arrays and nothing else."""
+"""Between scikit-learn and what is served: fitted MLPClassifier <-> service.network.Network.
+
+What is served is a Network's arrays and nothing else.
+"""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from service.network import Layer, Network
+from service.network import HIDDEN, Layer, Network
+from training.errors import TrainingError
+
+
+class ExportError(TrainingError):
+    """A model cannot be converted; the message says why."""
 
 
 def to_network(classifier: MLPClassifier) -> Network:
     """Return the classifier's weights as a Network, in float32.
 
-    Raises ValueError when the classifier answers several labels at once, or its classes are not integers.
+    Classes may be integers or their decimal digits as text, as in OpenML's copy of MNIST. Raises ExportError when the
+    classifier answers several labels at once, or has other classes.
     """
     head = classifier.out_activation_
     n_classes, n_outputs = len(classifier.classes_), classifier.n_outputs_
     if head not in {"softmax", "logistic"} or (head == "logistic" and (n_classes, n_outputs) != (2, 1)):
         message = f"a head {head} of {n_outputs} units over {n_classes} classes answers no single digit"
-        raise ValueError(message)
-    if not np.issubdtype(np.asarray(classifier.classes_).dtype, np.integer):
+        raise ExportError(message)
+    try:
+        classes = tuple(int(str(label)) for label in classifier.classes_)
+    except ValueError as error:
         message = f"classes must be integers, not {list(classifier.classes_)}"
-        raise ValueError(message)
+        raise ExportError(message) from error
     activations = [classifier.activation] * (len(classifier.coefs_) - 1) + [head]
     layers = tuple(
         Layer(np.ascontiguousarray(weights, np.float32), np.ascontiguousarray(biases, np.float32), activation)
         for weights, biases, activation in zip(classifier.coefs_, classifier.intercepts_, activations, strict=True)
     )
-    return Network(layers, tuple(int(label) for label in classifier.classes_))
+    return Network(layers, classes)
+
+
+def to_classifier(network: Network) -> MLPClassifier:
+    """Return a fitted MLPClassifier with a network's weights.
+
+    Raises ExportError for what scikit-learn does not know: several activations in hidden layers, a softmax over two
+    classes, classes that are not in order.
+    """
+    if network.head == "softmax" and len(network.classes) == 2:
+        message = "an MLPClassifier tells two classes apart with a single sigmoid unit, not with a softmax"
+        raise ExportError(message)
+    if list(network.classes) != sorted(network.classes):
+        message = f"an MLPClassifier has its classes in order, not {list(network.classes)}"
+        raise ExportError(message)
+    *hidden, _ = network.layers
+    activations = {layer.activation for layer in hidden} or {next(iter(HIDDEN))}
+    if len(activations) > 1:
+        message = f"an MLPClassifier has one activation for all hidden layers, not {sorted(activations)}"
+        raise ExportError(message)
+    classifier = MLPClassifier(tuple(layer.n_out for layer in hidden), activation=activations.pop(), random_state=0)
+    # One blank picture, so that all attributes of a fitted classifier are there; then the weights are replaced.
+    blank = np.zeros((1, network.layers[0].n_in), np.float32)
+    classifier.partial_fit(blank, [network.classes[0]], classes=network.classes)
+    classifier.coefs_ = [layer.weights.copy() for layer in network.layers]
+    classifier.intercepts_ = [layer.biases.copy() for layer in network.layers]
+    # Private, and of no use without the weights that they were for; skops does not know the optimizer's type.
+    for left_over in ("_optimizer", "_best_coefs", "_best_intercepts"):
+        delattr(classifier, left_over)
+    return classifier
+
+
+def calibrated(network: Network, temperature: float) -> Network:
+    """Return the network whose plain softmax, or sigmoid, is what the other answers at this temperature."""
+    *layers, last = network.layers
+    scale = np.float32(1 / temperature)
+    return replace(network, layers=(*layers, replace(last, weights=last.weights * scale, biases=last.biases * scale)))
+
+
+def scaled_inputs(network: Network, largest: float) -> Network:
+    """Return the network that answers inputs 0..1 as the other does inputs 0..largest."""
+    first, *layers = network.layers
+    return replace(network, layers=(replace(first, weights=first.weights * np.float32(largest)), *layers))

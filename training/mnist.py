@@ -11,7 +11,7 @@ import hashlib
 import os
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.network import IMAGE_SIDE
+from training.errors import TrainingError
 
 VARIABLE = "DIGITS_DATA"
 
@@ -82,7 +83,7 @@ MIRRORS = (
 _GZIP_ERRORS = (OSError, EOFError, zlib.error)
 
 
-class MnistError(Exception):
+class MnistError(TrainingError):
     """MNIST is missing, damaged, or could not be downloaded; the message says what to do."""
 
 
@@ -101,6 +102,10 @@ class Digits:
         """Return the digits of these rows."""
         return Digits(self.images[rows], self.labels[rows])
 
+    def only(self, classes: Sequence[int]) -> Digits:
+        """Return the digits of these classes."""
+        return self[np.flatnonzero(np.isin(self.labels, classes))]
+
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
@@ -108,6 +113,10 @@ class Mnist:
 
     train: Digits
     test: Digits
+
+    def only(self, classes: Sequence[int]) -> Mnist:
+        """Return the digits of these classes."""
+        return Mnist(self.train.only(classes), self.test.only(classes))
 
 
 def default_directory() -> Path:

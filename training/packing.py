@@ -1,68 +1,119 @@
-"""A fitted classifier and what is known of it -> what the model file holds: network, calibration, figures."""
+"""A fitted classifier and what is known of it -> what the model file holds: networks, calibration, figures."""
 
 from __future__ import annotations
 
+import json
+import math
+import os
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.classifier import Classifier
-from service.network import Network
-from service.verdict import Calibration
 from training.calibration import UNCALIBRATED, calibrate
 from training.evaluation import error
-from training.export import to_network
-from training.fitting import as_inputs, split
+from training.export import ExportError, scaled_inputs, to_network
+from training.fitting import Fitted, as_inputs, split
 from training.mnist import Digits, Mnist
+from training.novelty import fit_detector
+from training.pen import FORMS, write
 from training.recipes import Recipe
 
 MODEL_NAME = "mnist-mlp"
 _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
-def pack(classifier: MLPClassifier, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> tuple[Network, Metadata]:
-    """Calibrate and measure a fitted classifier; `data` has the SHA-256 of each file it learned from."""
-    network = to_network(classifier)
-    calibration, validation = UNCALIBRATED, None
-    if recipe.n_validation:
-        _, validation = split(digits.train, recipe.n_validation, recipe.seed)
-        calibration = calibrate(network, as_inputs(validation.images).astype(np.float32), validation.labels)
+def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> Artifact:
+    """Calibrate and measure a fitted classifier; `data` has the SHA-256 of each file it learned from.
+
+    The artifact is not stored yet, so its SHA-256 is empty.
+    """
+    network = to_network(fitted.classifier)
+    calibration, detector, validation = UNCALIBRATED, None, None
+    if recipe.schedule:
+        rest, validation = split(digits.train, recipe.schedule.n_validation, recipe.seed)
+        detector = fit_detector(network, rest, recipe.seed)
+        inputs = as_inputs(validation.images).astype(np.float32)
+        calibration = calibrate(network, detector, inputs, validation.labels)
     metadata = Metadata(
         name=MODEL_NAME,
         classes=list(network.classes),
         activations=[layer.activation for layer in network.layers],
+        novelty_activations=[layer.activation for layer in detector.layers] if detector else [],
         calibration=calibration,
-        known_answer=known_answer(network, calibration, digits.train),
+        known_answer=KnownAnswer(pixels=digits.train.images[0].ravel().tolist(), probabilities=[]),
         training=Training(
             recipe=recipe.name,
             seed=recipe.seed,
             settings=recipe.record(),
             data=dict(data),
             libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
+            machine=f"{platform.machine()}, {os.cpu_count()} cores",
+            minutes=round(fitted.seconds / 60),
+            losses=[round(loss, 5) for loss in fitted.losses],
+            validation_errors=[round(error, 5) for error in fitted.validation_errors],
         ),
         figures={},
     )
-    return network, metadata.model_copy(update={"figures": _figures(network, metadata, digits, validation)})
+    model = Artifact(network, metadata, "", detector)
+    update = {"known_answer": known_answer(model), "figures": _figures(model, digits, validation)}
+    return replace(model, metadata=metadata.model_copy(update=update))
 
 
-def known_answer(network: Network, calibration: Calibration, train: Digits) -> KnownAnswer:
-    """Return the first training digit with the probabilities that the network gives it."""
-    known = KnownAnswer(pixels=train.images[0].ravel().tolist(), probabilities=[])
-    scores = network.feedforward(known.inputs)[-1]
-    probabilities = calibration.probabilities(network, scores)[0]
-    return known.model_copy(update={"probabilities": [round(float(p), 7) for p in probabilities]})
+def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:
+    """Return the artifact of a classifier of digits that was fitted elsewhere, on pixels from 0 to `largest_input`.
+
+    It is not calibrated and cannot tell what is no digit: that would need digits that it has not learned from.
+    """
+    if not 0 < largest_input < math.inf:
+        message = f"what full ink was must be a number above 0, not {largest_input:g}"
+        raise ExportError(message)
+    network = scaled_inputs(to_network(classifier), largest_input)
+    if not set(network.classes) <= set(FORMS):
+        message = f"classes must be digits from 0 to 9, not {list(network.classes)}"
+        raise ExportError(message)
+    image = write(1, np.random.default_rng(0), classes=[network.classes[0]]).images[0]
+    settings = {name: _plain(value) for name, value in classifier.get_params().items()}
+    metadata = Metadata(
+        name=MODEL_NAME,
+        classes=list(network.classes),
+        activations=[layer.activation for layer in network.layers],
+        calibration=UNCALIBRATED,
+        known_answer=KnownAnswer(pixels=image.ravel().tolist(), probabilities=[]),
+        training=Training(recipe="foreign", seed=None, settings=settings, data={}, libraries={}),
+        figures={},
+    )
+    model = Artifact(network, metadata, "")
+    return replace(model, metadata=metadata.model_copy(update={"known_answer": known_answer(model)}))
 
 
-def _figures(network: Network, metadata: Metadata, digits: Mnist, validation: Digits | None) -> dict[str, float]:
-    # Not stored yet, so it has no SHA-256.
-    classifier = Classifier(Artifact(network, metadata, sha256=""))
+def _plain(value: Any) -> Any:
+    """Return a setting as it is where JSON can hold it, else as text."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value
+
+
+def known_answer(model: Artifact) -> KnownAnswer:
+    """Return the digit of a model's known answer with the probabilities and the novelty that the model gives it."""
+    known = model.metadata.known_answer
+    (probabilities,), (novelty,) = model.answer(known.inputs)
+    rounded = [round(float(p), 7) for p in probabilities]
+    return known.model_copy(update={"probabilities": rounded, "novelty": novelty and round(novelty, 7)})
+
+
+def _figures(model: Artifact, digits: Mnist, validation: Digits | None) -> dict[str, float]:
     parts = {"training": digits.train, "validation": validation, "test": digits.test}
     return {
-        f"{name}_accuracy": round(1 - error(classifier, part).rate, 6)
+        f"{name}_accuracy": round(1 - error(Classifier(model), part).rate, 6)
         for name, part in parts.items()
         if part is not None
     }

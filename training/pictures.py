@@ -1,6 +1,7 @@
-"""Labelled pictures of digits in folders: read through the service's classifier, counted and shown where misread.
+"""Labelled pictures in folders: read through the service's classifier, counted and shown where misread.
 
-The label is the file name up to the first `_`. They are for measuring; nothing learns from them.
+The label is the file name up to the first `_`: a digit, or letters for what is no digit. They are for measuring;
+nothing learns from them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from PIL import Image, ImageDraw, ImageOps
 from service.classifier import Classifier
 from service.errors import PictureError
 from service.network import IMAGE_SIDE, FloatArray
+from service.verdict import Verdict
+from training.errors import TrainingError
 from training.evaluation import Error
 
 # Pixels of a side at which the sheet shows a picture and, beside it, what the network saw; and of the line below.
@@ -23,38 +26,44 @@ _CAPTION = 16
 _COLUMNS = 6
 
 
-class PicturesError(Exception):
+class PicturesError(TrainingError):
     """A folder holds no labelled pictures; the message says what was looked for."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One picture and what came of it: the answer, or what was wrong; and the input that the network saw."""
+    """One picture and what came of it: the answer, or what was wrong; and the input that the network saw.
+
+    `label` and `digit` are None for no digit.
+    """
 
     path: Path
-    label: int
+    label: int | None
     digit: int | None
     said: str
     input: FloatArray
+    clear: bool = False
 
     @property
     def right(self) -> bool:
-        """Whether the answer is the label."""
-        return self.digit == self.label
+        """Whether a digit got its label as the answer, and what is no digit got no clear one."""
+        return not self.clear if self.label is None else self.digit == self.label
 
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """The readings of every source, by the name of its folder."""
+    """The readings of every source, by the name of its folder: of digits, and of what is none."""
 
     sources: dict[str, list[Reading]]
+    foreign: dict[str, list[Reading]]
 
     def errors(self) -> dict[str, Error]:
         """Return the error of every source."""
-        return {
-            name: Error(sum(not reading.right for reading in readings), len(readings))
-            for name, readings in self.sources.items()
-        }
+        return {name: _error(readings) for name, readings in self.sources.items()}
+
+    def taken_for_digits(self) -> dict[str, Error]:
+        """Return, for every source of what is no digit, how often the answer was a clear digit."""
+        return {name: _error(readings) for name, readings in self.foreign.items()}
 
     @property
     def macro_average(self) -> float:
@@ -68,30 +77,43 @@ class Readings:
 
 
 def read(classifier: Classifier, directory: Path) -> Readings:
-    """Ask the classifier about all pictures below a folder whose label is one of its classes.
+    """Ask the classifier about all pictures below a folder whose label is one of its classes, or letters.
 
-    What cannot be answered counts as misread. Raises PicturesError when there is no such picture.
+    A digit that cannot be answered, or is said to be none, counts as misread. Raises PicturesError when there is no
+    digit.
     """
     classes = classifier.model.network.classes
     sources: dict[str, list[Reading]] = {}
+    foreign: dict[str, list[Reading]] = {}
     for path in sorted(directory.rglob("*")):
-        label = path.name.partition("_")[0]
-        if path.is_file() and label.isdecimal() and int(label) in classes:
-            name = str(path.parent.relative_to(directory))
+        label, parted, _ = path.name.partition("_")
+        if not parted or not path.is_file():
+            continue
+        name = str(path.parent.relative_to(directory))
+        if label.isdecimal() and int(label) in classes:
             sources.setdefault(name, []).append(_read(classifier, path, int(label)))
+        elif label.isalpha():
+            foreign.setdefault(name, []).append(_read(classifier, path, None))
     if not sources:
         message = f"{directory} holds no pictures whose names begin with a digit and `_`, as in 7_kitchen.jpg"
         raise PicturesError(message)
-    return Readings(sources)
+    return Readings(sources, foreign)
 
 
-def _read(classifier: Classifier, path: Path, label: int) -> Reading:
+def _error(readings: list[Reading]) -> Error:
+    return Error(sum(not reading.right for reading in readings), len(readings))
+
+
+def _read(classifier: Classifier, path: Path, label: int | None) -> Reading:
     try:
         prediction = classifier.predict_picture(path.read_bytes())
     except PictureError as error:
         return Reading(path, label, None, str(error), np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32))
+    if prediction.verdict is Verdict.NOT_A_DIGIT:
+        return Reading(path, label, None, f"no digit ({prediction.novelty:.0%})", prediction.input)
     said = f"{prediction.digit} ({prediction.confidence:.0%})"
-    return Reading(path, label, prediction.digit, said, prediction.input)
+    clear = prediction.verdict is Verdict.CLEAR
+    return Reading(path, label, prediction.digit, said, prediction.input, clear)
 
 
 def sheet(readings: list[Reading]) -> Image.Image:

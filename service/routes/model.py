@@ -62,6 +62,7 @@ class Model(BaseModel):
     n_parameters: int
     temperature: float
     ambiguous_below: float = Field(description="answers with less confidence have the verdict `ambiguous`")
+    novel_from: float | None = Field(description="answers with this novelty or more have the verdict `not_a_digit`")
     training: dict[str, Any] = Field(description="recipe, seed, settings, checksums of the data, versions")
     figures: dict[str, float]
 
@@ -82,6 +83,7 @@ async def model(shared: Shared) -> Model:
         n_parameters=network.n_parameters,
         temperature=metadata.calibration.temperature,
         ambiguous_below=metadata.calibration.ambiguous_below,
+        novel_from=metadata.calibration.novel_from,
         training=metadata.training.model_dump(),
         figures=metadata.figures,
     )

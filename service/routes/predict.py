@@ -70,7 +70,12 @@ class Answer(BaseModel):
     confidence: float = Field(description="its probability", ge=0, le=1)
     probabilities: list[float] = Field(description="calibrated, in the order of `classes`; they sum to 1")
     classes: list[int]
-    verdict: Verdict = Field(description="clear, or ambiguous: a person should look")
+    verdict: Verdict = Field(description="clear; ambiguous: a person should look; or not_a_digit")
+    novelty: float | None = Field(
+        description="0 = like the digits that were learned, 1 = unlike any; null where the model cannot tell",
+        ge=0,
+        le=1,
+    )
     model: ModelName
     top: list[Ranked] | None = Field(None, description="the most probable classes, with ?top_k")
     explanation: Explanation | None = Field(None, description="with ?explain=true")
@@ -118,6 +123,7 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
         probabilities=prediction.probabilities.tolist(),
         classes=list(prediction.classes),
         verdict=prediction.verdict,
+        novelty=prediction.novelty,
         model=ModelName(name=classifier.model.metadata.name, version=classifier.model.version),
         **more,
     )

@@ -21,12 +21,14 @@ from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.errors import ArtifactError
 from service.network import PIXELS, Layer, Network
 from service.settings import bundled_model
-from service.verdict import Calibration
-from tests.conftest import make_metadata, make_network
+from service.verdict import Calibration, novelty
+from tests.conftest import make_detector, make_metadata, make_network
 
 TINY = make_network(2)
 TINY_METADATA = make_metadata(TINY)
 CONTENT = artifact.serialize(TINY, TINY_METADATA)
+WATCHFUL = make_detector(TINY, 3)
+WATCHFUL_METADATA = make_metadata(TINY, WATCHFUL)
 HEADER_END = 8 + int.from_bytes(CONTENT[:8], "little")
 
 
@@ -60,17 +62,23 @@ def raw(header: object, data: bytes = b"") -> bytes:
     return with_checksum(len(text).to_bytes(8, "little") + text + data)
 
 
-def tensors_of(network: Network) -> dict[str, npt.NDArray[Any]]:
-    """Return a network's tensors as the file names them."""
+def tensors_of(network: Network, detector: Network | None = None) -> dict[str, npt.NDArray[Any]]:
+    """Return a network's tensors, and its detector's, as the file names them."""
     named: dict[str, npt.NDArray[Any]] = {}
-    for i, layer in enumerate(network.layers):
-        named |= {f"layers.{i}.weights": layer.weights, f"layers.{i}.biases": layer.biases}
+    for prefix, layers in (("layers", network.layers), ("novelty", detector.layers if detector else ())):
+        for i, layer in enumerate(layers):
+            named |= {f"{prefix}.{i}.weights": layer.weights, f"{prefix}.{i}.biases": layer.biases}
     return named
 
 
 def doctored(**changes: Any) -> str:
     """Return the tiny model's metadata as JSON, with other values in places."""
     return json.dumps(TINY_METADATA.model_dump() | changes)
+
+
+def watchful(**changes: Any) -> str:
+    """Return the metadata of the tiny model with a detector likewise."""
+    return json.dumps(WATCHFUL_METADATA.model_dump() | changes)
 
 
 # --- Round trip
@@ -108,6 +116,78 @@ def test_what_is_saved_is_loaded(tmp_path: Path, network: Network) -> None:
     assert (digest, metadata) == (saved.sha256, saved.metadata)
 
 
+@pytest.mark.parametrize(
+    ("network", "detector"),
+    [
+        (TINY, WATCHFUL),
+        (TINY, make_detector(TINY)),
+        (TINY, make_detector(TINY, 3, 2, head="softmax")),
+        (make_network(3, 2), make_detector(make_network(3, 2), 2)),
+        (make_network(), make_detector(make_network(), 2)),
+        (make_network(3, head="logistic", classes=(3, 8)), make_detector(make_network(3), 2)),
+        (TINY, make_detector(TINY, *[2] * 11)),
+    ],
+    ids=["one hidden layer", "none", "softmax", "on two hidden layers", "on the inputs", "two classes", "eleven"],
+)
+def test_a_detector_is_loaded_with_its_network(tmp_path: Path, network: Network, detector: Network) -> None:
+    """Its weights come back bit for bit, and it tells two classes apart, whatever the network's."""
+    path = tmp_path / "model.safetensors"
+    metadata = make_metadata(network, detector)
+    saved = artifact.save(path, network, metadata, detector)
+    loaded = artifact.load(path)
+
+    assert loaded.detector is not None
+    assert (repr(network), repr(detector)) == (repr(loaded.network), repr(loaded.detector))
+    assert (0, 1) == loaded.detector.classes
+    for before, after in zip(detector.layers, loaded.detector.layers, strict=True):
+        assert before.weights.tobytes() == after.weights.tobytes()
+        assert before.biases.tobytes() == after.biases.tobytes()
+        assert before.activation == after.activation
+    assert metadata == loaded.metadata == saved.metadata
+    assert saved.sha256 == loaded.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert path.read_bytes() == loaded.to_bytes()
+
+
+def test_a_model_without_detector_has_none(tiny_model: Path) -> None:
+    """It tells the novelty of no digit."""
+    model = artifact.load(tiny_model)
+    probabilities, novelties = model.answer(np.zeros((3, PIXELS), np.float32))
+
+    assert model.detector is None
+    assert ((3, 10), [None] * 3) == (probabilities.shape, novelties)
+
+
+def test_answers_are_of_both_networks(watchful_model: Path) -> None:
+    """Probabilities are the network's at the temperature, novelties the detector's, a plain number a digit."""
+    model = artifact.load(watchful_model)
+    inputs = np.random.default_rng(0).random((5, PIXELS), np.float32)
+    features, scores = model.network.feedforward(inputs)  # One hidden layer: its activations are the features.
+    assert model.detector is not None
+
+    probabilities, novelties = model.answer(inputs)
+
+    np.testing.assert_array_equal(model.network.probabilities(scores, 1.5), probabilities)
+    assert novelty(model.detector, features).tolist() == novelties
+    assert [float] * 5 == [type(unlike) for unlike in novelties]
+    assert ((0, 10), 0) == (model.answer(inputs[:0])[0].shape, len(model.answer(inputs[:0])[1]))
+
+
+def test_a_file_of_before_there_were_detectors_is_read() -> None:
+    """Metadata that lack what came later have nothing to say of it."""
+    fields = TINY_METADATA.model_dump()
+    del fields["novelty_activations"], fields["known_answer"]["novelty"], fields["calibration"]["novel_from"]
+    fields["training"] = {"recipe": "none", "seed": None, "settings": {}, "data": {}, "libraries": {}}
+    model = Artifact.from_bytes(file_of(tensors_of(TINY), json.dumps(fields)))
+
+    assert model.detector is None
+    assert TINY_METADATA == model.metadata
+    assert ([], []) == (model.metadata.training.losses, model.metadata.training.validation_errors)
+    # It is given away as it was read, since its version is that of its bytes.
+    content = model.to_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    assert fields == json.loads(header["__metadata__"]["metadata"])
+
+
 def test_metadata_of_all_kinds_come_back() -> None:
     """Text of any script, nested settings, missing seeds and numbers to the last digit."""
     metadata = TINY_METADATA.model_copy(
@@ -119,6 +199,10 @@ def test_metadata_of_all_kinds_come_back() -> None:
                 settings={"hidden": [50], "alpha": 1e-4, "early": None, "deep": {"on": True}},
                 data={"train": "0" * 64},
                 libraries={"numpy": "2.4.0"},
+                machine="x86_64, 2 cores",
+                minutes=62,
+                losses=[0.5, 1e-300],
+                validation_errors=[1.0, 0.1 + 0.2],
             ),
             "figures": {"accuracy": 0.1 + 0.2, "loss": 1e-300},
         }
@@ -133,6 +217,8 @@ def test_the_same_model_is_the_same_file() -> None:
 
     assert {CONTENT} == again
     assert CONTENT == Artifact.from_bytes(CONTENT).to_bytes()
+    content = artifact.serialize(TINY, WATCHFUL_METADATA, WATCHFUL)
+    assert content == Artifact.from_bytes(content).to_bytes() != CONTENT
 
 
 def test_the_bundled_model_is_written_as_it_was_read(bundled: Artifact) -> None:
@@ -140,9 +226,9 @@ def test_the_bundled_model_is_written_as_it_was_read(bundled: Artifact) -> None:
     assert hashlib.sha256(bundled_model().read_bytes()).hexdigest() == hashlib.sha256(bundled.to_bytes()).hexdigest()
 
 
-def test_the_file_is_plain_safetensors(tiny_model: Path) -> None:
+def test_the_file_is_plain_safetensors(watchful_model: Path) -> None:
     """Anybody can read it with the library alone: the documented tensors and three strings."""
-    with safetensors.safe_open(tiny_model, "np") as file:
+    with safetensors.safe_open(watchful_model, "np") as file:
         strings = file.metadata()
         shapes = {name: (file.get_tensor(name).shape, file.get_tensor(name).dtype) for name in file.keys()}  # noqa: SIM118 - no dict
 
@@ -154,6 +240,10 @@ def test_the_file_is_plain_safetensors(tiny_model: Path) -> None:
         "layers.0.biases": ((20,), np.float32),
         "layers.1.weights": ((20, 10), np.float32),
         "layers.1.biases": ((10,), np.float32),
+        "novelty.0.weights": ((20, 3), np.float32),
+        "novelty.0.biases": ((3,), np.float32),
+        "novelty.1.weights": ((3, 1), np.float32),
+        "novelty.1.biases": ((1,), np.float32),
     }
 
 
@@ -164,12 +254,14 @@ def test_the_checksum_is_the_documented_one() -> None:
     assert hashlib.sha256(CONTENT.replace(checksum.encode(), b"0" * 64)).hexdigest() == checksum
 
 
-def test_loaded_weights_cannot_be_changed(tiny_model: Path) -> None:
+def test_loaded_weights_cannot_be_changed(watchful_model: Path) -> None:
     """What many requests share is read-only."""
-    weights = artifact.load(tiny_model).network.layers[0].weights
+    model = artifact.load(watchful_model)
+    assert model.detector is not None
 
-    with pytest.raises(ValueError, match="read-only"):
-        weights[0, 0] = 1
+    for network in (model.network, model.detector):
+        with pytest.raises(ValueError, match="read-only"):
+            network.layers[0].weights[0, 0] = 1
 
 
 def test_the_known_answer_is_scaled_like_any_digit() -> None:
@@ -326,42 +418,42 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
     [
         (
             {"layers.0.weights": WEIGHTS[:783]},
-            "layer 0 has weights (783, 2) and biases (2,), for 784 inputs",
+            "layers.0 has weights (783, 2) and biases (2,), for 784 inputs",
         ),
         (
             {"layers.0.weights": WEIGHTS.T.copy()},
-            "layer 0 has weights (2, 784) and biases (2,), for 784 inputs",
+            "layers.0 has weights (2, 784) and biases (2,), for 784 inputs",
         ),
         (
             {"layers.0.weights": WEIGHTS.reshape(28, 28, 2)},
-            "layer 0 has weights (28, 28, 2) and biases (2,), for 784 inputs",
+            "layers.0 has weights (28, 28, 2) and biases (2,), for 784 inputs",
         ),
         (
             {"layers.0.weights": WEIGHTS[:, :, None], "layers.0.biases": BIASES[:, None]},
-            "layer 0 has weights (784, 2, 1) and biases (2, 1), for 784 inputs",
+            "layers.0 has weights (784, 2, 1) and biases (2, 1), for 784 inputs",
         ),
-        ({"layers.0.weights": WEIGHTS.ravel()}, "layer 0 has weights (1568,) and biases (2,), for 784 inputs"),
+        ({"layers.0.weights": WEIGHTS.ravel()}, "layers.0 has weights (1568,) and biases (2,), for 784 inputs"),
         (
             {"layers.0.biases": np.zeros(3, np.float32)},
-            "layer 0 has weights (784, 2) and biases (3,), for 784 inputs",
+            "layers.0 has weights (784, 2) and biases (3,), for 784 inputs",
         ),
         (
             {"layers.0.biases": np.zeros((1, 2), np.float32)},
-            "layer 0 has weights (784, 2) and biases (1, 2), for 784 inputs",
+            "layers.0 has weights (784, 2) and biases (1, 2), for 784 inputs",
         ),
         (
             {"layers.1.weights": np.zeros((3, 10), np.float32)},
-            "layer 1 has weights (3, 10) and biases (10,), for 2 inputs",
+            "layers.1 has weights (3, 10) and biases (10,), for 2 inputs",
         ),
         (
             {"layers.1.weights": np.zeros((2, 9), np.float32), "layers.1.biases": np.zeros(9, np.float32)},
             "its head has 9 units for 10 classes",
         ),
-        ({"layers.0.weights": WEIGHTS.astype(np.float64)}, "layer 0 is float64, not float32"),
-        ({"layers.0.biases": BIASES.astype(np.float16)}, "layer 0 is float16, not float32"),
-        ({"layers.1.biases": np.zeros(10, np.int32)}, "layer 1 is int32, not float32"),
-        ({"layers.0.weights": WEIGHTS * np.float32(np.nan)}, "layer 0 has weights that are not finite"),
-        ({"layers.1.biases": np.full(10, -np.inf, np.float32)}, "layer 1 has weights that are not finite"),
+        ({"layers.0.weights": WEIGHTS.astype(np.float64)}, "layers.0 is float64, not float32"),
+        ({"layers.0.biases": BIASES.astype(np.float16)}, "layers.0 is float16, not float32"),
+        ({"layers.1.biases": np.zeros(10, np.int32)}, "layers.1 is int32, not float32"),
+        ({"layers.0.weights": WEIGHTS * np.float32(np.nan)}, "layers.0 has weights that are not finite"),
+        ({"layers.1.biases": np.full(10, -np.inf, np.float32)}, "layers.1 has weights that are not finite"),
         (
             {"optimizer": np.zeros(1, np.float32)},
             f"its tensors are {[*NAMES, 'optimizer']}, not {NAMES}",
@@ -397,6 +489,102 @@ def test_tensors_that_do_not_fit_are_refused(
     tensors = {name: tensor for name, tensor in (tensors_of(TINY) | changes).items() if tensor is not None}
 
     assert f"is not a model of this service: {expected}" == refusal(tmp_path / "m", file_of(tensors, doctored()))
+
+
+FIRST, LAST = WATCHFUL.layers
+NOVELTY_NAMES = ["novelty.0.biases", "novelty.0.weights", "novelty.1.biases", "novelty.1.weights"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        (
+            {"novelty.0.weights": np.zeros((3, 3), np.float32)},
+            "novelty.0 has weights (3, 3) and biases (3,), for 2 inputs",
+        ),
+        (
+            {"novelty.0.weights": np.zeros((PIXELS, 3), np.float32)},
+            "novelty.0 has weights (784, 3) and biases (3,), for 2 inputs",
+        ),
+        ({"novelty.0.weights": FIRST.weights.ravel()}, "novelty.0 has weights (6,) and biases (3,), for 2 inputs"),
+        (
+            {"novelty.0.biases": np.zeros(2, np.float32)},
+            "novelty.0 has weights (2, 3) and biases (2,), for 2 inputs",
+        ),
+        (
+            {"novelty.1.weights": np.zeros((2, 1), np.float32)},
+            "novelty.1 has weights (2, 1) and biases (1,), for 3 inputs",
+        ),
+        (
+            {"novelty.1.weights": np.zeros((3, 2), np.float32), "novelty.1.biases": np.zeros(2, np.float32)},
+            "its head has 2 units for 2 classes",
+        ),
+        ({"novelty.0.weights": FIRST.weights.astype(np.float64)}, "novelty.0 is float64, not float32"),
+        ({"novelty.1.biases": np.zeros(1, np.int32)}, "novelty.1 is int32, not float32"),
+        ({"novelty.1.weights": LAST.weights * np.float32(np.nan)}, "novelty.1 has weights that are not finite"),
+        ({"novelty.0.biases": np.full(3, np.inf, np.float32)}, "novelty.0 has weights that are not finite"),
+        (
+            {"novelty.2.biases": np.zeros(1, np.float32)},
+            f"its tensors are {[*NAMES, *NOVELTY_NAMES[:4], 'novelty.2.biases']}, not {[*NAMES, *NOVELTY_NAMES]}",
+        ),
+        (
+            {"novelty.1.weights": None},
+            f"its tensors are {[*NAMES, *NOVELTY_NAMES[:3]]}, not {[*NAMES, *NOVELTY_NAMES]}",
+        ),
+        (
+            dict.fromkeys(NOVELTY_NAMES),
+            f"its tensors are {NAMES}, not {[*NAMES, *NOVELTY_NAMES]}",
+        ),
+    ],
+    ids=[
+        "other features",
+        "for pixels",
+        "one axis",
+        "too few biases",
+        "layers that do not join",
+        "head of two",
+        "float64",
+        "integers",
+        "NaN",
+        "infinity",
+        "one too many",
+        "one missing",
+        "none",
+    ],
+)
+def test_tensors_of_a_detector_that_do_not_fit_are_refused(
+    tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], expected: str
+) -> None:
+    """They are checked as the network's are, and the line says which is wrong."""
+    tensors = {name: t for name, t in (tensors_of(TINY, WATCHFUL) | changes).items() if t is not None}
+    line = refusal(tmp_path / "m", file_of(tensors, watchful()))
+
+    assert f"is not a model of this service: {expected}" == line
+
+
+def test_the_helper_makes_detectors_that_are_accepted() -> None:
+    """What the tests above and below find wrong is what they have changed."""
+    content = file_of(tensors_of(TINY, WATCHFUL), watchful())
+
+    assert WATCHFUL_METADATA == Artifact.from_bytes(content).metadata
+
+
+def test_a_detector_that_the_metadata_do_not_name_is_refused(tmp_path: Path) -> None:
+    """Tensors that nobody asks for are foreign."""
+    expected = f"is not a model of this service: its tensors are {[*NAMES, *NOVELTY_NAMES]}, not {NAMES}"
+
+    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY, WATCHFUL), doctored()))
+
+
+@pytest.mark.parametrize(
+    "activations", [["swish", "logistic"], ["relu", "relu"], ["logistic", "tanh"], ["relu", "Logistic"]], ids=repr
+)
+def test_unknown_activations_of_a_detector_are_refused(tmp_path: Path, activations: list[str]) -> None:
+    """Only what the network can compute, each in its place."""
+    expected = f"is not a model of this service: it has activations {activations}"
+    metadata = watchful(novelty_activations=activations)
+
+    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY, WATCHFUL), metadata))
 
 
 @pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3"])
@@ -466,6 +654,10 @@ def test_unknown_activations_are_refused(tmp_path: Path, activations: list[str])
             "metadata.calibration.temperature: Input should be greater than 0",
         ),
         (
+            doctored(calibration={"temperature": 1, "ambiguous_below": 0.5, "novel_from": 1.5}),
+            "metadata.calibration.novel_from: Input should be less than or equal to 1",
+        ),
+        (
             doctored(known_answer={"pixels": [0] * 783, "probabilities": []}),
             "metadata.known_answer.pixels: List should have at least 784 items",
         ),
@@ -488,6 +680,7 @@ def test_unknown_activations_are_refused(tmp_path: Path, activations: list[str])
         "no layers",
         "NaN",
         "temperature",
+        "novelty",
         "too few pixels",
         "pixel too large",
         "pixel beyond float",
@@ -500,9 +693,9 @@ def test_metadata_that_make_no_sense_are_refused(tmp_path: Path, metadata: str, 
     assert line.startswith(f"is not a model of this service: {expected}")
 
 
-@pytest.mark.parametrize("field", sorted(set(Metadata.model_fields)))
+@pytest.mark.parametrize("field", sorted(set(Metadata.model_fields) - {"novelty_activations"}))
 def test_every_field_is_required(tmp_path: Path, field: str) -> None:
-    """Metadata that lack one are refused by its name."""
+    """Metadata that lack one are refused by its name, but for what came later."""
     fields = TINY_METADATA.model_dump()
     del fields[field]
     expected = f"is not a model of this service: metadata.{field}: Field required"
@@ -536,11 +729,46 @@ def test_a_wrong_known_answer_is_refused(tmp_path: Path, metadata: Metadata) -> 
     assert expected == refusal(tmp_path / "m", artifact.serialize(TINY, metadata))
 
 
+def known_to_have(unlike: float | None, metadata: Metadata = WATCHFUL_METADATA) -> Metadata:
+    """Return metadata with another novelty of the known answer."""
+    known = metadata.known_answer.model_copy(update={"novelty": unlike})
+    return metadata.model_copy(update={"known_answer": known})
+
+
+NOVELTY = WATCHFUL_METADATA.known_answer.novelty or 0
+
+
+@pytest.mark.parametrize("unlike", [NOVELTY + 2e-4, NOVELTY - 2e-4, 1 - NOVELTY, 0.0, None], ids=repr)
+def test_a_wrong_known_novelty_is_refused(tmp_path: Path, unlike: float | None) -> None:
+    """A detector that does not give the novelty that the file knows, or none, is not served."""
+    content = artifact.serialize(TINY, known_to_have(unlike), WATCHFUL)
+
+    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
+
+
+@pytest.mark.parametrize("unlike", [0.0, 0.5])
+def test_a_known_novelty_without_a_detector_is_refused(tmp_path: Path, unlike: float) -> None:
+    """A file that knows a novelty has lost the network that tells it."""
+    content = artifact.serialize(TINY, known_to_have(unlike, TINY_METADATA))
+
+    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
+
+
+def test_a_detector_without_a_known_novelty_is_refused(tmp_path: Path) -> None:
+    """Half of such a model would be served untested, even where its novelty is 0."""
+    lowest = Layer(LAST.weights, np.full(1, -1e30, np.float32), LAST.activation)
+    content = artifact.serialize(TINY, known_to_have(None), Network((FIRST, lowest), (0, 1)))
+
+    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
+
+
 def test_other_processors_round_differently() -> None:
-    """Probabilities that differ in the last digits of float32 are the known ones."""
+    """Probabilities and a novelty that differ in the last digits of float32 are the known ones."""
     metadata = shifted(lambda p: [p[0] + 5e-5, *p[1:]])
+    nearly = known_to_have(NOVELTY + 5e-5)
 
     assert metadata == Artifact.from_bytes(artifact.serialize(TINY, metadata)).metadata
+    assert nearly == Artifact.from_bytes(artifact.serialize(TINY, nearly, WATCHFUL)).metadata
 
 
 def test_weights_that_overflow_are_refused(tmp_path: Path) -> None:
@@ -550,6 +778,17 @@ def test_weights_that_overflow_are_refused(tmp_path: Path) -> None:
     assert "known-answer test" in refusal(
         tmp_path / "m", artifact.serialize(Network(layers, TINY.classes), TINY_METADATA)
     )
+
+
+def test_a_detector_that_overflows_is_refused(tmp_path: Path) -> None:
+    """Finite weights whose sums are not finite fail the known answer, without a word from numpy."""
+    layers = (Layer(np.full((2, 3), 3e38, np.float32), FIRST.biases, "identity"), LAST)
+    network = Network((Layer(np.full((PIXELS, 2), 1.0, np.float32), BIASES, "relu"), TINY.layers[1]), TINY.classes)
+    detector = Network(layers, (0, 1))
+    with np.errstate(all="ignore"):
+        metadata = known_to_have(0.5, make_metadata(network, detector))
+
+    assert "known-answer test" in refusal(tmp_path / "m", artifact.serialize(network, metadata, detector))
 
 
 # --- Saving
@@ -563,6 +802,20 @@ def test_saving_makes_folders_and_a_readable_file(tmp_path: Path) -> None:
     assert CONTENT == path.read_bytes()
     assert 0o644 == stat.S_IMODE(path.stat().st_mode)
     assert [path] == list(path.parent.iterdir())
+
+
+def test_a_detector_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
+    """Saving refuses a detector for another network, and one that the metadata do not name."""
+    path = tmp_path / "model.safetensors"
+
+    for detector, metadata in (
+        (make_detector(make_network(3), 3), WATCHFUL_METADATA),
+        (WATCHFUL, TINY_METADATA),
+        (None, WATCHFUL_METADATA),
+    ):
+        with pytest.raises(ArtifactError, match="is not a model of this service: "):
+            artifact.save(path, TINY, metadata, detector)
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_saving_replaces_what_was_there(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.classifier import MAX_PIXELS, Classifier
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import IMAGE_SIDE, PIXELS
 from service.verdict import Calibration, Verdict
-from tests.conftest import make_metadata, make_network
+from tests.conftest import make_detector, make_metadata, make_network
 from tests.pictures import STROKES, draw, encode
 
 Pixels = npt.NDArray[np.uint8]
@@ -30,6 +31,12 @@ def some_pixels() -> Pixels:
 def tiny(tiny_model: Path) -> Classifier:
     """Return a classifier with random weights."""
     return Classifier.load(tiny_model)
+
+
+@pytest.fixture
+def watchful(watchful_model: Path) -> Classifier:
+    """Return a classifier with the same weights that can tell what is no digit."""
+    return Classifier.load(watchful_model)
 
 
 # --- Pictures
@@ -273,6 +280,74 @@ def test_the_verdict_follows_the_confidence(tiny: Classifier, some_pixels: Pixel
     verdicts = [predictions[i].verdict for i in np.argsort(confidences)]
 
     assert [Verdict.AMBIGUOUS, Verdict.CLEAR, Verdict.CLEAR] == verdicts
+
+
+def test_novelty_is_the_detectors(watchful: Classifier, some_pixels: Pixels) -> None:
+    """The detector is asked about the hidden activations, for pictures and for pixels."""
+    detector = watchful.model.detector
+    assert detector is not None
+    *answers, picture = [*watchful.predict_pixels(some_pixels), watchful.predict_picture(encode(draw(3)))]
+
+    for answer in [*answers, picture]:
+        first, last = detector.layers
+        features = watchful.explain(answer).activations[0]
+        hidden = np.maximum(features @ first.weights + first.biases, 0)
+        (score,) = hidden @ last.weights + last.biases
+        assert pytest.approx(1 / (1 + np.exp(-score)), abs=1e-6) == answer.novelty
+    assert 4 == len({answer.novelty for answer in [*answers, picture]})
+
+
+def test_a_detector_changes_no_probability(watchful: Classifier, tiny: Classifier, some_pixels: Pixels) -> None:
+    """What a digit would be, were it one, does not depend on whether novelty is known."""
+    with_it, without = watchful.predict_pixels(some_pixels), tiny.predict_pixels(some_pixels)
+
+    assert [p.probabilities.tolist() for p in without] == [p.probabilities.tolist() for p in with_it]
+
+
+def test_without_a_detector_novelty_is_unknown(tiny: Classifier, some_pixels: Pixels) -> None:
+    """A model that cannot tell says so, for pictures and for pixels."""
+    answers = [*tiny.predict_pixels(some_pixels), tiny.predict_picture(encode(draw(3)))]
+
+    assert [None] * 4 == [answer.novelty for answer in answers]
+
+
+def test_the_verdict_follows_the_novelty(watchful: Classifier, some_pixels: Pixels) -> None:
+    """With a threshold at the middle one of three novelties, the two from there up are no digit, however sure."""
+    unlike = [prediction.novelty or 0 for prediction in watchful.predict_pixels(some_pixels)]
+    calibration = Calibration(temperature=1.5, ambiguous_below=0, novel_from=sorted(unlike)[1])
+    metadata = watchful.model.metadata.model_copy(update={"calibration": calibration})
+    predictions = Classifier(replace(watchful.model, metadata=metadata)).predict_pixels(some_pixels)
+    verdicts = [predictions[i].verdict for i in np.argsort(unlike)]
+
+    assert [Verdict.CLEAR, Verdict.NOT_A_DIGIT, Verdict.NOT_A_DIGIT] == verdicts
+
+
+def test_a_detector_may_stand_on_the_inputs() -> None:
+    """Of a network without hidden layers, the detector is asked about the pixels themselves."""
+    network = make_network()
+    detector = make_detector(network, 2)
+    model = Artifact(network, make_metadata(network, detector), "", detector)
+    pixels = np.random.default_rng(2).integers(0, 256, (2, IMAGE_SIDE, IMAGE_SIDE))
+    first, last = detector.layers
+    hidden = np.maximum(pixels.reshape(2, -1) / 255 @ first.weights + first.biases, 0)
+    expected = 1 / (1 + np.exp(-(hidden @ last.weights + last.biases)[:, 0]))
+
+    assert pytest.approx(expected, abs=1e-5) == [p.novelty for p in Classifier(model).predict_pixels(pixels)]
+
+
+def test_a_detector_stands_on_all_hidden_layers() -> None:
+    """Of a network with two hidden layers, the detector is asked about the activations of both, the first one first."""
+    network = make_network(4, 3)
+    detector = make_detector(network)
+    model = Artifact(network, make_metadata(network, detector), "", detector)
+    classifier = Classifier(model)
+    (prediction,) = classifier.predict_pixels(np.random.default_rng(3).integers(0, 256, (1, IMAGE_SIDE, IMAGE_SIDE)))
+    features = np.concatenate(classifier.explain(prediction).activations[:2])
+    (head,) = detector.layers
+    (score,) = features @ head.weights + head.biases
+
+    assert (7,) == features.shape
+    assert pytest.approx(1 / (1 + np.exp(-score)), abs=1e-6) == prediction.novelty
 
 
 def test_an_explanation_belongs_to_its_answer(classifier: Classifier) -> None:

@@ -219,3 +219,28 @@ def test_a_layer_knows_its_sides() -> None:
 
     assert (784, 20) == (first.n_in, first.n_out)
     assert (20,) == first.biases.shape
+
+
+@pytest.mark.parametrize("units", [(5,), (4, 5), (3, 1, 2)])
+def test_features_are_all_hidden_activations(units: tuple[int, ...]) -> None:
+    """They stand side by side, those of the first hidden layer first, as many as there are hidden units."""
+    net = make_network(*units, n_in=6)
+    inputs = np.random.default_rng(0).random((3, 6), np.float32)
+    outputs = net.feedforward(inputs)
+
+    features = net.features(inputs, outputs)
+
+    assert ((3, sum(units)), sum(units)) == (features.shape, net.n_features)
+    start = 0
+    for activations in outputs[:-1]:
+        np.testing.assert_array_equal(activations, features[:, start : start + activations.shape[1]])
+        start += activations.shape[1]
+
+
+def test_features_without_a_hidden_layer_are_the_inputs() -> None:
+    """Of a network that has only a head, nothing comes before the scores but the digit itself."""
+    net = make_network(n_in=6)
+    inputs = np.random.default_rng(0).random((3, 6), np.float32)
+
+    np.testing.assert_array_equal(inputs, net.features(inputs, net.feedforward(inputs)))
+    assert 6 == net.n_features

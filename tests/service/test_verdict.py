@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import special
 
-from service.verdict import Calibration, Verdict
+from service.verdict import Calibration, Verdict, novelty
 from tests.conftest import make_network
 
 
@@ -37,12 +37,47 @@ def test_the_temperature_divides_the_scores(temperature: float) -> None:
 )
 def test_an_answer_below_the_threshold_is_ambiguous(confidence: float, expected: Verdict) -> None:
     """From the threshold up an answer is clear."""
-    assert expected is Calibration(temperature=1, ambiguous_below=0.6).judge(confidence)
+    for unlike in (None, 0.0, 0.29):
+        calibration = Calibration(temperature=1, ambiguous_below=0.6, novel_from=0.3)
+        assert expected is calibration.judge(confidence, unlike)
+
+
+@pytest.mark.parametrize("confidence", [0.1, 0.6, 1.0])
+@pytest.mark.parametrize("unlike", [0.3, 0.31, 1.0])
+def test_what_is_novel_enough_is_no_digit(confidence: float, unlike: float) -> None:
+    """From that threshold up there is no digit, however sure the network is of one."""
+    calibration = Calibration(temperature=1, ambiguous_below=0.6, novel_from=0.3)
+
+    assert Verdict.NOT_A_DIGIT is calibration.judge(confidence, unlike)
+
+
+@pytest.mark.parametrize("unlike", [None, 0.0, 1.0])
+def test_without_a_threshold_everything_is_a_digit(unlike: float | None) -> None:
+    """A model that was not calibrated for it calls nothing no digit."""
+    calibration = Calibration(temperature=1, ambiguous_below=0.6)
+
+    assert [Verdict.AMBIGUOUS, Verdict.CLEAR] == [calibration.judge(c, unlike) for c in (0.5, 0.7)]
+
+
+@pytest.mark.parametrize("head", ["logistic", "softmax"])
+def test_novelty_is_the_probability_of_no_digit(head: str) -> None:
+    """It is what the detector answers of its second class, one number a picture."""
+    detector = make_network(3, n_in=5, head=head, classes=(0, 1))
+    features = np.random.default_rng(0).normal(0, 10, (4, 5)).astype(np.float32)
+    hidden = np.maximum(features @ detector.layers[0].weights + detector.layers[0].biases, 0)
+    scores = (hidden @ detector.layers[1].weights + detector.layers[1].biases).astype(np.float64)
+    expected = special.expit(scores[:, 0]) if head == "logistic" else special.softmax(scores, axis=1)[:, 1]
+
+    unlike = novelty(detector, features)
+
+    assert ((4,), np.dtype(np.float64)) == (unlike.shape, unlike.dtype)
+    np.testing.assert_allclose(expected, unlike, rtol=1e-6)
+    assert np.ptp(unlike) > 0.05
 
 
 def test_verdicts_are_words_for_json() -> None:
     """A verdict is the string that clients compare with."""
-    assert ["clear", "ambiguous"] == [f"{verdict}" for verdict in Verdict]
+    assert ["clear", "ambiguous", "not_a_digit"] == [f"{verdict}" for verdict in Verdict]
 
 
 @pytest.mark.parametrize(
@@ -55,6 +90,9 @@ def test_verdicts_are_words_for_json() -> None:
         {"ambiguous_below": -0.1},
         {"ambiguous_below": 1.1},
         {"ambiguous_below": float("nan")},
+        {"novel_from": -0.1},
+        {"novel_from": 1.1},
+        {"novel_from": float("nan")},
         {"ambiguous_above": 0.5},
     ],
     ids=repr,

@@ -1,17 +1,19 @@
-"""Temperature and the threshold of doubt are found where they were put."""
+"""Temperature and thresholds are found where they were put."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.network import FloatArray, Layer, Network
-from training.calibration import UNCALIBRATED, calibrate, doubt_threshold
+from service.verdict import Verdict, novelty
+from training.calibration import UNCALIBRATED, calibrate, fit_temperature, thresholds
 
 N = 5_000
+TEN = tuple(range(10))
 
 
 def echo(n_scores: int, classes: tuple[int, ...], head: str) -> Network:
@@ -19,11 +21,22 @@ def echo(n_scores: int, classes: tuple[int, ...], head: str) -> Network:
     return Network((Layer(np.eye(784, n_scores, dtype=np.float32), np.zeros(n_scores, np.float32), head),), classes)
 
 
-def inputs_of(scores: npt.NDArray[np.float64]) -> FloatArray:
-    """Return inputs (n, 784) that `echo` answers with these scores."""
+def echo_of_the_last() -> Network:
+    """Return a detector whose score is its last input."""
+    weights = np.zeros((784, 1), np.float32)
+    weights[-1] = 1
+    return Network((Layer(weights, np.zeros(1, np.float32), "logistic"),), (0, 1))
+
+
+def inputs_of(scores: npt.NDArray[np.float64], unlike: npt.ArrayLike = 0) -> FloatArray:
+    """Return inputs (n, 784) that `echo` answers with these scores, and `echo_of_the_last` with those."""
     inputs = np.zeros((len(scores), 784), np.float32)
     inputs[:, : scores.shape[1]] = scores
+    inputs[:, -1] = unlike
     return inputs
+
+
+# --- Temperature
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
@@ -34,9 +47,9 @@ def test_temperature_of_a_softmax_is_recovered(temperature: float) -> None:
     # The largest of scores with Gumbel noise is a draw from their softmax.
     labels = (scores + rng.gumbel(size=scores.shape)).argmax(axis=1)
 
-    calibration = calibrate(echo(10, tuple(range(10)), "softmax"), inputs_of(scores * temperature), labels)
+    found = fit_temperature(echo(10, TEN, "softmax"), (scores * temperature).astype(np.float32), labels)
 
-    assert pytest.approx(temperature, rel=0.05) == calibration.temperature
+    assert pytest.approx(temperature, rel=0.05) == found
 
 
 def test_temperature_is_the_likeliest() -> None:
@@ -44,11 +57,10 @@ def test_temperature_is_the_likeliest() -> None:
     rng = np.random.default_rng(1)
     scores = rng.normal(0, 3, (N, 10))
     labels = (scores / 2 + rng.gumbel(size=scores.shape)).argmax(axis=1)
-    network = echo(10, tuple(range(10)), "softmax")
 
-    calibration = calibrate(network, inputs_of(scores), labels)
+    temperature = fit_temperature(echo(10, TEN, "softmax"), scores.astype(np.float32), labels)
 
-    shares = np.exp(scores / calibration.temperature)
+    shares = np.exp(scores / temperature)
     shares /= shares.sum(axis=1, keepdims=True)
     expected = np.sum(shares * scores, axis=1).mean()
     assert pytest.approx(expected, abs=1e-3) == scores[np.arange(N), labels].mean()
@@ -60,58 +72,125 @@ def test_temperature_of_a_logistic_head_is_recovered() -> None:
     scores = rng.normal(0, 3, (N, 1))
     labels = np.where(rng.random(N) < 1 / (1 + np.exp(-scores[:, 0])), 7, 3)
 
-    calibration = calibrate(echo(1, (3, 7), "logistic"), inputs_of(scores * 2), labels)
+    found = fit_temperature(echo(1, (3, 7), "logistic"), (scores * 2).astype(np.float32), labels)
 
-    assert pytest.approx(2, rel=0.05) == calibration.temperature
-
-
-def test_threshold_is_that_of_the_calibrated_answers() -> None:
-    """Of the answers that are not in doubt at the threshold found, 99.9 % are right, and one more would be too many."""
-    rng = np.random.default_rng(3)
-    scores = rng.normal(0, 6, (N, 10))
-    labels = (scores / 1.5 + rng.gumbel(size=scores.shape)).argmax(axis=1)
-    network = echo(10, tuple(range(10)), "softmax")
-
-    calibration = calibrate(network, inputs_of(scores), labels)
-
-    confidences = network.probabilities(scores.astype(np.float32), calibration.temperature).max(axis=1)
-    assert 0.5 < calibration.ambiguous_below < 1
-    assert by_definition(confidences, scores.argmax(axis=1) == labels) == calibration.ambiguous_below
+    assert pytest.approx(2, rel=0.05) == found
 
 
-def by_definition(confidences: npt.NDArray[np.float64], right: npt.NDArray[np.bool_]) -> float:
-    """Try every confidence as a threshold."""
-    enough = [float(c) for c in confidences if right[confidences >= c].mean() >= 0.999]
-    return min(enough, default=1.0)
+def test_temperature_of_digits_that_are_all_read_right_is_finite() -> None:
+    """Where no answer is wrong, sharper is likelier without end; the search ends within its bounds."""
+    scores = 1000 * np.eye(10, dtype=np.float32)
+
+    assert 0 < fit_temperature(echo(10, TEN, "softmax"), scores, np.arange(10)) < np.exp(3) + 1e-6
+
+
+# --- Thresholds
+
+
+def shares(verdicts: list[Verdict]) -> tuple[int, int]:
+    """Return how many answers are no digit, and how many are not clear."""
+    return verdicts.count(Verdict.NOT_A_DIGIT), sum(verdict is not Verdict.CLEAR for verdict in verdicts)
+
+
+def judged(confidences: npt.NDArray[np.float64], novelties: npt.NDArray[np.float64]) -> list[Verdict]:
+    """Return the verdicts on digits with the thresholds that were found on them."""
+    calibration = thresholds(1.0, confidences, novelties)
+    return [calibration.judge(*both) for both in zip(confidences.tolist(), novelties.tolist(), strict=True)]
 
 
 @pytest.mark.parametrize(
-    ("confidences", "right", "expected"),
-    [
-        pytest.param([0.6, 0.9, 0.7, 0.8], [True, True, False, True], 0.8, id="down to the first mistake"),
-        pytest.param([0.6, 0.9, 0.7, 0.8], [True, True, True, True], 0.6, id="all right"),
-        pytest.param([0.6, 0.9], [True, False], 1.0, id="the surest is wrong"),
-        pytest.param([0.9, 0.8, 0.8], [True, True, False], 0.9, id="equally sure, one right and one wrong"),
-        pytest.param([1.0, 1.0], [True, False], 1.0, id="all as sure as can be"),
-        pytest.param([], [], 1.0, id="nothing to go by"),
-        pytest.param(np.arange(1000, 0, -1) / 1000, np.arange(1000) != 500, 0.001, id="one mistake in a thousand"),
-        pytest.param(np.arange(999, 0, -1) / 1000, np.arange(999) != 998, 0.002, id="one mistake in 999"),
-    ],
+    ("n", "expected"), [(5_000, (25, 50)), (1_000, (5, 10)), (200, (1, 2)), (100, (1, 1)), (40, (1, 1)), (1, (1, 1))]
 )
-def test_threshold_worked_by_hand(confidences: npt.ArrayLike, right: npt.ArrayLike, expected: float) -> None:
-    """The threshold is the lowest confidence from which on up 99.9 % of the answers are right."""
-    assert pytest.approx(expected) == doubt_threshold(np.array(confidences, np.float64), np.array(right, np.bool_))
+def test_thresholds_leave_one_in_a_hundred_in_doubt(n: int, expected: tuple[int, int]) -> None:
+    """Of digits, half a per cent is taken for none, at least one; one per cent in all is not clear."""
+    rng = np.random.default_rng(3)
+
+    assert expected == shares(judged(rng.random(n), rng.random(n)))
 
 
-@given(st.lists(st.tuples(st.sampled_from([0.2, 0.4, 0.6, 0.8, 1.0]), st.booleans()), min_size=1, max_size=12))
-def test_threshold_is_found_by_trying_all(answers: list[tuple[float, bool]]) -> None:
-    """Whatever the answers, equally sure ones among them, trying every confidence finds the same threshold."""
-    confidences = np.array([confidence for confidence, _ in answers])
-    right = np.array([correct for _, correct in answers])
+def test_thresholds_worked_by_hand() -> None:
+    """Of 400 digits, two have the largest novelty; of the others, two have the least confidence."""
+    confidences, novelties = np.full(400, 0.9), np.full(400, 0.1)
+    novelties[[7, 8, 9]] = 0.6, 0.8, 0.7
+    # The least sure is among those that are no digit.
+    confidences[[8, 20, 21, 22]] = 0.2, 0.3, 0.5, 0.4
 
-    assert by_definition(confidences, right) == doubt_threshold(confidences, right)
+    calibration = thresholds(1.5, confidences, novelties)
+
+    # 0.4 is in doubt as well, since answers below the threshold are.
+    assert (1.5, 0.7, 0.5) == (calibration.temperature, calibration.novel_from, calibration.ambiguous_below)
+    verdicts = judged(confidences, novelties)
+    assert [8, 9] == [i for i, verdict in enumerate(verdicts) if verdict is Verdict.NOT_A_DIGIT]
+    assert [20, 22] == [i for i, verdict in enumerate(verdicts) if verdict is Verdict.AMBIGUOUS]
+
+
+def test_equally_novel_digits_get_the_same_verdict() -> None:
+    """Where many digits share the largest novelty, all of them are taken for none, and no other is in doubt."""
+    confidences, novelties = np.linspace(0.5, 1, 1000), np.zeros(1000)
+    novelties[:30] = 0.9
+
+    assert (30, 30) == shares(judged(confidences, novelties))
+
+
+def test_digits_that_are_all_alike_leave_no_answer_clear() -> None:
+    """Where all digits have one novelty, nothing tells them from what is none, and the thresholds are still valid."""
+    calibration = thresholds(1.0, np.full(50, 0.8), np.full(50, 0.3))
+
+    assert (0.3, 1.0) == (calibration.novel_from, calibration.ambiguous_below)
+
+
+def test_a_detector_that_is_quite_sure_of_all_digits_refuses_none() -> None:
+    """Where no digit has any novelty, none is taken for no digit, and one per cent is in doubt."""
+    confidences = np.linspace(0.5, 1, 1000)
+
+    assert (0, 10) == shares(judged(confidences, np.zeros(1000)))
+
+
+PROBABILITY = st.floats(0, 1)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(PROBABILITY, st.floats(1e-6, 1)), min_size=1, max_size=300))
+def test_thresholds_are_never_stricter_than_said(answers: list[tuple[float, float]]) -> None:
+    """Whatever the answers, at least half a per cent is no digit; no more than one per cent is only ambiguous."""
+    confidences, novelties = np.array(answers).T
+
+    verdicts = judged(confidences, novelties)
+
+    n_novel, n_not_clear = shares(verdicts)
+    assert n_novel >= max(1, round(0.005 * len(answers)))
+    assert n_not_clear - n_novel <= round(0.01 * len(answers))
+    # What is judged otherwise is not more novel, or not less sure.
+    for (sure, unlike), verdict in zip(answers, verdicts, strict=True):
+        for (other_sure, other_unlike), other in zip(answers, verdicts, strict=True):
+            if verdict is Verdict.NOT_A_DIGIT is not other:
+                assert unlike > other_unlike
+            if (verdict, other) == (Verdict.AMBIGUOUS, Verdict.CLEAR):
+                assert sure < other_sure
+
+
+# --- Both together
+
+
+def test_calibration_is_that_of_the_calibrated_answers() -> None:
+    """Thresholds hold for the confidences at the temperature found and for the detector's novelties."""
+    rng = np.random.default_rng(4)
+    scores = rng.normal(0, 6, (N, 10))
+    labels = (scores / 1.5 + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    unlike = rng.normal(-3, 1, N)
+    network, detector = echo(10, TEN, "softmax"), echo_of_the_last()
+    inputs = inputs_of(scores, unlike)
+
+    calibration = calibrate(network, detector, inputs, labels)
+
+    assert pytest.approx(1.5, rel=0.05) == calibration.temperature
+    confidences = calibration.probabilities(network, scores.astype(np.float32)).max(axis=1)
+    # Without a hidden layer, the detector stands on the inputs themselves.
+    novelties = novelty(detector, inputs)
+    np.testing.assert_allclose(1 / (1 + np.exp(-unlike)), novelties, rtol=1e-5)
+    assert thresholds(calibration.temperature, confidences, novelties) == calibration
 
 
 def test_uncalibrated_leaves_scores_alone() -> None:
     """Without validation digits, scores are not divided, and an answer is in doubt that is more likely wrong."""
-    assert (1.0, 0.5) == (UNCALIBRATED.temperature, UNCALIBRATED.ambiguous_below)
+    assert (1.0, 0.5, None) == (UNCALIBRATED.temperature, UNCALIBRATED.ambiguous_below, UNCALIBRATED.novel_from)

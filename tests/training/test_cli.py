@@ -8,13 +8,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from service import artifact
+from service.artifact import Artifact
+from tests.training.conftest import Reported
 from tests.training.mirrors import Mirror, interrupts, refuses, unreachable
-from tests.training.tiny import BENT, PLAIN, TinyMnist
+from tests.training.tiny import BENT, PLAIN, SCHEDULE, InterruptedSchedule, TinyMnist
+from training import checkpoints, mnist
 from training.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -63,17 +67,92 @@ def test_fetch_fit_and_evaluate(
     assert start == measured[: len(start)]
 
 
-def test_bent_fit_shows_its_epochs(tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bent_fit_shows_its_epochs(
+    tiny: TinyMnist, tiny_directory: Path, packed: Artifact, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Progress ends at the last epoch, with loss and validation error, and the same fit writes the same model."""
-    versions = []
-    for output in ("one.safetensors", "two.safetensors"):
-        main(["fit", "--data", str(tiny_directory), "--output", output], parts=tiny.parts, recipes=RECIPES)
-        versions.append(artifact.load(Path(output)).version)
+    output = Path("new", "model.safetensors")
+    # Unasked, a fit does not go on from what lies about.
+    output.parent.mkdir()
+    output.with_name("model.safetensors.checkpoint.npz").write_bytes(b"of another day")
+
+    assert 0 == main(fit_command(tiny_directory, output), parts=tiny.parts, recipes=RECIPES)
 
     printed = capsys.readouterr().out
-    assert "epoch 3/3  loss " in printed
+    assert "epoch 4/4  loss " in printed
     assert "validation error " in printed
-    assert versions[0] == versions[1]
+    assert packed.to_bytes() == output.read_bytes()
+    assert [output] == list(output.parent.iterdir())
+
+
+def fit_command(data: Path, output: Path, *options: str) -> list[str]:
+    """Return the arguments of a fit."""
+    return ["fit", "--data", str(data), "--output", str(output), *options]
+
+
+def fingerprint(tiny: TinyMnist) -> str:
+    """Return what the command's fits with the default recipe are known by."""
+    return checkpoints.fingerprint(BENT, mnist.checksums(tiny.parts))
+
+
+def test_interrupted_fit_goes_on(
+    tiny: TinyMnist, tiny_directory: Path, packed: Artifact, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C ends a fit with 130 and one line; its checkpoint stays, and with it the fit ends in the same model."""
+    output, checkpoint = Path("m.safetensors"), Path("m.safetensors.checkpoint.npz")
+    interrupted = replace(BENT, schedule=InterruptedSchedule(**vars(SCHEDULE)))
+
+    status = main(fit_command(tiny_directory, output), parts=tiny.parts, recipes={"quick": interrupted})
+
+    assert 130 == status
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("digits-train: interrupted; no file is left half-written")
+    assert "--resume" in line
+    assert [checkpoint] == sorted(path for path in Path().iterdir() if path.is_file())
+    assert 3 == len(checkpoints.load(checkpoint, fingerprint(tiny)).losses)
+
+    assert 0 == main(fit_command(tiny_directory, output, "--resume"), parts=tiny.parts, recipes=RECIPES)
+    assert packed.to_bytes() == output.read_bytes()
+    assert [output] == sorted(path for path in Path().iterdir() if path.is_file())
+
+
+def test_resumed_fit_starts_at_its_checkpoint(tiny: TinyMnist, tiny_directory: Path, bent_fit: Reported) -> None:
+    """What was done before the interruption is not done again: its history is the checkpoint's."""
+    output = Path("m.safetensors")
+    earlier = replace(bent_fit.checkpoints[2], losses=[7.0, 8.0, 9.0], seconds=600.0)
+    checkpoints.save(Path("m.safetensors.checkpoint.npz"), earlier, fingerprint(tiny))
+
+    assert 0 == main(fit_command(tiny_directory, output, "--resume"), parts=tiny.parts, recipes=RECIPES)
+
+    training = artifact.load(output).metadata.training
+    assert [7.0, 8.0, 9.0] == training.losses[:3]
+    assert (4, 10) == (len(training.losses), training.minutes)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--output", "none"], "none.checkpoint.npz does not exist: there is nothing to resume"),
+        (["--recipe", "plain", "--output", "none"], "none.checkpoint.npz does not exist: there is nothing to resume"),
+        ([], "bent.safetensors.checkpoint.npz is of a fit with another recipe, seed or data"),
+        (["--output", "damaged"], "damaged.checkpoint.npz is damaged"),
+    ],
+    ids=["no checkpoint", "a recipe without any", "of another fit", "damaged"],
+)
+def test_checkpoint_that_cannot_be_gone_on_with_is_one_line(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str], options: list[str], reason: str
+) -> None:
+    """Without a checkpoint of this very fit there is nothing to go on with; one line says so, and nothing is lost."""
+    checkpoints.save(Path("bent.safetensors.checkpoint.npz"), checkpoints.START, "another fit")
+    Path("damaged.checkpoint.npz").write_bytes(b"damaged")
+    before = sorted(Path().iterdir())
+
+    status = main(["fit", "--resume", "--data", str(tiny_directory), *options], parts=tiny.parts, recipes=RECIPES)
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert 1 == status
+    assert line.startswith(f"digits-train: {reason}")
+    assert before == sorted(Path().iterdir())
 
 
 def test_plain_fit_writes_where_it_is_told(
@@ -136,6 +215,11 @@ def test_evaluate_measures_the_served_model_by_default(
             "a file/model cannot be written",
             id="no place for the model",
         ),
+        pytest.param(
+            ["fit", "--data", "mnist", "--output", "a file/model"],
+            "a file/model.checkpoint.npz cannot be written",
+            id="no place for the checkpoint",
+        ),
         pytest.param(["fetch", "--data", "a file"], "cannot write a file: File exists", id="no folder"),
         pytest.param(["fetch", "--data", "new"], "no mirror serves train-images-idx3-ubyte.gz: ", id="no mirror"),
     ],
@@ -180,7 +264,8 @@ def test_interrupted_fetch_leaves_nothing_half_written(
     released.set()
 
     assert 130 == status
-    assert "digits-train: interrupted; no file is left half-written\n" == capsys.readouterr().err
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("digits-train: interrupted; no file is left half-written")
     assert ["train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz"] == sorted(
         path.name for path in folder.iterdir()
     )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
 
 from service.artifact import Artifact
-from service.classifier import Classifier
+from service.classifier import Classifier, Prediction
+from service.verdict import Verdict
 from tests.conftest import make_metadata, make_network
-from training.evaluation import Error, error
+from tests.training.answers import make_answers
+from training.evaluation import Answers, Error, ask, error, gather
 from training.mnist import Digits
 
 
@@ -52,3 +59,91 @@ def test_error_counts_what_the_classifier_misreads(n: int) -> None:
     measured = error(Classifier(Artifact(network, make_metadata(network), "")), Digits(images, labels))
 
     assert Error(wrong=n - (n + 2) // 3, n=n) == measured
+
+
+def prediction(probabilities: list[float], classes: tuple[int, ...], verdict: Verdict = Verdict.CLEAR) -> Prediction:
+    """Return an answer as the classifier gives it."""
+    return Prediction(np.array(probabilities), classes, None, verdict, np.zeros((28, 28), np.float32), None)
+
+
+def test_predictions_are_gathered_as_arrays() -> None:
+    """Labels, answers, probabilities and whether each is clear stand in rows, in the order of the predictions."""
+    predictions = [
+        prediction([0.2, 0.8], (3, 7)),
+        prediction([0.6, 0.4], (3, 7), Verdict.AMBIGUOUS),
+        prediction([0.9, 0.1], (3, 7), Verdict.NOT_A_DIGIT),
+    ]
+
+    answers = gather(predictions, np.array([7, 7, 3]), (3, 7))
+
+    assert [7, 7, 3] == answers.labels.tolist()
+    assert [7, 3, 3] == answers.answers.tolist()
+    assert [[0.2, 0.8], [0.6, 0.4], [0.9, 0.1]] == answers.probabilities.tolist()
+    assert [True, False, False] == answers.clear.tolist()
+    assert [True, False, True] == answers.right.tolist()
+    assert [0.8, 0.6, 0.9] == answers.confidences.tolist()
+    assert (3, 7) == answers.classes
+    assert Error(1, 3) == answers.error
+    assert ["int64", "int64", "float64", "bool"] == [
+        array.dtype.name for array in (answers.labels, answers.answers, answers.probabilities, answers.clear)
+    ]
+
+
+@pytest.mark.parametrize("n", [1, 5_003])
+def test_asked_in_parts_a_classifier_answers_as_in_one(n: int) -> None:
+    """However many digits there are, each has the answer that the classifier gives it, in their order."""
+    model = Artifact(make_network(5), make_metadata(make_network(5)), "")
+    rng = np.random.default_rng(n)
+    digits = Digits(rng.integers(0, 256, (n, 28, 28), dtype=np.uint8), rng.integers(0, 10, n))
+    # Half of its answers are clear.
+    usual = float(np.median([one.confidence for one in Classifier(model).predict_pixels(digits.images)]))
+    calibration = model.metadata.calibration.model_copy(update={"ambiguous_below": usual})
+    classifier = Classifier(replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration})))
+
+    answers = ask(classifier, digits)
+
+    expected = classifier.predict_pixels(digits.images)
+    np.testing.assert_allclose([one.probabilities for one in expected], answers.probabilities, atol=1e-6)
+    assert [one.digit for one in expected] == answers.answers.tolist()
+    assert [one.verdict is Verdict.CLEAR for one in expected] == answers.clear.tolist()
+    assert digits.labels.tolist() == answers.labels.tolist()
+    assert model.network.classes == answers.classes
+    assert n == 1 or pytest.approx(0.5, abs=0.01) == answers.clear.mean()
+
+
+labelled = st.lists(st.tuples(st.sampled_from([1, 4, 7]), st.sampled_from([1, 4, 7])), min_size=1, max_size=30)
+
+
+def told(pairs: list[tuple[int, int]]) -> Answers:
+    """Return answers to digits 1, 4 and 7: of each the label and what was answered."""
+    labels, answers = zip(*pairs, strict=True)
+    return make_answers([[a == digit for digit in (1, 4, 7)] for a in answers], labels, classes=(1, 4, 7))
+
+
+@settings(deadline=None)
+@given(labelled)
+def test_confusion_is_scikit_learns(pairs: list[tuple[int, int]]) -> None:
+    """Rows are classes, columns answers, as in scikit-learn, whatever digits the classes are."""
+    answers = told(pairs)
+
+    expected = confusion_matrix(answers.labels, answers.answers, labels=[1, 4, 7])
+
+    assert expected.tolist() == answers.confusion().tolist()
+
+
+@settings(deadline=None)
+@given(labelled)
+def test_errors_by_digit_are_the_confusion_off_its_diagonal(pairs: list[tuple[int, int]]) -> None:
+    """Of each class there is, as many are wrong as its row has beside the diagonal; together the error of all."""
+    answers = told(pairs)
+
+    by_digit = answers.error_by_digit()
+
+    counts = answers.confusion()
+    expected = {
+        digit: Error(wrong=int(row.sum() - row[i]), n=int(row.sum()))
+        for i, (digit, row) in enumerate(zip((1, 4, 7), counts, strict=True))
+        if row.any()
+    }
+    assert expected == by_digit
+    assert answers.error == Error(sum(e.wrong for e in by_digit.values()), sum(e.n for e in by_digit.values()))

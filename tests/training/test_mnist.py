@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.training.mirrors import (
     Answer,
@@ -23,7 +25,7 @@ from tests.training.mirrors import (
 )
 from tests.training.tiny import TinyMnist
 from training import mnist
-from training.mnist import PARTS, Mnist, MnistError
+from training.mnist import PARTS, Digits, Mnist, MnistError
 
 NAME = "train-images-idx3-ubyte"
 
@@ -75,6 +77,41 @@ def test_rows_select_digits(tiny: TinyMnist) -> None:
 
     assert [3, 7] == chosen.labels.tolist()
     np.testing.assert_array_equal(tiny.digits.train.images[17], chosen.images[1])
+
+
+labels_of_two_parts = st.tuples(*[st.lists(st.integers(0, 9), max_size=20)] * 2)
+
+
+@settings(deadline=None)
+@given(labels=labels_of_two_parts, classes=st.lists(st.integers(0, 9), max_size=5))
+def test_only_some_digits_are_chosen(labels: tuple[list[int], list[int]], classes: list[int]) -> None:
+    """Of both parts, the digits of these classes are left, in their order and each with its own image."""
+    train, test = (
+        # Each image has its own number as its grey.
+        Digits(np.full((len(part), 28, 28), np.arange(len(part))[:, None, None], np.uint8), np.array(part, np.int64))
+        for part in labels
+    )
+
+    chosen = Mnist(train, test).only(classes)
+
+    for part, digits in zip(labels, (chosen.train, chosen.test), strict=True):
+        kept = [number for number, label in enumerate(part) if label in classes]
+        assert [part[number] for number in kept] == digits.labels.tolist()
+        assert kept == digits.images[:, 14, 14].tolist()
+        assert ((28, 28), "uint8", "int64") == (
+            digits.images.shape[1:],
+            digits.images.dtype.name,
+            digits.labels.dtype.name,
+        )
+
+
+def test_only_leaves_the_others_where_they_are(tiny: TinyMnist) -> None:
+    """What was chosen from is as it was, and the choice may name its digits in any order."""
+    chosen = tiny.digits.only([7, 3])
+
+    assert (40, 12) == (len(chosen.train), len(chosen.test))
+    assert [3, 7, 3, 7] == chosen.test.labels[:4].tolist()
+    assert (200, 60) == (len(tiny.digits.train), len(tiny.digits.test))
 
 
 def test_checksums_are_those_of_the_unpacked_files(tiny: TinyMnist) -> None:

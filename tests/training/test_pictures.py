@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
+from service import artifact
 from service.classifier import Classifier
+from service.decoding import decode
+from service.network import Layer, Network
+from service.normalization import normalize
+from tests.conftest import make_metadata
 from tests.pictures import draw, encode
 from training import pictures
 from training.cli import main
+from training.evaluation import Error
 from training.pictures import PicturesError
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a network that knows how this module draws each digit, and answers the one most like it."""
+    drawn = np.stack([normalize(decode(encode(draw(digit)), 10**6).grey).pixels.ravel() for digit in range(10)])
+    # The nearest of ten points: |x - d|^2 is smallest where x @ d - |d|^2 / 2 is largest.
+    network = Network((Layer(drawn.T.copy(), -(drawn**2).sum(axis=1) / 2, "softmax"),), tuple(range(10)))
+    path = tmp_path_factory.mktemp("models") / "drawn.safetensors"
+    artifact.save(path, network, make_metadata(network))
+    return path
+
+
+@pytest.fixture
+def classifier(model: Path) -> Classifier:
+    """Return a classifier with this network."""
+    return Classifier.load(model)
 
 
 @pytest.fixture
@@ -32,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_errors_are_counted_by_folder(classifier: Classifier, folder: Path) -> None:
-    """Every folder has its error, unanswered pictures are misread, and files without a digit's label do not count."""
+    """Every folder has its error, unanswered pictures are misread, and files with another label do not count."""
     readings = pictures.read(classifier, folder)
     errors = readings.errors()
 
@@ -76,12 +101,12 @@ def test_a_folder_without_labelled_pictures_is_an_error(classifier: Classifier, 
 
 
 def test_the_command_prints_errors_and_writes_the_sheet(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each folder, the macro average and the sheet's path are printed, and the sheet is a PNG."""
     sheet = tmp_path / "sheet.png"
 
-    assert 0 == main(["evaluate", "--pictures", str(folder), "--sheet", str(sheet)])
+    assert 0 == main(["evaluate", "--model", str(model), "--pictures", str(folder), "--sheet", str(sheet)])
     printed = capsys.readouterr().out
     assert "75.00% (3 of 4;" in printed
     assert "macro average over 2 folders: 37.50% misread" in printed
@@ -90,25 +115,138 @@ def test_the_command_prints_errors_and_writes_the_sheet(
         assert "PNG" == image.format
 
 
-def test_no_sheet_is_written_when_nothing_is_misread(folder: Path, tmp_path: Path) -> None:
+def test_no_sheet_is_written_when_nothing_is_misread(model: Path, folder: Path, tmp_path: Path) -> None:
     """There is nothing to look at then."""
     sheet = tmp_path / "sheet.png"
 
-    assert 0 == main(["evaluate", "--pictures", str(folder / "photos"), "--sheet", str(sheet)])
+    assert 0 == main(["evaluate", "--model", str(model), "--pictures", str(folder / "photos"), "--sheet", str(sheet)])
     assert not sheet.exists()
 
 
 @pytest.mark.parametrize("wrong", ["pictures", "sheet"])
 def test_what_cannot_be_read_or_written_is_one_line(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
+    model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
 ) -> None:
     """A folder without pictures, and a sheet that cannot be written, end with status 1 and one line."""
     empty = tmp_path / "empty"
     empty.mkdir()
+    command = ["evaluate", "--model", str(model), "--pictures"]
     where = {"pictures": folder, "sheet": tmp_path / "sheet.png"} | {wrong: empty}
 
-    assert 1 == main(["evaluate", "--pictures", str(where["pictures"]), "--sheet", str(where["sheet"])])
+    assert 1 == main([*command, str(where["pictures"]), "--sheet", str(where["sheet"])])
     complaint = capsys.readouterr().err
     assert complaint.startswith("digits-train: ")
     assert 1 == complaint.count("\n")
     assert str(empty) in complaint
+
+
+ALWAYS: dict[str, dict[str, float | None]] = {
+    "clear": {"ambiguous_below": 0.0, "novel_from": None},
+    "ambiguous": {"ambiguous_below": 1.0, "novel_from": None},
+    "not_a_digit": {"ambiguous_below": 0.0, "novel_from": 0.0},
+}
+
+
+def always(verdict: str, watchful_model: Path) -> Classifier:
+    """Return a classifier that gives every picture this verdict."""
+    model = artifact.load(watchful_model)
+    calibration = model.metadata.calibration.model_copy(update=ALWAYS[verdict])
+    return Classifier(replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration})))
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Return a folder with two digits, three pictures of letters, of which one is blank, and what has no label."""
+    directory = tmp_path / "mixed"
+    for name, content in {
+        "digits/4_a.png": encode(draw(4)),
+        "digits/7_a.png": encode(draw(7)),
+        "digits/K_among_digits.png": encode(draw(1)),
+        "letters/A_1.png": encode(draw(4)),
+        "letters/scribble_2.png": encode(draw(8)),
+        "letters/blank_3.png": encode(draw(5, ink=255)),
+        "letters/12_x.png": encode(draw(1)),
+        "letters/_x.png": encode(draw(1)),
+        "letters/A1_x.png": encode(draw(1)),
+        "letters/readme.txt": b"no label",
+        "letters/deep/er_/Q_1.png": encode(draw(0)),
+    }.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return directory
+
+
+@pytest.mark.parametrize(("verdict", "taken"), [("clear", True), ("ambiguous", False), ("not_a_digit", False)])
+def test_pictures_of_no_digit_are_counted_apart(watchful_model: Path, mixed: Path, verdict: str, taken: bool) -> None:  # noqa: FBT001
+    """A name with letters before `_` is of no digit: wrong is a clear answer; one refused, or doubtful, is right."""
+    readings = pictures.read(always(verdict, watchful_model), mixed)
+
+    assert {
+        "digits": Error(int(taken), 1),
+        # Of three the blank one gets no answer at all.
+        "letters": Error(2 * taken, 3),
+        "letters/deep/er_": Error(int(taken), 1),
+    } == readings.taken_for_digits()
+    assert ["A_1.png", "blank_3.png", "scribble_2.png"] == [one.path.name for one in readings.foreign["letters"]]
+    assert {None} == {one.label for source in readings.foreign.values() for one in source}
+    assert ["4_a.png", "7_a.png"] == [one.path.name for one in readings.sources["digits"]]
+    assert ["digits"] == list(readings.errors())
+
+
+def test_pictures_of_no_digit_are_neither_averaged_nor_shown(watchful_model: Path, mixed: Path) -> None:
+    """The macro average and the sheet are of digits only, however clear the answers to letters are."""
+    readings = pictures.read(always("clear", watchful_model), mixed)
+
+    assert readings.errors()["digits"].rate == readings.macro_average
+    assert all(one.path.parent.name == "digits" and one.label is not None for one in readings.misread)
+
+
+def test_digit_that_is_said_to_be_none_is_misread(watchful_model: Path, mixed: Path) -> None:
+    """Whatever digit it looks like most, it has no answer, and the sheet says how sure that was."""
+    classifier = always("not_a_digit", watchful_model)
+    prediction = classifier.predict_picture(encode(draw(4)))
+
+    four, seven = pictures.read(classifier, mixed).misread
+
+    assert (4, None, False) == (four.label, four.digit, four.right)
+    assert f"no digit ({prediction.novelty:.0%})" == four.said
+    np.testing.assert_array_equal(prediction.input, four.input)
+    assert (7, None) == (seven.label, seven.digit)
+
+
+def test_digit_may_be_read_right_without_being_clear(watchful_model: Path, mixed: Path) -> None:
+    """For a digit its answer counts, ambiguous or not."""
+    classifier = always("ambiguous", watchful_model)
+    answer = classifier.predict_picture(encode(draw(4))).digit
+    (mixed / "digits" / "4_a.png").rename(mixed / "digits" / f"{answer}_b.png")
+
+    readings = {one.path.name: one for one in pictures.read(classifier, mixed).sources["digits"]}
+
+    assert (answer, True, False) == (
+        readings[f"{answer}_b.png"].digit,
+        readings[f"{answer}_b.png"].right,
+        readings[f"{answer}_b.png"].clear,
+    )
+
+
+def test_letters_alone_are_an_error(watchful_model: Path, mixed: Path) -> None:
+    """Without a single digit there is no error to measure."""
+    with pytest.raises(PicturesError, match="letters holds no pictures whose names begin with a digit and `_`"):
+        pictures.read(always("clear", watchful_model), mixed / "letters")
+
+
+def test_digits_that_a_model_does_not_know_are_left_out(watchful_model: Path, mixed: Path) -> None:
+    """A model of some digits is asked about those only."""
+    classifier = always("clear", watchful_model)
+    network = classifier.model.network
+    last = replace(
+        network.layers[-1], weights=network.layers[-1].weights[:, 4:6], biases=network.layers[-1].biases[4:6]
+    )
+    some = Classifier(
+        replace(classifier.model, network=replace(network, layers=(*network.layers[:-1], last), classes=(4, 5)))
+    )
+
+    readings = pictures.read(some, mixed)
+
+    assert [4] == [one.label for one in readings.sources["digits"]]

@@ -12,17 +12,38 @@ import numpy as np
 import numpy.typing as npt
 
 from tests.pictures import draw
+from training.augmentation import Augmentation
 from training.mnist import PARTS, Digits, Mnist, Part
-from training.recipes import LECTURE, QUICK
+from training.recipes import LECTURE, QUICK, Schedule
 
 PLAIN = replace(LECTURE, name="plain", estimator={**LECTURE.estimator, "hidden_layer_sizes": (12,), "max_iter": 20})
+# Two of the four passes settle, and half as many digits as there are to learn from are drawn.
+SCHEDULE = Schedule(
+    epochs=4,
+    n_validation=40,
+    augmentation=Augmentation(rotation=8, shear=8, scaling=0.1, shift=1, elastic=0.5, smoothness=4),
+    drawn=0.5,
+    weight_decay=0.1,
+    settling=0.5,
+    settled=0.5,
+)
 BENT = replace(
     QUICK,
     name="bent",
     estimator={**QUICK.estimator, "hidden_layer_sizes": (24,), "batch_size": 20, "learning_rate_init": 0.02},
-    epochs=3,
-    n_validation=40,
+    schedule=SCHEDULE,
 )
+
+
+@dataclass(frozen=True)
+class InterruptedSchedule(Schedule):
+    """The same passes, but Ctrl-C is pressed while the last one is prepared."""
+
+    def settles(self, number: int) -> bool:
+        """Raise KeyboardInterrupt for the last epoch."""
+        if number == self.epochs - 1:
+            raise KeyboardInterrupt
+        return super().settles(number)
 
 
 @dataclass(frozen=True)

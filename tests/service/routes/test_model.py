@@ -23,6 +23,17 @@ def test_model_tells_what_is_served(client: TestClient, bundled: Artifact) -> No
     assert "softmax" == model["head"]
     assert sum(layer["n_in"] * layer["n_out"] + layer["n_out"] for layer in model["layers"]) == model["n_parameters"]
     assert bundled.metadata.figures == model["figures"]
+    calibration = bundled.metadata.calibration
+    thresholds = (calibration.temperature, calibration.ambiguous_below, calibration.novel_from)
+    assert thresholds == (model["temperature"], model["ambiguous_below"], model["novel_from"])
+
+
+def test_model_tells_from_where_on_there_is_no_digit(tiny_client: TestClient, watchful_client: TestClient) -> None:
+    """The threshold of novelty is told where there is one, and null where the model cannot tell."""
+    assert 0.7 == watchful_client.get("/model").json()["novel_from"]
+    answer = tiny_client.get("/model").json()
+    assert "novel_from" in answer
+    assert answer["novel_from"] is None
 
 
 def test_weights_come_as_json(client: TestClient, bundled: Artifact) -> None:

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
+from service import artifact
+from service.app import create_app
 from service.artifact import Artifact
+from service.classifier import Classifier
+from service.settings import Settings
+from tests.conftest import make_detector, make_metadata, make_network
 from tests.pictures import draw, encode
 
 PICTURE = encode(draw(4))
@@ -62,13 +68,56 @@ def test_a_picture_is_answered_in_every_form(
     answer = response.json()
 
     assert 200 == response.status_code
-    assert {"digit", "confidence", "probabilities", "classes", "verdict", "model"} == set(answer)
+    assert {"digit", "confidence", "probabilities", "classes", "verdict", "novelty", "model"} == set(answer)
     assert 4 == answer["digit"]
     assert list(range(10)) == answer["classes"]
     assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][4]
     assert pytest.approx(1, abs=1e-12) == sum(answer["probabilities"])
     assert "clear" == answer["verdict"]
     assert {"name": "mnist-mlp", "version": bundled.version} == answer["model"]
+
+
+@pytest.mark.parametrize(
+    "request_body", [{"content": PICTURE}, {"json": {"pixels": PIXELS.tolist()}}], ids=["picture", "pixels"]
+)
+def test_novelty_is_told_where_it_is_known(
+    watchful_client: TestClient, watchful_model: Path, request_body: dict[str, Any]
+) -> None:
+    """A model with a detector answers with the novelty that the classifier finds, and the verdict that follows."""
+    classifier = Classifier.load(watchful_model)
+    if "content" in request_body:
+        expected = classifier.predict_picture(PICTURE)
+    else:
+        (expected,) = classifier.predict_pixels(PIXELS[None])
+
+    answer = watchful_client.post("/predict", **request_body).json()
+
+    assert expected.novelty is not None
+    assert (pytest.approx(expected.novelty), expected.verdict) == (answer["novelty"], answer["verdict"])
+
+
+def test_what_is_no_digit_gets_an_answer(tmp_path: Path) -> None:
+    """Its verdict says that it is none, and the digit that it would be is told all the same."""
+    network = make_network(5)
+    detector = make_detector(network)
+    metadata = make_metadata(network, detector)
+    calibration = metadata.calibration.model_copy(update={"novel_from": 0.0})
+    model = tmp_path / "model.safetensors"
+    artifact.save(model, network, metadata.model_copy(update={"calibration": calibration}), detector)
+
+    with TestClient(create_app(Settings(model=model))) as client:
+        response = client.post("/predict", content=PICTURE)
+
+    assert (200, "not_a_digit") == (response.status_code, response.json()["verdict"])
+    assert response.json()["digit"] in range(10)
+
+
+def test_novelty_that_is_not_known_is_null(tiny_client: TestClient) -> None:
+    """A model that cannot tell says so, and does not leave it out."""
+    answer = tiny_client.post("/predict", content=PICTURE).json()
+
+    assert "novelty" in answer
+    assert answer["novelty"] is None
 
 
 def test_pixels_are_taken_as_they_are(client: TestClient) -> None:

@@ -1,0 +1,417 @@
+"""The commands that measure, convert and choose, from the shell's point of view."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import skops.io
+from matplotlib.figure import Figure
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from service import artifact
+from service.artifact import Artifact
+from service.classifier import Classifier
+from service.network import FloatArray
+from tests.conftest import make_metadata, make_network
+from tests.pictures import draw, encode
+from tests.training.reports import quick_reports
+from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist
+from training import alpha, checkpoints, mnist, report
+from training.cli import main
+from training.corruptions import CORRUPTIONS
+from training.evaluation import ask
+from training.export import scaled_inputs, to_classifier
+from training.fitting import fit
+from training.interchange import from_skops
+from training.mnist import Digits
+from training.recipes import LECTURE
+
+RECIPES = {"quick": BENT, "plain": PLAIN}
+# For two digits, of which the tiny MNIST has forty.
+FEW = replace(BENT, name="few", schedule=replace(SCHEDULE, epochs=2, n_validation=10))
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Run in a folder of the test's own, with a cache of its own, and make reports in a moment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with quick_reports():
+        yield
+
+
+@pytest.fixture(scope="module")
+def model(packed: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of the network that was fitted on bent digits."""
+    path = tmp_path_factory.mktemp("models") / "packed.safetensors"
+    artifact.save(path, packed.network, packed.metadata, packed.detector)
+    return path
+
+
+@pytest.fixture(scope="module")
+def inputs(tiny: TinyMnist) -> FloatArray:
+    """Return the test digits as inputs."""
+    scaled: FloatArray = tiny.digits.test.images.reshape(-1, 784).astype(np.float32) / np.float32(255)
+    return scaled
+
+
+def complaint(capsys: pytest.CaptureFixture[str]) -> str:
+    """Return the one line of an error."""
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("digits-train: ")
+    return line.removeprefix("digits-train: ")
+
+
+def test_two_digits_are_fitted_with_one_sigmoid(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With two classes, named in any order and twice, the network has a single output, and is measured on those."""
+    command = ["fit", "--recipe", "plain", "--data", str(tiny_directory), "--classes", "8", "3", "8"]
+
+    assert 0 == main(command, parts=tiny.parts, recipes=RECIPES)
+
+    *_, test, written = capsys.readouterr().out.splitlines()
+    fitted = artifact.load(Path("plain-3-8.safetensors"))
+    chosen = tiny.digits.test.only([3, 8])
+    assert "Network(784 -> 12 relu -> 1 logistic)" == repr(fitted.network)
+    assert ((3, 8), [3, 8]) == (fitted.network.classes, fitted.metadata.classes)
+    assert f"test accuracy {1 - ask(Classifier(fitted), chosen).error.rate:.4f}" == test
+    assert written.endswith(", is in plain-3-8.safetensors")
+    assert fitted.metadata.figures["training_accuracy"] > 0.8
+
+    assert 0 == main(["evaluate", "--model", "plain-3-8.safetensors", "--data", str(tiny_directory)], parts=tiny.parts)
+    assert "error on the 12 MNIST test digits: " in capsys.readouterr().out
+
+
+def test_bent_fit_of_some_digits_has_a_checkpoint_of_its_own(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Some digits are fitted along a schedule, with a detector; another fit's checkpoint is none of theirs."""
+    command = ["fit", "--recipe", "few", "--data", str(tiny_directory), "--classes", "3", "7"]
+    other = checkpoints.fingerprint(FEW, mnist.checksums(tiny.parts), [3, 8])
+    checkpoints.save(Path("few-3-7.safetensors.checkpoint.npz"), checkpoints.START, other)
+
+    assert 1 == main([*command, "--resume"], parts=tiny.parts, recipes={"few": FEW, "quick": BENT})
+    assert complaint(capsys).startswith("few-3-7.safetensors.checkpoint.npz is of a fit with another recipe")
+
+    own = checkpoints.fingerprint(FEW, mnist.checksums(tiny.parts), [3, 7])
+    checkpoints.save(Path("few-3-7.safetensors.checkpoint.npz"), checkpoints.START, own)
+    assert 0 == main([*command, "--resume"], parts=tiny.parts, recipes={"few": FEW, "quick": BENT})
+    fitted = artifact.load(Path("few-3-7.safetensors"))
+    assert fitted.detector is not None
+    assert ((3, 7), "logistic") == (fitted.network.classes, fitted.network.head)
+    assert [Path("few-3-7.safetensors")] == [path for path in Path().iterdir() if path.is_file()]
+
+
+def test_a_single_digit_is_nothing_to_tell_apart(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One class, however often it is named, is an error in one line, and nothing is written."""
+    command = ["fit", "--data", str(tiny_directory), "--classes", "4", "4"]
+
+    assert 1 == main(command, parts=tiny.parts, recipes=RECIPES)
+
+    assert "--classes 4 leaves nothing to tell apart: give two digits or more" == complaint(capsys)
+    assert [tiny_directory.name] == [path.name for path in Path().iterdir()]
+
+
+def test_what_is_no_digit_cannot_be_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+    """Classes are from 0 to 9."""
+    with pytest.raises(SystemExit) as ended:
+        main(["fit", "--classes", "3", "10"])
+
+    assert 2 == ended.value.code
+    assert "argument --classes: invalid choice: 10" in capsys.readouterr().err
+
+
+def test_pictures_of_letters_have_lines_of_their_own(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of pictures that show no digit, it is said how many were taken for a clear one, folder by folder."""
+    for name in ("photos/7_a.png", "letters/A_a.png", "letters/B_a.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(encode(draw(7)))
+    Path("letters/C_a.png").write_bytes(encode(draw(7, ink=255)))
+
+    assert 0 == main(["evaluate", "--model", str(model), "--pictures", "."])
+
+    lines = capsys.readouterr().out.splitlines()
+    answer = Classifier.load(model).predict_picture(encode(draw(7)))
+    taken = 2 if answer.verdict == "clear" else 0
+    assert lines[1].startswith("photos ")
+    start = f"{'letters':<32} no digits, taken for a clear one: {taken / 3:.2%} ({taken} of 3; "
+    assert start == lines[2][: len(start)]
+    assert lines[3].startswith("macro average over 1 folders: ")
+
+
+def test_report_is_written_with_its_card(
+    tiny: TinyMnist, tiny_directory: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One command measures a model: facts and figures are in the folder, and every picture in the card is there."""
+    command = ["report", "--data", str(tiny_directory), "--model", str(model)]
+
+    assert 0 == main([*command, "--output", "new/report", "--card", "new/README.md"], parts=tiny.parts)
+
+    *_, measured, where, card = capsys.readouterr().out.splitlines()
+    packed = artifact.load(model)
+    error = ask(Classifier(packed), tiny.digits.test).error
+    facts, text = json.loads(Path("new/report/report.json").read_text()), Path("new/README.md").read_text()
+    assert f"error on the 60 MNIST test digits: {error.rate:.2%}" == measured
+    assert "6 figures and report.json are in new/report" == where
+    assert "the model card is new/README.md" == card
+    assert (error.wrong, packed.version) == (facts["test"]["wrong"], facts["model"]["version"])
+    assert list(CORRUPTIONS) == list(facts["corruptions"])
+    assert f"version `{packed.version}`" in text
+    assert f"{model.stat().st_size / 1e6:.1f} MB" in text
+    links = re.findall(r"\]\((.*?)\)", text)
+    assert 6 == len(links)
+    assert all((Path("new") / link).is_file() for link in links)
+
+
+@dataclass
+class Asked:
+    """What `digits-train report` had measured, instead of measuring it."""
+
+    calls: list[tuple[Artifact, Artifact, Digits]] = field(default_factory=list)
+
+    def measure(
+        self, model: Artifact, baseline: Artifact, test: Digits, progress: Callable[[str], None]
+    ) -> tuple[dict[str, Any], dict[str, Figure]]:
+        """Take note of the arguments of `measure`, and return facts of its form, but few."""
+        progress("digits with rain")
+        self.calls.append((model, baseline, test))
+        return {"test": {"error": 0.25}}, {"rain": Figure()}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """Return what takes the place of measuring."""
+    asked = Asked()
+    monkeypatch.setattr(report, "measure", asked.measure)
+    return asked
+
+
+def test_report_compares_with_the_lecture(
+    asked: Asked, tiny: TinyMnist, tiny_directory: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model is measured on the test digits, beside the lecture's network; without a card none is written."""
+    assert 0 == main(["report", "--data", str(tiny_directory), "--model", str(model)], parts=tiny.parts)
+
+    ((measured, baseline, test),) = asked.calls
+    assert artifact.load(model).version == measured.version
+    lecture = fit(LECTURE, tiny.digits.train, lambda *_: None).classifier
+    np.testing.assert_array_equal(lecture.coefs_[0].astype(np.float32), baseline.network.layers[0].weights)
+    np.testing.assert_array_equal(tiny.digits.test.images, test.images)
+    printed = capsys.readouterr().out
+    assert "error on the 60 MNIST test digits: 25.00%\n1 figures and report.json are in report\n" in printed
+    assert "model card" not in printed
+    assert ["rain.png", "report.json"] == sorted(path.name for path in Path("report").iterdir())
+    assert {"report", tiny_directory.name} == {path.name for path in Path().iterdir()}
+
+
+def test_model_of_two_digits_is_compared_on_those(asked: Asked, tiny: TinyMnist, tiny_directory: Path) -> None:
+    """Of a model that knows two digits, the report is on those two, and so is the lecture's network."""
+    data = ["--data", str(tiny_directory)]
+    main(["fit", "--recipe", "plain", "--classes", "3", "7", *data], parts=tiny.parts, recipes=RECIPES)
+
+    assert 0 == main(["report", "--model", "plain-3-7.safetensors", *data], parts=tiny.parts)
+
+    ((_, baseline, test),) = asked.calls
+    assert (3, 7) == baseline.network.classes
+    assert [3, 7] * 6 == test.labels.tolist()
+
+
+def test_onnx_gives_the_served_probabilities(
+    model: Path, inputs: FloatArray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Exported to ONNX, a model answers pixels from 0 to 1 with the calibrated probabilities."""
+    assert 0 == main(["export", "--model", str(model), "--output", "new/model.onnx"])
+
+    packed = artifact.load(model)
+    session = onnxruntime.InferenceSession(Path("new/model.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(["probabilities"], {"X": inputs})
+    np.testing.assert_allclose(packed.answer(inputs)[0], probabilities, atol=1e-4)
+    assert packed.metadata.calibration.temperature != 1
+    (printed,) = capsys.readouterr().out.splitlines()
+    assert printed.startswith(f"{packed.network!r} is in new/model.onnx: pixels from 0 to 1 in")
+
+
+def test_skops_gives_the_served_probabilities(model: Path, inputs: FloatArray) -> None:
+    """Exported to skops, a model is an MLPClassifier that answers likewise."""
+    assert 0 == main(["export", "--model", str(model), "--output", "model.skops"])
+
+    packed, classifier = artifact.load(model), from_skops(Path("model.skops"))
+    np.testing.assert_allclose(packed.answer(inputs)[0], classifier.predict_proba(inputs), atol=1e-4)
+
+
+def test_model_that_is_exported_as_itself_stays_the_same(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """To the format that it has, a model is copied to the byte, detector and all."""
+    assert 0 == main(["export", "--model", str(model), "--output", "copy.safetensors"])
+
+    assert model.read_bytes() == Path("copy.safetensors").read_bytes()
+    version = artifact.load(model).version
+    assert f"version {version}, is in copy.safetensors" in capsys.readouterr().out
+
+
+def fitted_elsewhere(tiny: TinyMnist, *, as_text: bool) -> MLPClassifier:
+    """Return a classifier as a reader of the lecture has it, fitted on pixels as they are in files."""
+    labels = tiny.digits.train.labels
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier = MLPClassifier((40,), max_iter=60, random_state=1).fit(
+            tiny.digits.train.images.reshape(-1, 784).astype(float), labels.astype(str) if as_text else labels
+        )
+    del classifier._optimizer  # noqa: SLF001 - skops does not know it
+    return classifier
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_classifier_from_elsewhere_is_served(
+    tiny: TinyMnist,
+    tiny_directory: Path,
+    capsys: pytest.CaptureFixture[str],
+    as_text: bool,  # noqa: FBT001
+) -> None:
+    """A skops file becomes a model file, is measured as any other, and misreads what scikit-learn does."""
+    classifier = fitted_elsewhere(tiny, as_text=as_text)
+    skops.io.dump(classifier, "mine.skops")
+    command = ["export", "--from", "mine.skops", "--largest-input", "255", "--output", "mine.safetensors"]
+
+    assert 0 == main(command)
+    assert 0 == main(["evaluate", "--model", "mine.safetensors", "--data", str(tiny_directory)], parts=tiny.parts)
+
+    printed = capsys.readouterr().out.splitlines()
+    answers = classifier.predict(tiny.digits.test.images.reshape(-1, 784).astype(float)).astype(int)
+    wrong = int(np.sum(answers != tiny.digits.test.labels))
+    version = artifact.load(Path("mine.safetensors")).version
+    assert f"Network(784 -> 40 relu -> 10 softmax), version {version}, is in mine.safetensors" == printed[0]
+    assert f"error on the 60 MNIST test digits: {wrong / 60:.2%} ({wrong} of 60; " in printed[2]
+    assert wrong < 30
+
+
+def test_inputs_are_from_0_to_1_if_nothing_is_said(tiny: TinyMnist) -> None:
+    """Without --largest-input, the weights are served as they are."""
+    classifier = fitted_elsewhere(tiny, as_text=False)
+    skops.io.dump(classifier, "mine.skops")
+
+    assert 0 == main(["export", "--from", "mine.skops", "--output", "mine.safetensors"])
+
+    layer = artifact.load(Path("mine.safetensors")).network.layers[0]
+    np.testing.assert_array_equal(classifier.coefs_[0].astype(np.float32), layer.weights)
+
+
+def test_classifier_from_elsewhere_becomes_onnx(packed: Artifact, inputs: FloatArray) -> None:
+    """From skops to ONNX in one command, pixels are from 0 to 1 whatever they were."""
+    classifier = to_classifier(scaled_inputs(packed.network, 1 / 255))
+    skops.io.dump(classifier, "mine.skops")
+
+    assert 0 == main(["export", "--from", "mine.skops", "--largest-input", "255", "--output", "mine.onnx"])
+
+    session = onnxruntime.InferenceSession(Path("mine.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    (probabilities,) = session.run(["probabilities"], {"X": inputs})
+    np.testing.assert_allclose(classifier.predict_proba(inputs * np.float32(255)), probabilities, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--output", "model.pt"], "model.pt must end in .onnx, .skops or .safetensors: the suffix says what to write"),
+        (["--output", "model"], "model must end in .onnx, .skops or .safetensors: the suffix says what to write"),
+        (["--output", "a file/model.onnx"], "a file/model.onnx cannot be written: "),
+        (["--output", "a file/model.safetensors"], "a file/model.safetensors cannot be written: "),
+        (["--from", "nowhere.skops", "--output", "m.onnx"], "nowhere.skops cannot be read: No such file or directory"),
+        (["--from", "a file", "--output", "m.onnx"], "a file is no skops file, or is damaged: "),
+        (["--model", "nowhere", "--output", "m.onnx"], "model nowhere cannot be read: "),
+        (["--model", "a file", "--output", "m.onnx"], "model a file is not a model of this service"),
+    ],
+)
+def test_export_that_cannot_be_done_is_one_line(
+    model: Path, capsys: pytest.CaptureFixture[str], options: list[str], reason: str
+) -> None:
+    """Whatever is wrong is said in one line, and nothing is written."""
+    Path("a file").write_text("neither a model nor a folder")
+
+    assert 1 == main(["export", "--model", str(model), *options])
+
+    assert reason == complaint(capsys)[: len(reason)]
+    assert ["a file"] == [path.name for path in Path().iterdir()]
+
+
+@pytest.mark.usefixtures("asked")
+def test_model_without_a_schedule_is_measured_but_has_no_card(
+    packed_plain: Artifact, tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """That its card cannot be written is said before anything is measured."""
+    artifact.save(Path("plain"), packed_plain.network, packed_plain.metadata)
+    command = ["report", "--data", str(tiny_directory), "--model", "plain", "--card", "card.md"]
+
+    assert 1 == main(command, parts=tiny.parts)
+
+    assert complaint(capsys).startswith("a model card is written for models that were fitted with a schedule")
+    assert not Path("card.md").exists()
+    assert not Path("report").exists()
+
+
+def test_model_of_other_classes_cannot_be_measured(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the test digits are none of its classes, there is nothing to count."""
+    network = make_network(5, classes=(11, 12, 13))
+    artifact.save(Path("others"), network, make_metadata(network))
+
+    assert 1 == main(["evaluate", "--data", str(tiny_directory), "--model", "others"], parts=tiny.parts)
+
+    assert complaint(capsys).startswith("MNIST's test digits are none of this model's classes, [11, 12, 13]")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--model", "nowhere"], "model nowhere cannot be read: "),
+        (["--data", "nowhere"], "nowhere holds no train-images-idx3-ubyte.gz"),
+        (["--output", "a file"], "a file/report.json cannot be written: "),
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_report_that_cannot_be_made_is_one_line(  # noqa: PLR0913, PLR0917 - a command and where it runs
+    tiny: TinyMnist,
+    tiny_directory: Path,
+    model: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    reason: str,
+) -> None:
+    """Whatever is wrong is said in one line."""
+    Path("a file").write_text("neither a model nor a folder")
+    command = ["report", "--data", str(tiny_directory), "--model", str(model), *options]
+
+    assert 1 == main(command, parts=tiny.parts)
+
+    assert reason == complaint(capsys)[: len(reason)]
+
+
+def test_alpha_study_prints_and_draws(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each alpha has its line as soon as it is done; numbers and figures are in the folder."""
+    assert 0 == main(["alpha-study", "--data", str(tiny_directory)], parts=tiny.parts)
+
+    *lines, last = capsys.readouterr().out.splitlines()
+    effects = json.loads(Path("alpha/report.json").read_text())["effects"]
+    assert list(alpha.ALPHAS) == [effect["alpha"] for effect in effects]
+    assert [
+        f"alpha {effect['alpha']:<8g} accuracy {effect['training_accuracy']:.2%} on digits learned from, "
+        f"{effect['validation_accuracy']:.2%} on others; norm of the weights {effect['weight_norm']:.2f}"
+        for effect in effects
+    ] == lines
+    assert effects[-1]["weight_norm"] < effects[0]["weight_norm"]
+    assert "figures and report.json are in alpha" == last
+    assert ["alpha.png", "alpha_boundaries.png", "report.json"] == sorted(p.name for p in Path("alpha").iterdir())

@@ -1,0 +1,156 @@
+"""What is no digit comes in every kind, in the form that the service would hand on, and shows no digit."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from scipy.ndimage import label
+
+from service.normalization.framing import CENTRE, centre_of_mass
+from tests.training.tiny import draw_digits
+from training.mnist import Digits
+from training.negatives import FIGURES, Images, collect
+from training.pen import FORMS, draw
+
+N = 150
+DIGITS = draw_digits(100, seed=5)
+KINDS = ("figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes")
+# Some are framed by the service's own normalisation, some drawn with the pen in MNIST form, some are digits of MNIST.
+FRAMED = ("several digits", "blobs", "noise", "stripes")
+
+
+@pytest.fixture(scope="module")
+def negatives() -> dict[str, Images]:
+    """Return many images of each kind."""
+    return collect(N, DIGITS, np.random.default_rng(0))
+
+
+def sides(images: Images) -> npt.NDArray[np.int64]:
+    """Return height and width of the ink's boxes, (n, 2)."""
+    return np.array([[np.ptp(image.any(axis=axis).nonzero()[0]) + 1 for axis in (1, 0)] for image in images])
+
+
+@pytest.mark.parametrize("n", [1, 7])
+def test_each_kind_has_as_many_images_as_asked(n: int) -> None:
+    """There are seven kinds, and of each so many images as MNIST's come; of figures, which vary most, three times."""
+    kinds = collect(n, DIGITS, np.random.default_rng(1))
+
+    assert KINDS == tuple(kinds)
+    assert [3 * n, *[n] * 6] == [len(images) for images in kinds.values()]
+    assert {((28, 28), np.dtype(np.uint8))} == {(images.shape[1:], images.dtype) for images in kinds.values()}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_show_ink_and_differ(negatives: dict[str, Images], kind: str) -> None:
+    """There is clear ink in every image, none is all ink, and hardly two of a kind are alike."""
+    images = negatives[kind]
+
+    assert images.max(axis=(1, 2)).min() > 128
+    assert images.mean(axis=(1, 2)).max() < 160
+    # Of a hundred digits, thirty are turned in two ways.
+    assert len(np.unique(images, axis=0)) >= (len(images) if kind != "turned digits" else 40)
+
+
+@pytest.mark.parametrize("kind", FRAMED)
+def test_images_are_framed_as_the_service_does(negatives: dict[str, Images], kind: str) -> None:
+    """Their ink fills 20 pixels and no more."""
+    assert (np.full(N, 20) == sides(negatives[kind]).max(axis=1)).all()
+
+
+@pytest.mark.parametrize("kind", ["figures", "scribbles"])
+def test_drawings_are_in_the_middle(negatives: dict[str, Images], kind: str) -> None:
+    """What the pen draws has its centre of mass in the middle, as drawn digits have."""
+    centres = np.array([centre_of_mass(image.astype(np.float32)) for image in negatives[kind]])
+
+    np.testing.assert_allclose(np.full_like(centres, CENTRE), centres, atol=0.6)
+
+
+def test_seed_decides() -> None:
+    """The same random numbers give the same images, others give others."""
+    first, again, other = (collect(20, DIGITS, np.random.default_rng(seed)) for seed in (0, 0, 1))
+
+    for kind, images in first.items():
+        np.testing.assert_array_equal(images, again[kind])
+        assert (images != other[kind]).any(axis=(1, 2)).mean() > 0.8
+
+
+def test_figures_are_no_digits() -> None:
+    """No letter or sign is drawn as a digit is, and none is there twice."""
+    assert len(FIGURES) == len(set(FIGURES))
+    assert set() == set(FIGURES) & {form for forms in FORMS.values() for form in forms}
+
+
+def test_figures_are_all_drawn(negatives: dict[str, Images]) -> None:
+    """Most of the figures are found among many images, each known by its likeness to its own drawings."""
+    rng = np.random.default_rng(2)
+    likenesses = np.stack([draw(figure, 20, rng).mean(axis=0).ravel() for figure in FIGURES])
+    likenesses /= np.linalg.norm(likenesses, axis=1, keepdims=True)
+
+    images = negatives["figures"].reshape(-1, 784)
+    found = set((images @ likenesses.T).argmax(axis=1).tolist())
+
+    assert len(images) > 3 * len(FIGURES)
+    assert len(found) > 0.8 * len(FIGURES)
+
+
+def test_turned_digits_lie_or_are_mirrored(negatives: dict[str, Images]) -> None:
+    """Each is a 3, 4 or 7 that was learned from, on its side or seen in a mirror, and both occur."""
+    learned = DIGITS.images[np.isin(DIGITS.labels, [3, 4, 7])]
+    mirrored = {image[:, ::-1].tobytes() for image in learned}
+    turned = {np.rot90(image).tobytes() for image in learned}
+
+    found = {image.tobytes() for image in negatives["turned digits"]}
+
+    assert found <= mirrored | turned
+    assert found & mirrored
+    assert found & turned
+
+
+def test_digits_of_other_classes_are_not_turned() -> None:
+    """Of classes that would be digits still, none is turned, and all other kinds can be had."""
+    kinds = collect(3, DIGITS.only([0, 1]), np.random.default_rng(4))
+
+    assert [9, 3, 3, 0, 3, 3, 3] == [len(images) for images in kinds.values()]
+
+
+def test_several_digits_stand_in_a_row() -> None:
+    """Two or three digits are seen, beside each other or, one time in seven, one below the other."""
+    # Solid blocks, higher than wide as digits are, are told apart by their gaps.
+    images = np.zeros((10, 28, 28), np.uint8)
+    images[:, 4:24, 9:19] = 255
+    blocks = Digits(images, np.arange(10))
+
+    rows = collect(200, blocks, np.random.default_rng(3))["several digits"]
+
+    heights, widths = sides(rows).T
+    # Two blocks of 10 by 20 are about as wide as high side by side, but four times as high as wide upon each other.
+    assert 0.07 < np.mean(heights > 1.5 * widths) < 0.23
+    # Three side by side are half as wide again as high.
+    assert 0.18 < np.mean(widths > 1.3 * heights) < 0.4
+    counts = np.bincount([label(image > 128)[1] for image in rows], minlength=4)
+    # A gap of nought joins two blocks.
+    assert counts[2] > 50
+    assert counts[3] > 15
+    assert not counts[4:].any()
+
+
+def test_stripes_run_at_any_angle(negatives: dict[str, Images]) -> None:
+    """Bars are parallel: their spectrum has one strong pair of peaks, or two for squares, and these lie all around."""
+    angles = []
+    for image in negatives["stripes"]:
+        spectrum = np.abs(np.fft.fftshift(np.fft.fft2(image - image.mean(), (64, 64))))
+        spectrum[32 - 2 : 32 + 3, 32 - 2 : 32 + 3] = 0
+        row, column = np.unravel_index(spectrum.argmax(), spectrum.shape)
+        angles.append(np.degrees(np.arctan2(row - 32, column - 32)) % 180)
+        assert spectrum.max() > 8 * spectrum.mean()
+
+    counts, _ = np.histogram(angles, bins=4, range=(0, 180))
+    assert counts.min() >= N / 10
+
+
+def test_noise_is_finer_than_blobs(negatives: dict[str, Images]) -> None:
+    """Blobs are areas of ink, noise is many specks."""
+    specks = {kind: np.mean([label(image > 128)[1] for image in negatives[kind]]) for kind in ("blobs", "noise")}
+
+    assert specks["blobs"] < 5 < specks["noise"]

@@ -1,0 +1,94 @@
+"""The lecture's question about alpha: what the L2 penalty does to accuracy, to weights, and to decision boundaries.
+
+Enters: training digits. Leaves: figures by alpha. The test digits are not asked.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import make_moons
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier
+
+from training import figures
+from training.fitting import as_inputs, split
+from training.mnist import Digits
+
+ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+# Few digits and many passes, so that there is something to overfit.
+N_DIGITS = 3_000
+N_VALIDATION = 5_000
+_EPOCHS = 60
+_SEED = 1
+
+# scikit-learn's example "Varying regularization in Multi-layer Perceptron": data, network and alphas.
+_TOY_ALPHAS = (0.1, 0.3, 1.0, 3.0, 10.0)
+_TOY_NETWORK = {"hidden_layer_sizes": (10, 10), "solver": "lbfgs", "max_iter": 2_000, "random_state": _SEED}
+_GRID = 120
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What one alpha did: accuracy on digits learned from and on others, 0..1, and the norm of all weights."""
+
+    alpha: float
+    training_accuracy: float
+    validation_accuracy: float
+    weight_norm: float
+
+
+def study(
+    train: Digits, alphas: Sequence[float] = ALPHAS, progress: Callable[[Effect], None] = lambda _: None
+) -> list[Effect]:
+    """Fit the lecture's network with each alpha on 3,000 digits, and ask it about 5,000 others."""
+    rest, validation = split(train, min(N_VALIDATION, len(train) // 2), _SEED)
+    some = rest[np.random.default_rng(_SEED).permutation(len(rest))[:N_DIGITS]]
+    inputs, others = as_inputs(some.images), as_inputs(validation.images)
+    effects = []
+    for alpha in alphas:
+        classifier = _fitted(
+            MLPClassifier((50,), alpha=alpha, max_iter=_EPOCHS, random_state=_SEED), inputs, some.labels
+        )
+        norm = float(np.sqrt(sum(float(np.sum(weights**2)) for weights in classifier.coefs_)))
+        learned, unseen = classifier.score(inputs, some.labels), classifier.score(others, validation.labels)
+        effects.append(Effect(alpha, float(learned), float(unseen), norm))
+        progress(effects[-1])
+    return effects
+
+
+def moons() -> Figure:
+    """Return how the boundary between two interleaved half circles straightens as alpha grows."""
+    points, labels = make_moons(noise=0.3, random_state=0)
+    low, high = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
+    x, y = np.meshgrid(np.linspace(low[0], high[0], _GRID), np.linspace(low[1], high[1], _GRID))
+    fields = []
+    for alpha in _TOY_ALPHAS:
+        classifier = _fitted(MLPClassifier(alpha=alpha, **_TOY_NETWORK), points, labels)
+        shares = classifier.predict_proba(np.column_stack([x.ravel(), y.ravel()]))[:, 1]
+        fields.append((f"alpha {alpha:g}", shares.reshape(x.shape)))
+    return figures.boundaries(points, labels, fields, (low[0], high[0], low[1], high[1]))
+
+
+def drawings(effects: Sequence[Effect]) -> dict[str, Figure]:
+    """Return the figures of a study by name."""
+    columns = (
+        [effect.alpha for effect in effects],
+        [effect.training_accuracy for effect in effects],
+        [effect.validation_accuracy for effect in effects],
+        [effect.weight_norm for effect in effects],
+    )
+    return {"alpha": figures.alphas(*columns), "alpha_boundaries": moons()}
+
+
+def _fitted(classifier: MLPClassifier, inputs: Any, labels: Any) -> MLPClassifier:
+    with warnings.catch_warnings():
+        # All alphas get the same number of passes, converged or not.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.fit(inputs, labels)
+    return classifier

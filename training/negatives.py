@@ -1,0 +1,194 @@
+"""What is no digit: letters, signs, scribbles, several digits in one picture, blobs, stripes, texture and noise.
+
+Leaves: images uint8 (n, 28, 28) in MNIST form, as the normalisation would hand them on. A network that never saw
+anything but digits takes them for digits; `training.novelty` learns the difference from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import gaussian_filter
+
+from service.network import IMAGE_SIDE
+from service.normalization.framing import frame
+from service.normalization.ink import Ink
+from service.normalization.marks import bounding_box
+from service.normalization.stroke import even_strokes
+from training.mnist import Digits
+from training.pen import draw
+
+Images = npt.NDArray[np.uint8]
+
+# Letters and signs that nobody takes for a digit, in the notation of `training.pen`. Left out are those that some
+# people write as others write a digit: b, D, g, G, i, I, j, l, O, q, S, y, Z.
+FIGURES: Sequence[str] = (
+    "10,100 50,0! 90,100; 25,62 75,62",  # A
+    "60,2 15,2! 15,98! 62,96 86,74 60,50 15,50; 60,2 82,24 60,50",  # B
+    "88,15 50,0 12,50 50,100 88,85",  # C
+    "85,0 15,0! 15,100! 88,100; 15,48 75,48",  # E
+    "85,0 15,0! 15,100; 15,48 72,48",  # F
+    "12,0 12,100; 88,0 88,100; 12,50 88,50",  # H
+    "75,0 75,70 45,100 12,78",  # J
+    "15,0 15,100; 85,0 15,55! 88,100",  # K
+    "15,0 15,100! 85,100",  # L
+    "8,100 14,0! 50,60! 86,0! 92,100",  # M
+    "12,100 12,0! 88,100! 88,0",  # N
+    "15,100 15,0! 60,0 88,24 60,50 15,52",  # P
+    "50,0 12,50 50,100 88,50 50,0; 58,66 96,106",  # Q
+    "15,100 15,0! 60,0 86,24 58,48 15,50! 88,100",  # R
+    "2,2 98,2; 50,2 50,100",  # T
+    "12,0 12,60 50,100 88,60 88,0",  # U
+    "8,0 50,100! 92,0",  # V
+    "4,0 26,100! 50,30! 74,100! 96,0",  # W
+    "10,0 90,100; 90,0 10,100",  # X
+    "8,0 50,50! 92,0; 50,50 50,100",  # Y
+    "80,35 45,25 12,60 35,98 78,75 82,35! 84,85 98,98",  # a
+    "12,20 50,8 80,30 80,100; 80,50 30,55 14,80 40,100 80,82",  # a with a roof
+    "84,0 82,98; 82,60 50,38 14,65 40,100 80,80",  # d
+    "12,55 85,50 60,10 20,25 15,75 55,100 90,82",  # e
+    "85,12 60,0 45,25 45,100; 20,42 75,42",  # f
+    "15,0 15,100! 20,60 55,42 82,62 82,100",  # h
+    "15,0 15,100; 75,38 18,68! 80,100",  # k
+    "8,100 8,40! 12,52 32,38 48,55 48,100! 52,55 72,38 92,55 92,100",  # m
+    "12,100 12,35! 20,50 55,32 85,55 85,100",  # n
+    "15,35 15,135; 15,50 55,30 88,62 55,95 18,85",  # p
+    "18,100 18,35! 30,48 75,32",  # r
+    "45,0 45,80 65,100 85,92; 15,30 80,30",  # t
+    "12,35 15,80 45,100 80,80 84,35! 86,100",  # u
+    "95,10 72,60 34,96 8,55 36,14 68,52 96,96",  # alpha
+    "15,125 18,22 50,0 80,20 48,46! 88,70 50,100 22,88",  # beta
+    "5,10 30,8 54,60 48,112 38,92 90,0",  # gamma
+    "85,12 45,0 18,22 50,46! 14,72 45,100 90,88",  # epsilon
+    "10,2 34,6 90,100; 54,46 10,100",  # lambda
+    "18,130 22,20! 22,80 50,100 78,80 82,20! 84,90 96,98",  # mu
+    "5,20 95,15; 30,18 24,100; 70,18 74,100",  # pi
+    "95,14 45,16 12,56 44,98 80,60 55,18",  # sigma
+    "15,20 6,70 30,98 50,70! 70,98 94,70 85,20",  # omega
+    "90,5 10,5! 55,50! 8,95! 92,95",  # Sigma
+    "10,10 14,55 50,70 86,55 90,10; 50,0 50,115",  # psi
+    "50,0 50,100; 50,28 12,34 14,72 50,76 88,70 86,32 50,28",  # phi
+    "5,0 42,50! 5,100; 95,0 58,50! 95,100; 50,0 50,100",  # Zhe
+    "12,0 12,100! 88,0! 88,100",  # I, Cyrillic
+    "15,0 15,100! 50,100! 50,0; 50,100 86,100! 86,0",  # Sha
+    "12,0 12,100; 12,50 44,50; 68,0 44,50 68,100 94,50 68,0",  # Yu
+    "85,100 85,0! 40,2 14,26 42,50 85,52; 46,52 10,100",  # Ya
+    "0,22 100,22; 50,0 50,100; 48,24 6,78; 52,24 94,78",  # a tree, Chinese
+    "50,0 46,40 6,100; 50,36 94,100",  # a man, Chinese
+    "50,0 50,100; 0,50 100,50",  # +
+    "0,30 100,30; 0,70 100,70",  # =
+    "15,20 50,0 82,25 50,55 50,72; 50,95 51,98",  # ?
+    "30,0 20,100; 75,0 65,100; 0,32 100,32; 0,68 100,68",  # #
+    "50,0 50,100; 8,25 92,75; 92,25 8,75",  # *
+    "90,100 25,25 50,0 70,25 12,75 45,100 92,60",  # &
+    "70,65 50,35 30,60 55,75 72,40! 78,70 95,40 50,0 5,50 50,100 90,85",  # @
+    "85,0 15,100; 20,0 5,18 20,35 35,18 20,0; 80,65 65,82 80,100 95,82 80,65",  # %
+    "0,60 35,100! 100,0",  # a tick
+    "0,50 100,50; 65,20 100,50! 65,80",  # an arrow
+    "50,0 5,90! 95,90! 50,0",  # a triangle
+    "50,100 5,35 28,0 50,25! 72,0 95,35 50,100",  # a heart
+    "50,50 60,42 66,55 50,70 30,52 50,22 85,50 52,95 8,50 50,0",  # a spiral
+    "50,0 2,50 50,100 98,50 50,0; 32,35 33,38; 66,35 67,38; 28,68 50,80 72,68",  # a face
+)
+
+# This share of scribbles has corners; of rows of digits, this share stands upright; of a cloud, so much is ink.
+_CORNERED = 0.3
+_UPRIGHT = 0.15
+_INKED = (0.05, 0.5)
+# What has this strength counts for the box around the ink.
+_INK = 0.25
+
+
+def collect(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
+    """Return n images of each kind by its name, three times as many figures, which are the most varied kind.
+
+    Those with digits in them are made of these.
+    """
+    return {
+        "figures": _figures(3 * n, rng),
+        "scribbles": np.stack([_scribble(rng) for _ in range(n)]),
+        "several digits": np.stack([_several(digits, rng) for _ in range(n)]),
+        "turned digits": _turned(n, digits, rng),
+        "blobs": np.stack([_cloud(rng, smoothness=(1.5, 5), window=(14, 28)) for _ in range(n)]),
+        "noise": np.stack([_cloud(rng, smoothness=(0.01, 1.5), window=(18, 28)) for _ in range(n)]),
+        "stripes": np.stack([_stripes(rng) for _ in range(n)]),
+    }
+
+
+def _figures(n: int, rng: np.random.Generator) -> Images:
+    which = rng.integers(len(FIGURES), size=n)
+    images = np.empty((n, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    for number in np.unique(which).tolist():
+        places = which == number
+        images[places] = draw(FIGURES[number], int(places.sum()), rng)
+    return images
+
+
+def _scribble(rng: np.random.Generator) -> Images:
+    """Return strokes through random points, smooth or with corners."""
+    strokes = []
+    for _ in range(rng.integers(1, 4)):
+        corner = "!" if rng.random() < _CORNERED else ""
+        points = rng.integers(0, 100, (rng.integers(5, 10), 2)).tolist()
+        strokes.append(" ".join(f"{x},{y}{corner}" for x, y in points))
+    drawn: Images = draw(";".join(strokes), 1, rng)[0]
+    return drawn
+
+
+def _several(digits: Digits, rng: np.random.Generator) -> Images:
+    """Return two or three digits beside each other, now and then one below the other, framed as one."""
+    images = digits.images[rng.integers(len(digits), size=rng.choice([2, 2, 3]))]
+    upright = rng.random() < _UPRIGHT
+    row = np.zeros((IMAGE_SIDE, 0), np.uint8)
+    for image in images:
+        turned = image.T if upright else image
+        columns = np.flatnonzero(turned.any(axis=0))
+        # As they are written: not quite on one line, and a few pixels apart.
+        lifted = np.roll(turned, rng.integers(-2, 3), axis=0)
+        gap = np.zeros((IMAGE_SIDE, rng.integers(0, 4)), np.uint8)
+        row = np.hstack([row, gap, lifted[:, columns[0] : columns[-1] + 1]])
+    return _framed((row.T if upright else row) / 255)
+
+
+def _turned(n: int, digits: Digits, rng: np.random.Generator) -> Images:
+    """Return digits that lie on their side or are seen in a mirror, where that makes no digit of them."""
+    suitable = np.flatnonzero(np.isin(digits.labels, [3, 4, 7]))
+    if not suitable.size:
+        # A network for other classes only: turned round, these may be digits still.
+        return np.empty((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    images = digits.images[rng.choice(suitable, n)]
+    mirrored = rng.random((n, 1, 1)) < 1 / 2
+    turned: Images = np.where(mirrored, images[:, :, ::-1], np.rot90(images, axes=(1, 2)))
+    return turned
+
+
+def _cloud(rng: np.random.Generator, smoothness: tuple[float, float], window: tuple[int, int]) -> Images:
+    """Return areas of ink without form: noise that is smooth over so many pixels, in a square of such a side."""
+    side = rng.integers(*window, endpoint=True)
+    field = gaussian_filter(rng.standard_normal((side, side)), rng.uniform(*smoothness))
+    edge = np.quantile(field, 1 - rng.uniform(*_INKED))
+    return _framed(np.clip((field - edge) / field.std() * rng.uniform(2, 20) + 0.5, 0, 1))
+
+
+def _stripes(rng: np.random.Generator) -> Images:
+    """Return parallel bars, or squares of two sets of them, at any angle."""
+    side = rng.integers(14, IMAGE_SIDE, endpoint=True)
+    y, x = np.mgrid[:side, :side]
+    ink = np.zeros((side, side))
+    angle = rng.uniform(0, np.pi)
+    for turn in (0, np.pi / 2)[: rng.integers(1, 3)]:
+        phase = (np.cos(angle + turn) * y + np.sin(angle + turn) * x) / rng.uniform(3, 9) + rng.random()
+        bars = np.clip((rng.uniform(0.15, 0.3) - np.abs(phase % 1 - 0.5)) * rng.uniform(4, 12) + 0.5, 0, 1)
+        ink = np.maximum(ink, bars)
+    return _framed(ink)
+
+
+def _framed(ink: npt.NDArray[np.floating]) -> Images:
+    """Return ink (height, width), 0..1, as the service's normalisation brings it into MNIST form."""
+    strength = ink.astype(np.float32)
+    digit, _ = even_strokes(Ink(strength, bounding_box(strength > _INK), weight=1.0))
+    pixels, _ = frame(digit)
+    framed: Images = np.rint(255 * pixels).astype(np.uint8)
+    return framed

@@ -1,0 +1,155 @@
+"""Everything that is measured on a model, as one JSON file and its figures.
+
+Enters: a model and MNIST. Leaves: a folder with `report.json` and PNGs, and what the model card quotes. All answers are
+`service.classifier`'s. Test digits choose nothing here: the model is what it is.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from service.artifact import Artifact
+from service.classifier import Classifier
+from service.errors import PictureError
+from service.verdict import Verdict
+from training import figures
+from training.corruptions import CORRUPTIONS
+from training.evaluation import Answers, Error, ask
+from training.files import write_file
+from training.mnist import Digits
+from training.negatives import Images, collect
+from training.reliability import (
+    brier_score,
+    chance_calibration_error,
+    expected_calibration_error,
+    negative_log_likelihood,
+)
+
+# Of each kind of what is no digit so many are made; of the test digits so many are damaged in each way.
+_N_NEGATIVES = 1_000
+_N_DAMAGED = 2_000
+_SEED = 20
+
+
+def measure(
+    model: Artifact, baseline: Artifact, test: Digits, progress: Callable[[str], None] = lambda _: None
+) -> tuple[dict[str, Any], dict[str, Figure]]:
+    """Return all figures as plain values, and drawings by name. `progress` is told what comes next.
+
+    `baseline` is the model whose errors on damaged digits the model's are compared with.
+    """
+    classifier = Classifier(model)
+    progress("test digits")
+    after = ask(classifier, test)
+    calibration = model.metadata.calibration.model_copy(update={"temperature": 1.0})
+    uncalibrated = replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration}))
+    before = ask(Classifier(uncalibrated), test)
+    rng = np.random.default_rng(_SEED)
+    progress("what is no digit")
+    foreign = not_clear(classifier, collect(_N_NEGATIVES, test, rng))
+    damaged = test[np.sort(rng.permutation(len(test))[:_N_DAMAGED])]
+    corrupted = {}
+    for name in CORRUPTIONS:
+        progress(f"digits with {name}")
+        errors = [corrupted_error(Classifier(one), damaged, name) for one in (model, baseline)]
+        corrupted[name] = {"error": errors[0].rate, "baseline_error": errors[1].rate}
+    history = model.metadata.training
+    facts = {
+        "model": {"name": model.metadata.name, "version": model.version},
+        "test": {
+            **_error(after.error),
+            "by_digit": {str(digit): _error(error) for digit, error in after.error_by_digit().items()},
+            "confusion": after.confusion().tolist(),
+        },
+        "probabilities": {
+            "temperature": model.metadata.calibration.temperature,
+            "before_temperature": _probabilities(before),
+            "after_temperature": _probabilities(after),
+        },
+        "verdict": {
+            "clear": float(after.clear.mean()),
+            "error_of_clear": float(np.mean(~after.right[after.clear])) if after.clear.any() else None,
+            "not_clear_of_what_is_no_digit": foreign,
+        },
+        "n_corrupted": len(damaged),
+        "corruptions": corrupted,
+        "mean_corrupted_error": float(np.mean([row["error"] for row in corrupted.values()])),
+        "mean_corrupted_baseline_error": float(np.mean([row["baseline_error"] for row in corrupted.values()])),
+    }
+    drawings = {
+        "weights": figures.weights(model.network.layers[0]),
+        "learning": figures.learning(history.losses, history.validation_errors),
+        "confusion": figures.confusion(after),
+        "reliability": figures.reliability(before, after),
+        "coverage": figures.coverage(after),
+        "misread": figures.misread(test, after),
+    }
+    return facts, drawings
+
+
+def not_clear(classifier: Classifier, kinds: Mapping[str, Images]) -> dict[str, float]:
+    """Return the share of each kind of images that does not get the verdict `clear`."""
+    return {
+        name: float(np.mean([p.verdict is not Verdict.CLEAR for p in classifier.predict_pixels(images)]))
+        for name, images in kinds.items()
+        if len(images)
+    }
+
+
+def corrupted_error(classifier: Classifier, digits: Digits, name: str) -> Error:
+    """Return the error on digits that are damaged, and sent as PNG; what is refused is misread."""
+    rng = np.random.default_rng(_SEED)
+    wrong = 0
+    for image, label in zip(digits.images, digits.labels.tolist(), strict=True):
+        buffer = io.BytesIO()
+        Image.fromarray(CORRUPTIONS[name](image, rng)).save(buffer, "PNG")
+        try:
+            wrong += classifier.predict_picture(buffer.getvalue()).digit != label
+        except PictureError:
+            wrong += 1
+    return Error(wrong, len(digits))
+
+
+def save(directory: Path, facts: Mapping[str, Any], drawings: Mapping[str, Figure]) -> None:
+    """Write `report.json` and a PNG for each drawing. Raises TrainingError when that fails."""
+    text = json.dumps(_rounded(facts), indent=1, allow_nan=False) + "\n"
+    write_file(directory / "report.json", lambda file: file.write(text.encode()))
+    for name, drawing in drawings.items():
+        # Without the library's version in it, the same figure is the same file.
+        write_file(directory / f"{name}.png", partial(drawing.savefig, format="png", metadata={"Software": None}))
+
+
+def _error(error: Error) -> dict[str, Any]:
+    return {"wrong": error.wrong, "n": error.n, "error": error.rate, "interval": list(error.interval)}
+
+
+def _probabilities(answers: Answers) -> dict[str, float]:
+    mean, limit = chance_calibration_error(answers)
+    return {
+        "negative_log_likelihood": negative_log_likelihood(answers),
+        "brier_score": brier_score(answers),
+        "expected_calibration_error": expected_calibration_error(answers),
+        "expected_calibration_error_by_chance": mean,
+        "expected_calibration_error_by_chance_95": limit,
+    }
+
+
+def _rounded(value: Any) -> Any:
+    """Return the same value with six digits after the point: more are noise."""
+    if isinstance(value, float):
+        return round(value, 6)
+    if isinstance(value, Mapping):
+        return {key: _rounded(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_rounded(part) for part in value]
+    return value

@@ -85,6 +85,7 @@ def _predict(settings: Settings, files: Sequence[Path], *, as_json: bool) -> int
                 "digit": prediction.digit,
                 "confidence": prediction.confidence,
                 "verdict": prediction.verdict,
+                "novelty": prediction.novelty,
                 "probabilities": prediction.probabilities.tolist(),
             }
             print(json.dumps(answer))

@@ -79,7 +79,7 @@ def test_predict_prints_json(seven: Path, three: Path, capsys: pytest.CaptureFix
     assert 0 == status
     assert [(str(seven), 7), (str(three), 3)] == [(answer["file"], answer["digit"]) for answer in answers]
     for answer in answers:
-        assert {"file", "digit", "confidence", "verdict", "probabilities"} == set(answer)
+        assert {"file", "digit", "confidence", "verdict", "novelty", "probabilities"} == set(answer)
         assert 10 == len(answer["probabilities"])
         assert pytest.approx(1) == sum(answer["probabilities"])
         assert max(answer["probabilities"]) == answer["confidence"] == answer["probabilities"][answer["digit"]]

@@ -1,4 +1,4 @@
-"""What decoding and normalising cost on one core.
+"""What decoding, normalising and the network cost on one core.
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.stages
 
@@ -50,7 +50,9 @@ def _photo(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
 
 def main() -> None:
     """Measure and print."""
-    known = artifact.load(bundled_model()).metadata.known_answer
+    model = artifact.load(bundled_model())
+    known = model.metadata.known_answer
+    inputs = known.inputs
     pixels = np.array(known.pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
@@ -66,6 +68,10 @@ def main() -> None:
     )
     print(f"  normalised                                     {1e6 * _best(lambda: normalize(grey), 1000):8.0f}")
     print(f"28x28, inverted, normalised                      {1e6 * _best(lambda: normalize(inverted), 20):8.0f}")
+    feedforward = _best(lambda: model.network.feedforward(inputs), 1000)
+    answer = _best(lambda: model.answer(inputs), 1000)
+    print(f"feedforward of one digit                         {1e6 * feedforward:8.0f}")
+    print(f"  with probabilities and novelty                 {1e6 * answer:8.0f}")
     print(f"12-megapixel JPEG, decoded                       {1e6 * reduced:8.0f}")
     print(f"  Pillow's full decode                           {1e6 * full:8.0f}, ratio {reduced / full:.2f}")
     print(f"  normalised                                     {1e6 * _best(lambda: normalize(photographed), 3):8.0f}")

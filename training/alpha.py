@@ -5,19 +5,16 @@ Enters: training digits. Leaves: figures by alpha. The test digits are not asked
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.datasets import make_moons
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from training import figures
-from training.fitting import as_inputs, split
+from training.fitting import as_inputs, fit_converged_or_not, split
 from training.mnist import Digits
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -52,9 +49,8 @@ def study(
     inputs, others = as_inputs(some.images), as_inputs(validation.images)
     effects = []
     for alpha in alphas:
-        classifier = _fitted(
-            MLPClassifier((50,), alpha=alpha, max_iter=_EPOCHS, random_state=_SEED), inputs, some.labels
-        )
+        classifier = MLPClassifier((50,), alpha=alpha, max_iter=_EPOCHS, random_state=_SEED)
+        fit_converged_or_not(classifier, inputs, some.labels)
         norm = float(np.sqrt(sum(float(np.sum(weights**2)) for weights in classifier.coefs_)))
         learned, unseen = classifier.score(inputs, some.labels), classifier.score(others, validation.labels)
         effects.append(Effect(alpha, float(learned), float(unseen), norm))
@@ -69,7 +65,8 @@ def moons() -> Figure:
     x, y = np.meshgrid(np.linspace(low[0], high[0], _GRID), np.linspace(low[1], high[1], _GRID))
     fields = []
     for alpha in _TOY_ALPHAS:
-        classifier = _fitted(MLPClassifier(alpha=alpha, **_TOY_NETWORK), points, labels)
+        classifier = MLPClassifier(alpha=alpha, **_TOY_NETWORK)
+        fit_converged_or_not(classifier, points, labels)
         shares = classifier.predict_proba(np.column_stack([x.ravel(), y.ravel()]))[:, 1]
         fields.append((f"alpha {alpha:g}", shares.reshape(x.shape)))
     return figures.boundaries(points, labels, fields, (low[0], high[0], low[1], high[1]))
@@ -84,11 +81,3 @@ def drawings(effects: Sequence[Effect]) -> dict[str, Figure]:
         [effect.weight_norm for effect in effects],
     )
     return {"alpha": figures.alphas(*columns), "alpha_boundaries": moons()}
-
-
-def _fitted(classifier: MLPClassifier, inputs: Any, labels: Any) -> MLPClassifier:
-    with warnings.catch_warnings():
-        # All alphas get the same number of passes, converged or not.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(inputs, labels)
-    return classifier

@@ -75,13 +75,17 @@ def fit(
     return _fit_scheduled(recipe, recipe.schedule, train, report, so_far)
 
 
+def fit_converged_or_not(classifier: MLPClassifier, inputs: npt.ArrayLike, labels: npt.ArrayLike) -> None:
+    """Fit without the warning that max_iter passes were not enough: so many are wanted, converged or not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.fit(inputs, labels)
+
+
 def _fit_plain(recipe: Recipe, train: Digits) -> Fitted:
     begun = time.monotonic()
     classifier = MLPClassifier(**recipe.estimator, verbose=True)
-    with warnings.catch_warnings():
-        # The recipe stops after max_iter on purpose.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier.fit(as_inputs(train.images, recipe.dtype), train.labels)
+    fit_converged_or_not(classifier, as_inputs(train.images, recipe.dtype), train.labels)
     return Fitted(classifier, list(classifier.loss_curve_), [], time.monotonic() - begun)
 
 
@@ -111,10 +115,7 @@ def _fit_scheduled(
     for number, (inputs, labels) in _epochs(recipe.seed, schedule, rest, first=len(so_far.losses)):
         share = (1 + math.cos(math.pi * number / schedule.epochs)) / 2
         classifier.set_params(learning_rate_init=share * highest_rate)
-        with warnings.catch_warnings():
-            # One iteration a call is the point.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            classifier.fit(inputs, labels)
+        fit_converged_or_not(classifier, inputs, labels)
         kept = 1 - share * schedule.weight_decay
         _set_parameters(classifier, [kept * weights for weights in classifier.coefs_] + classifier.intercepts_)
         error = 1 - float(classifier.score(validation_inputs, validation.labels))

@@ -7,15 +7,13 @@ follows Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly Detection with Out
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
 from service.network import PIXELS, Network
 from training.augmentation import Augmentation, distort
 from training.export import to_network
+from training.fitting import fit_converged_or_not
 from training.mnist import Digits
 from training.negatives import collect
 from training.pen import write
@@ -53,8 +51,6 @@ def fit_detector(network: Network, digits: Digits, seed: int) -> Network:
         unchanged = rng.random(len(images)) < _UNCHANGED
         inputs[unchanged] = images[order[unchanged]].reshape(-1, PIXELS) / np.float32(255)
         detector.set_params(learning_rate_init=_LEARNING_RATE * (1 + np.cos(np.pi * number / _EPOCHS)) / 2)
-        with warnings.catch_warnings():
-            # One iteration a call is the point.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            detector.fit(network.features(inputs, network.feedforward(inputs)), novel[order].astype(np.int64))
+        features = network.features(inputs, network.feedforward(inputs))
+        fit_converged_or_not(detector, features, novel[order].astype(np.int64))
     return to_network(detector)

@@ -7,17 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
+from fastapi.security import HTTPBearer
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from threadpoolctl import threadpool_limits
 
 from service import problems
 from service.classifier import Classifier
+from service.metrics import Metrics
+from service.middleware.access import Access
 from service.middleware.limits import Limits
 from service.middleware.telemetry import Telemetry
-from service.routes import health, model, predict
+from service.record import REQUEST_ID_HEADER, is_probe, path_of
+from service.routes import health, metrics, model, predict, v2
 from service.routes.state import State
-from service.settings import Settings
+from service.settings import Settings, read_settings
 from service.weights import Weights
 
 _log = logging.getLogger(__name__)
@@ -39,22 +44,38 @@ def release() -> str:
 def create_app(settings: Settings) -> FastAPI:
     """Return the application; its model is loaded when it starts.
 
-    Starting it raises ArtifactError when the model cannot be served.
+    Raises SettingsError when the file of keys cannot be used; starting the application raises ArtifactError when the
+    model cannot be served.
     """
+    counted = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # One process answers many requests at once; BLAS threads of each would fight for the same processors.
         with threadpool_limits(1, user_api="blas"):
-            classifier = Classifier.load(settings.model, settings.max_pixels)
-            state = State(classifier, Weights(classifier.model))
+            classifier = Classifier.load(settings.model, settings.max_pixels, counted)
+            counted.serves(classifier.model)
+            state = State(classifier, Weights(classifier.model), settings.max_batch)
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
             yield
             state.ready = False
 
-    app = FastAPI(title="Digit classifier", description=_DESCRIPTION, version=release(), lifespan=lifespan)
-    for family in (predict, model, health):
+    app = FastAPI(
+        title="Digit classifier",
+        description=_DESCRIPTION,
+        version=release(),
+        lifespan=lifespan,
+        # Its records of refused requests could hold pictures; ours tell what went wrong.
+        telemetry={"logs": False, "exclude": lambda scope: is_probe(path_of(scope))},
+    )
+    app.state.metrics = counted
+    keys = settings.keys()
+    # Middleware asks for the key; this only tells OpenAPI so.
+    told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
+    for family in (predict, model, v2):
+        app.include_router(family.router, dependencies=told)
+    for family in (health, metrics):
         app.include_router(family.router)
 
     @app.get("/", include_in_schema=False)
@@ -63,6 +84,21 @@ def create_app(settings: Settings) -> FastAPI:
 
     problems.install(app)
     # The last one added is the first to see a request.
-    app.add_middleware(Limits, max_bytes=settings.max_bytes)
-    app.add_middleware(Telemetry)
+    app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
+    if keys:
+        app.add_middleware(Access, keys=keys, open_paths={"/"})
+    app.add_middleware(Telemetry, metrics=counted)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", "If-None-Match", "traceparent", REQUEST_ID_HEADER],
+            expose_headers=["ETag", "Retry-After", REQUEST_ID_HEADER],
+        )
     return app
+
+
+def from_environment() -> FastAPI:
+    """Return the application with the settings of the environment: what each of several workers serves."""
+    return create_app(read_settings())

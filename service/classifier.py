@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +14,10 @@ import numpy.typing as npt
 from service import artifact
 from service.artifact import Artifact
 from service.decoding import decode
-from service.errors import InvalidPixels
+from service.errors import InvalidPixels, PictureError
 from service.explanation import Explanation, explain
 from service.network import IMAGE_SIDE, PIXELS, FloatArray, Probabilities
-from service.normalization import Report, normalize
+from service.normalization import Normalized, Report, normalize
 from service.verdict import Verdict
 
 MAX_PIXELS = 50_000_000
@@ -51,24 +54,61 @@ class Prediction:
         return float(self.probabilities[self.index])
 
 
+Stage = Literal["decode", "normalize", "infer"]
+
+
+class Watch(Protocol):
+    """Who wants to know how long the stages of answers take, and what the answers are."""
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:
+        """Return a context for the time of one stage."""
+
+    def answered(self, predictions: Sequence[Prediction]) -> None:
+        """Take note of answers."""
+
+
+class Unwatched:
+    """Nobody wants to know."""
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:  # noqa: ARG002 - as Watch has it
+        """Return a context that does nothing."""
+        return nullcontext()
+
+    def answered(self, predictions: Sequence[Prediction]) -> None:
+        """Forget them."""
+
+
 class Classifier:
     """A model ready to answer."""
 
-    def __init__(self, model: Artifact, max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, model: Artifact, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> None:
         """Answer with this model, decoding pictures of at most max_pixels pixels."""
         self.model = model
         self.max_pixels = max_pixels
+        self.watch = watch or Unwatched()
 
     @classmethod
-    def load(cls, path: Path, max_pixels: int = MAX_PIXELS) -> Classifier:
+    def load(cls, path: Path, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> Classifier:
         """Read a model file. Raises ArtifactError when it cannot be served."""
-        return cls(artifact.load(path), max_pixels)
+        return cls(artifact.load(path), max_pixels, watch)
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Answer an encoded picture. Raises PictureError when it cannot be answered."""
-        picture = decode(data, self.max_pixels)
-        normalized = normalize(picture.grey)
-        return self._predict(normalized.pixels.reshape(1, PIXELS), normalized.report)[0]
+        normalized = self._normalize(data)
+        return self._predict(normalized.pixels.reshape(1, PIXELS), [normalized.report])[0]
+
+    def predict_pictures(self, pictures: Sequence[bytes]) -> list[Prediction | PictureError]:
+        """Answer encoded pictures, each with its prediction or with what was wrong with it, in their order."""
+        found: list[Normalized | PictureError] = []
+        for data in pictures:
+            try:
+                found.append(self._normalize(data))
+            except PictureError as error:
+                found.append(error)
+        readable = [one for one in found if isinstance(one, Normalized)]
+        inputs = np.array([one.pixels.ravel() for one in readable], np.float32).reshape(-1, PIXELS)
+        predictions = iter(self._predict(inputs, [one.report for one in readable]))
+        return [next(predictions) if isinstance(one, Normalized) else one for one in found]
 
     def predict_pixels(self, pixels: npt.ArrayLike) -> list[Prediction]:
         """Answer digits in MNIST form, integers (n, 28, 28) from 0 = background to 255 = ink.
@@ -86,15 +126,26 @@ class Classifier:
         if values.dtype.kind not in "iu" or (values.size and (values.min() < 0 or values.max() > 255)):
             message = "pixels must be integers from 0, background, to 255, ink: do not scale them to 0..1"
             raise InvalidPixels(message)
-        return self._predict(values.reshape(-1, PIXELS).astype(np.float32) / np.float32(255), None)
+        return self.predict_inputs(values.reshape(-1, PIXELS).astype(np.float32) / np.float32(255))
+
+    def predict_inputs(self, inputs: FloatArray) -> list[Prediction]:
+        """Answer digits in MNIST form, float32 (n, 784) from 0 = background to 1 = ink."""
+        return self._predict(inputs, [None] * len(inputs))
 
     def explain(self, prediction: Prediction) -> Explanation:
         """Return the activations behind an answer and how much each pixel spoke for it."""
         return explain(self.model.network, prediction.input.ravel(), prediction.index)
 
-    def _predict(self, inputs: FloatArray, report: Report | None) -> list[Prediction]:
-        answers = self.model.answer(inputs)
-        return [
+    def _normalize(self, data: bytes) -> Normalized:
+        with self.watch.stage("decode"):
+            picture = decode(data, self.max_pixels)
+        with self.watch.stage("normalize"):
+            return normalize(picture.grey)
+
+    def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
+        with self.watch.stage("infer"):
+            answers = self.model.answer(inputs)
+        predictions = [
             Prediction(
                 probabilities=row,
                 classes=self.model.network.classes,
@@ -103,5 +154,7 @@ class Classifier:
                 input=pixels.reshape(IMAGE_SIDE, IMAGE_SIDE),
                 report=report,
             )
-            for row, unlike, pixels in zip(*answers, inputs, strict=True)
+            for row, unlike, pixels, report in zip(*answers, inputs, reports, strict=True)
         ]
+        self.watch.answered(predictions)
+        return predictions

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
-from service import artifact
+from service import artifact, logs, metrics
 from service.app import create_app, release
 from service.classifier import Classifier
 from service.errors import DigitsError, PictureError
@@ -58,14 +58,23 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(settings: Settings) -> int:
     # Before the server starts, which would bury the one clear line in its traceback.
     artifact.load(settings.model)
-    uvicorn.run(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_level=settings.log_level,
-        server_header=False,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
-    )
+    settings.keys()
+    several = settings.workers > 1
+    with metrics.shared_folder(needed=several):
+        uvicorn.run(
+            "service.app:from_environment" if several else create_app(settings),
+            factory=several,
+            workers=settings.workers,
+            host=settings.host,
+            port=settings.port,
+            root_path=settings.root_path,
+            log_config=logs.configuration(settings.log_level, settings.log_format),
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+        )
     return 0
 
 

@@ -8,9 +8,12 @@ DigitsError
 │   └── NoInk                 nothing is drawn on it
 ├── RequestError            something about the request around it
 │   ├── BodyTooLarge          more bytes than allowed
+│   ├── TooManyPictures       more pictures than allowed
+│   ├── Unauthorized          no key, or one that is not known
 │   ├── InvalidBody           a form or JSON without the expected fields
 │   ├── InvalidJson           not JSON at all
-│   └── NotAcceptable         no representation of the kind that is asked for
+│   ├── NotAcceptable         no representation of the kind that is asked for
+│   └── NoSuchModel           another model is asked than the one that is served
 ├── InvalidPixels           an array that is not in MNIST form
 ├── SettingsError           an environment variable has a value that cannot be used
 ├── ArtifactError           the model file is missing, damaged or foreign
@@ -52,6 +55,14 @@ class BodyTooLarge(RequestError):
     """The body has more bytes than allowed."""
 
 
+class TooManyPictures(RequestError):
+    """The batch has more pictures than allowed."""
+
+
+class Unauthorized(RequestError):
+    """Keys are set, and the request carries none of them."""
+
+
 class InvalidBody(RequestError):
     """The body does not hold what it should."""
 
@@ -62,6 +73,10 @@ class InvalidJson(RequestError):
 
 class NotAcceptable(RequestError):
     """None of the representations is one that the client accepts."""
+
+
+class NoSuchModel(RequestError):
+    """No model of this name and version is served."""
 
 
 class InvalidPixels(DigitsError):

@@ -1,10 +1,11 @@
-"""The body of a request to /predict -> the picture's bytes, or digits in MNIST form."""
+"""The body of a request -> the bytes of its pictures, or a digit in MNIST form."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import InvalidBody, InvalidJson
+from service.errors import InvalidBody, InvalidJson, TooManyPictures
 from service.network import IMAGE_SIDE
 
 FILE_FIELD = "file"
@@ -64,11 +65,52 @@ async def read(request: Request) -> Picture:
 
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
-    """Return the content of the one field `file` of a form."""
+    """Return the content of the one field `file` of a form. Raises InvalidBody."""
+    parts = _parts(body, content_type)
+    files = _files(parts)
+    if len(files) != 1:
+        message = f"send one picture in the field `{FILE_FIELD}`; the form has {_names(parts)}"
+        raise InvalidBody(message)
+    return files[0]
+
+
+async def read_many(request: Request, most: int) -> list[bytes]:
+    """Return the contents of the fields `file` of a form, in their order. Raises InvalidBody and TooManyPictures."""
+    parts = _parts(await request.body(), request.headers.get("content-type", ""))
+    files = _files(parts)
+    if not files:
+        message = f"send pictures in a form, each in a field `{FILE_FIELD}`; the form has {_names(parts)}"
+        raise InvalidBody(message)
+    check_number(files, most)
+    return files
+
+
+def check_number(pictures: Sequence[bytes], most: int) -> None:
+    """Raise TooManyPictures when there are more than are allowed."""
+    if len(pictures) > most:
+        message = f"the request has {len(pictures)} pictures: send at most {most} at once"
+        raise TooManyPictures(message)
+
+
+_Part = tuple[bytes, bytearray]
+
+
+def _files(parts: list[_Part]) -> list[bytes]:
+    return [bytes(content) for name, content in parts if name == FILE_FIELD.encode()]
+
+
+def _names(parts: list[_Part]) -> str:
+    return ", ".join(repr(name.decode(errors="replace")) for name, _ in parts) or "nothing"
+
+
+def _parts(body: bytes, content_type: str) -> list[_Part]:
+    """Return name and content of each part of a form."""
     # The whole body is in memory already, so there is nothing to spool to disk.
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
-        message = "the form has no boundary in its Content-Type: let your HTTP library set that header"
+        message = (
+            "send multipart/form-data with its boundary in the Content-Type: let your HTTP library set that header"
+        )
         raise InvalidBody(message)
     parts = _Parts()
     try:
@@ -81,19 +123,14 @@ def file_in_form(body: bytes, content_type: str) -> bytes:
     if not parts.complete:
         message = "the form is truncated: its closing boundary is missing"
         raise InvalidBody(message)
-    files = [content for name, content in parts.found if name == FILE_FIELD.encode()]
-    if len(files) != 1:
-        names = ", ".join(repr(name.decode(errors="replace")) for name, _ in parts.found) or "nothing"
-        message = f"send one picture in the field `{FILE_FIELD}`; the form has {names}"
-        raise InvalidBody(message)
-    return bytes(files[0])
+    return parts.found
 
 
 class _Parts:
     """Collects the parts of a form as the parser meets them."""
 
     def __init__(self) -> None:
-        self.found: list[tuple[bytes, bytearray]] = []
+        self.found: list[_Part] = []
         self.complete = False
         self._header = bytearray()
         self._value = bytearray()
@@ -137,11 +174,12 @@ def picture_in_json(body: bytes) -> Picture:
         message = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
         raise InvalidBody(message)
     if "image" in content:
-        return _base64(content["image"])
+        return from_base64(content["image"])
     return _pixels(content["pixels"])
 
 
-def _base64(text: object) -> bytes:
+def from_base64(text: object) -> bytes:
+    """Return what base64, or a data: URL, holds. Raises InvalidBody."""
     if not isinstance(text, str):
         message = "image must be a string: base64 or a data: URL"
         raise InvalidBody(message)

@@ -54,16 +54,15 @@ def _png_base64(pixels: list[list[int]]) -> str:
 
 _PICTURE = {"schema": {"type": "string", "format": "binary"}}
 
+
+def _form(field: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": [FILE_FIELD], "properties": {FILE_FIELD: field}}
+
+
 PREDICT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {
-            "schema": {
-                "type": "object",
-                "required": [FILE_FIELD],
-                "properties": {FILE_FIELD: {"type": "string", "format": "binary", "description": "the picture"}},
-            }
-        },
+        "multipart/form-data": {"schema": _form({"type": "string", "format": "binary", "description": "the picture"})},
         "application/json": {
             "schema": {"anyOf": [ImageBody.model_json_schema(), PixelsBody.model_json_schema()]},
             "examples": {
@@ -73,5 +72,14 @@ PREDICT_BODY: dict[str, Any] = {
         },
         "image/*": _PICTURE,
         "application/octet-stream": _PICTURE,
+    },
+}
+
+BATCH_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "multipart/form-data": {
+            "schema": _form({"type": "array", "items": _PICTURE["schema"], "description": "the pictures"})
+        }
     },
 }

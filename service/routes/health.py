@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from service.routes.predict import ModelName
+from service.routes.answers import ModelName
 from service.routes.state import State
 
 router = APIRouter(tags=["health"])
@@ -36,6 +36,12 @@ _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 def _state(request: Request) -> State | None:
     """Return the shared state, None before it is made; probes are asked before there is a model, too."""
     return getattr(request.app.state, "digits", None)
+
+
+def is_ready(request: Request) -> bool:
+    """Say whether requests are answered."""
+    state = _state(request)
+    return state is not None and state.ready
 
 
 @router.get("/health", responses={_UNAVAILABLE.value: {"model": Health, "description": "No model, or shutting down"}})
@@ -64,8 +70,7 @@ async def livez() -> Probe:
 @router.get("/readyz", responses={_UNAVAILABLE.value: {"model": Probe, "description": "Send requests elsewhere"}})
 async def readyz(request: Request, response: Response) -> Probe:
     """Tell whether requests should be sent here."""
-    state = _state(request)
-    if state is not None and state.ready:
+    if is_ready(request):
         return Probe(status="ok")
     response.status_code = _UNAVAILABLE
     return Probe(status="unavailable")

@@ -1,84 +1,24 @@
-"""POST /predict: one picture in, one answer out."""
+"""POST /predict: one picture in, one answer out. POST /predict/batch: many in, as many out."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.types import Scope
 
 from service import problems
-from service.classifier import Classifier, Prediction
-from service.network import FloatArray
-from service.normalization.paper import Polarity
+from service.classifier import Classifier
+from service.errors import PictureError
+from service.problems import Problem
 from service.routes import bodies, examples
+from service.routes.answers import Answer, answer
 from service.routes.state import Shared
-from service.verdict import Verdict
 
 router = APIRouter(tags=["predict"])
-
-
-class ModelName(BaseModel):
-    """Which model answered."""
-
-    name: str
-    version: str = Field(description="first 12 hex digits of the SHA-256 of its file")
-
-
-class Ranked(BaseModel):
-    """One class and its probability."""
-
-    digit: int
-    probability: float
-
-
-class StrokeFacts(BaseModel):
-    """What was done to the strokes, in pixels of the 28x28 input."""
-
-    width: float = Field(description="mean width as found")
-    widening: float = Field(description="by how much they were widened on each side; negative: thinned")
-
-
-class Normalization(BaseModel):
-    """What was done to the picture to bring it into MNIST form."""
-
-    polarity: Polarity
-    stroke: StrokeFacts | None = Field(description="null where the picture had MNIST form already")
-    ink_box: list[int] = Field(description="top, left, bottom, right of the digit, in pixels of `size`")
-    size: list[int] = Field(description="height and width at which the picture was looked at")
-    scale: float = Field(description="pixels of the 28x28 input for one of `size`")
-    shift: list[float] = Field(description="rows, columns: a point p of the picture lies at scale * p + shift")
-
-
-class Explanation(BaseModel):
-    """How the answer came about."""
-
-    input: list[list[float]] = Field(description="28x28, what the network saw, 0 = background to 1 = ink")
-    normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
-    activations: list[list[float]] = Field(description="a(1), ..., a(L), the last one before calibration")
-    scores: list[float] = Field(description="z(L); the probabilities are softmax(scores / temperature)")
-    temperature: float
-    relevance: list[list[float]] = Field(description="28x28: ink that speaks for the answer is positive")
-
-
-class Answer(BaseModel):
-    """The digit and how sure the network is."""
-
-    digit: int = Field(description="the most probable class")
-    confidence: float = Field(description="its probability", ge=0, le=1)
-    probabilities: list[float] = Field(description="calibrated, in the order of `classes`; they sum to 1")
-    classes: list[int]
-    verdict: Verdict = Field(description="clear; ambiguous: a person should look; or not_a_digit")
-    novelty: float | None = Field(
-        description="0 = like the digits that were learned, 1 = unlike any; null where the model cannot tell",
-        ge=0,
-        le=1,
-    )
-    model: ModelName
-    top: list[Ranked] | None = Field(None, description="the most probable classes, with ?top_k")
-    explanation: Explanation | None = Field(None, description="with ?explain=true")
+BATCH = "/predict/batch"
 
 
 @router.post(
@@ -112,51 +52,44 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
         prediction = classifier.predict_picture(picture)
     else:
         prediction = classifier.predict_pixels(picture[None])[0]
-    more: dict[str, Any] = {}
-    if top_k is not None:
-        more["top"] = _top(prediction, top_k)
-    if explain:
-        more["explanation"] = _explanation(classifier, prediction)
-    return Answer(
-        digit=prediction.digit,
-        confidence=prediction.confidence,
-        probabilities=prediction.probabilities.tolist(),
-        classes=list(prediction.classes),
-        verdict=prediction.verdict,
-        novelty=prediction.novelty,
-        model=ModelName(name=classifier.model.metadata.name, version=classifier.model.version),
-        **more,
+    return answer(classifier, prediction, top_k, explain=explain)
+
+
+class Result(BaseModel):
+    """What became of one picture: either of the two."""
+
+    prediction: Answer | None = Field(None, description="as /predict answers it")
+    problem: Problem | None = Field(None, description="why it cannot be answered")
+
+
+class Results(BaseModel):
+    """What became of the pictures of a batch."""
+
+    results: list[Result] = Field(description="in the order sent")
+
+
+@router.post(
+    BATCH,
+    response_model_exclude_unset=True,
+    responses=problems.documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    openapi_extra={"requestBody": examples.BATCH_BODY},
+)
+async def predict_batch(request: Request, shared: Shared) -> Results:
+    """Read the digits in many pictures at once.
+
+    Send a form with a field `file` for each. One that cannot be read does not fail the others.
+    """
+    pictures = await bodies.read_many(request, shared.max_pictures)
+    return await shared.in_thread(_results, shared.classifier, pictures, request.scope)
+
+
+def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> Results:
+    found = classifier.predict_pictures(pictures)
+    return Results(
+        results=[
+            Result(problem=problems.describe(scope, one))
+            if isinstance(one, PictureError)
+            else Result(prediction=answer(classifier, one))
+            for one in found
+        ]
     )
-
-
-def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
-    best_first = (-prediction.probabilities).argsort(kind="stable")[:top_k]
-    return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in best_first]
-
-
-def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
-    explanation = classifier.explain(prediction)
-    normalization = None
-    if prediction.report is not None:
-        report = prediction.report
-        normalization = Normalization(
-            polarity=report.polarity,
-            stroke=None if report.stroke is None else StrokeFacts(**asdict(report.stroke)),
-            ink_box=list(report.ink_box),
-            size=list(report.size),
-            scale=report.frame.scale,
-            shift=list(report.frame.shift),
-        )
-    return Explanation(
-        input=_decimals(prediction.input),
-        normalization=normalization,
-        activations=[_decimals(activation) for activation in explanation.activations],
-        scores=_decimals(explanation.scores),
-        temperature=classifier.model.metadata.calibration.temperature,
-        relevance=_decimals(explanation.relevance),
-    )
-
-
-def _decimals(values: FloatArray) -> Any:
-    """Return nested lists of the shortest decimals that give back the same float32, half as long as float64's."""
-    return values.astype(str).astype(float).tolist()

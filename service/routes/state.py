@@ -21,10 +21,14 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class State:
-    """The loaded model and the threads that work for it; made within the event loop."""
+    """The loaded model, the threads that work for it and how many pictures a request may have.
+
+    Made within the event loop.
+    """
 
     classifier: Classifier
     weights: Weights
+    max_pictures: int
     ready: bool = True
     started: float = field(default_factory=time.monotonic)
     # More threads than processors would only take turns, each with a decoded picture in memory.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from service.artifact import Artifact
-from service.classifier import MAX_PIXELS, Classifier
+from service.classifier import MAX_PIXELS, Classifier, Prediction, Stage
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import IMAGE_SIDE, PIXELS
 from service.verdict import Calibration, Verdict
@@ -383,3 +385,43 @@ def test_a_model_is_loaded_from_its_file(tiny_model: Path, tmp_path: Path) -> No
     assert ("tiny", 1000) == (loaded.model.metadata.name, loaded.max_pixels)
     with pytest.raises(ArtifactError, match=r"none\.safetensors cannot be read"):
         Classifier.load(tmp_path / "none.safetensors")
+
+
+# --- Watched
+
+
+class Notes:
+    """Notes what a classifier does."""
+
+    def __init__(self) -> None:
+        self.stages: list[str] = []
+        self.n_answers = 0
+
+    def stage(self, stage: Stage) -> AbstractContextManager[object]:
+        """Note a stage."""
+        self.stages.append(stage)
+        return nullcontext()
+
+    def answered(self, predictions: Sequence[Prediction]) -> None:
+        """Note answers."""
+        self.n_answers += len(predictions)
+
+
+def test_whoever_watches_sees_every_stage(tiny: Classifier) -> None:
+    """Pictures are decoded and normalised one by one and read all at once; what failed goes no further."""
+    notes = Notes()
+    watched = Classifier(tiny.model, watch=notes)
+    results = watched.predict_pictures([encode(draw(4)), b"nothing", encode(draw(7))])
+
+    assert ["decode", "normalize", "decode", "decode", "normalize", "infer"] == notes.stages
+    assert 2 == notes.n_answers
+    assert [Prediction, UnsupportedFormat, Prediction] == [type(result) for result in results]
+
+
+def test_inputs_may_be_fractions(tiny: Classifier, some_pixels: Pixels) -> None:
+    """Digits scaled to 0..1 get the answers of the unscaled ones."""
+    inputs = some_pixels.reshape(-1, PIXELS).astype(np.float32) / np.float32(255)
+
+    assert [one.probabilities.tolist() for one in tiny.predict_pixels(some_pixels)] == [
+        one.probabilities.tolist() for one in tiny.predict_inputs(inputs)
+    ]

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from service import errors, problems
 from service.errors import DigitsError
+from service.metrics import Metrics
 from service.middleware.telemetry import Telemetry
 
 _RAISED = [
@@ -26,7 +27,7 @@ def make_client(error: Exception) -> TestClient:
     """Return a client of an application whose one route raises the error."""
     app = FastAPI()
     problems.install(app)
-    app.add_middleware(Telemetry)
+    app.add_middleware(Telemetry, metrics=Metrics())
 
     @app.get("/")
     async def fail() -> None:

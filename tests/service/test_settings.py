@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from service import artifact
 from service.classifier import MAX_PIXELS
@@ -24,6 +24,18 @@ VALUES: list[tuple[str, str, str, object]] = [
     ("DIGITS_MAX_BYTES", "1024", "max_bytes", 1024),
     ("DIGITS_MAX_PIXELS", "784", "max_pixels", 784),
     ("DIGITS_MAX_PIXELS", "89000000", "max_pixels", 89_000_000),
+    ("DIGITS_WORKERS", "2", "workers", 2),
+    ("WEB_CONCURRENCY", "3", "workers", 3),
+    ("DIGITS_MAX_BATCH", "8", "max_batch", 8),
+    ("DIGITS_MAX_BATCH_BYTES", "2048", "max_batch_bytes", 2048),
+    ("DIGITS_API_KEYS", "one, two,", "api_keys", (SecretStr("one"), SecretStr("two"))),
+    ("DIGITS_API_KEYS_FILE", "/run/secrets/keys", "api_keys_file", Path("/run/secrets/keys")),
+    ("DIGITS_CORS_ORIGINS", "*", "cors_origins", ("*",)),
+    ("DIGITS_CORS_ORIGINS", "https://a.org,http://b:3000", "cors_origins", ("https://a.org", "http://b:3000")),
+    ("DIGITS_ROOT_PATH", "/digits/v1", "root_path", "/digits/v1"),
+    ("DIGITS_FORWARDED_ALLOW_IPS", "10.0.0.0/8", "forwarded_allow_ips", "10.0.0.0/8"),
+    ("FORWARDED_ALLOW_IPS", "*", "forwarded_allow_ips", "*"),
+    ("DIGITS_LOG_FORMAT", "text", "log_format", "text"),
     ("DIGITS_LOG_LEVEL", "warning", "log_level", "warning"),
     ("digits_port", "9001", "port", 9001),
 ]
@@ -100,6 +112,13 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str
         ("DIGITS_MAX_PIXELS", "783", "greater than or equal to 784"),
         ("DIGITS_MAX_PIXELS", "89000001", "less than or equal to 89000000"),
         ("DIGITS_MAX_PIXELS", "1e6", "valid integer"),
+        ("DIGITS_WORKERS", "0", "greater than or equal to 1"),
+        ("WEB_CONCURRENCY", "many", "valid integer"),
+        ("DIGITS_CORS_ORIGINS", "example.org", "match pattern"),
+        ("DIGITS_CORS_ORIGINS", "https://example.org/", "match pattern"),
+        ("DIGITS_ROOT_PATH", "digits", "match pattern"),
+        ("DIGITS_ROOT_PATH", "/digits/", "match pattern"),
+        ("DIGITS_LOG_FORMAT", "xml", "'auto', 'json' or 'text'"),
         ("DIGITS_LOG_LEVEL", "loud", "match pattern"),
         ("DIGITS_LOG_LEVEL", "INFO", "match pattern"),
         ("DIGITS_PORT", "80\n80", "valid integer"),
@@ -136,6 +155,46 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
     with pytest.raises(SettingsError, match=r"^DIGITS_MAX_BYTES: .+, not 'many'; DIGITS_LOG_LEVEL: .+, not 'loud'$"):
         read_settings()
+
+
+# --- Keys
+
+
+def test_keys_come_from_the_variable_and_the_file(tmp_path: Path) -> None:
+    """Both are joined; the file may have blank lines and ends of lines from Windows."""
+    file = tmp_path / "keys"
+    file.write_bytes(b"two\r\n\n three \n")
+
+    assert ["one", "two", "three"] == Settings(api_keys=("one",), api_keys_file=file).keys()
+
+
+@pytest.mark.parametrize("content", [None, b"", b" \n\n", b"\xff\xfe"], ids=["missing", "empty", "blank", "no text"])
+def test_a_file_without_keys_does_not_open_the_service(tmp_path: Path, content: bytes | None) -> None:
+    """A file that is set has to have keys in it, and says so."""
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS_FILE: .*keys"):
+        Settings(api_keys_file=file).keys()
+
+
+def test_a_variable_without_keys_does_not_open_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stray comma is not the same as no keys."""
+    monkeypatch.setenv("DIGITS_API_KEYS", ", ,")
+
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: Value error, there is no key in it$"):
+        read_settings()
+
+
+def test_no_message_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key that cannot be used is told by its place, and never printed; nor are those of the settings."""
+    monkeypatch.setenv("DIGITS_API_KEYS", "good-secret,bad secret")
+    settings = read_settings()
+
+    with pytest.raises(SettingsError, match=r"^key 2 of 2 cannot be sent") as caught:
+        settings.keys()
+    assert "secret" not in f"{caught.value} {settings!r}"
 
 
 def test_settings_do_not_change() -> None:

@@ -241,3 +241,54 @@ def test_the_examples_on_the_openapi_page_work(client: TestClient) -> None:
     assert "HTTPValidationError" not in json.dumps(document)
     assert 200 == client.get("/docs").status_code
     assert "/docs" == client.get("/", follow_redirects=True).url.path
+
+
+# --- Many at once
+
+
+def test_a_batch_is_answered_in_its_order(client: TestClient) -> None:
+    """Each picture gets the answer that it gets alone; one that cannot be read does not fail the others."""
+    pictures = [encode(draw(7)), b"nothing", encode(np.full((40, 40), 255, np.uint8)), PICTURE]
+    response = client.post("/predict/batch", files=[("file", picture) for picture in pictures])
+    seven, unsupported, blank, four = response.json()["results"]
+
+    assert 200 == response.status_code
+    assert ["prediction"] == list(seven) == list(four)
+    alone = client.post("/predict", content=PICTURE).json()
+    assert alone.pop("probabilities") == pytest.approx(four["prediction"].pop("probabilities"), abs=1e-6)
+    assert alone | {"confidence": None, "novelty": None} == four["prediction"] | {"confidence": None, "novelty": None}
+    assert 7 == seven["prediction"]["digit"]
+    assert ["unsupported-media-type", "no-ink"] == [one["problem"]["code"] for one in (unsupported, blank)]
+    assert {"type", "title", "status", "detail", "code", "request_id"} == set(blank["problem"])
+    assert response.headers["x-request-id"] == blank["problem"]["request_id"]
+
+
+def test_a_batch_of_nothing_readable_is_answered(tiny_client: TestClient) -> None:
+    """All of the results may be problems."""
+    response = tiny_client.post("/predict/batch", files=[("file", b"nothing")] * 2)
+
+    assert [["problem"], ["problem"]] == [list(result) for result in response.json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("request_body", "expected"),
+    [
+        ({"files": [("file", b"x")] * 65}, (413, "too-many-pictures")),
+        ({"files": [("image", b"x")]}, (422, "invalid-request")),
+        ({"content": PICTURE}, (422, "invalid-request")),
+        ({"json": {"image": ""}}, (422, "invalid-request")),
+    ],
+    ids=["too many", "another field", "raw", "JSON"],
+)
+def test_a_batch_that_is_none_is_refused(
+    tiny_client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]
+) -> None:
+    """More pictures than allowed, or none in the field `file` of a form."""
+    assert expected == problem(tiny_client.post("/predict/batch", **request_body))
+
+
+def test_a_batch_may_be_larger_than_a_picture(tiny_client: TestClient) -> None:
+    """Its body has a limit of its own."""
+    files = [("file", PICTURE + bytes(60_000)), ("file", PICTURE + bytes(60_000))]
+
+    assert 200 == tiny_client.post("/predict/batch", files=files).status_code

@@ -1,0 +1,130 @@
+"""/v2: the Open Inference Protocol, version 2, over REST, on the same model as /predict.
+
+Takes digits in MNIST form as numbers, or encoded pictures as BYTES, with the extensions `classification` and
+`binary_tensor_data`. Its errors are `{"error": ...}` (see `problems`).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from service.errors import NoSuchModel, PictureError
+from service.network import PIXELS, FloatArray
+from service.routes import bodies, health
+from service.routes.state import Shared, State
+from service.routes.v2 import examples, inference
+from service.routes.v2.schemas import (
+    LABELS,
+    PROBABILITIES,
+    InferenceRequest,
+    InferenceResponse,
+    Live,
+    ModelFacts,
+    ModelReady,
+    Ready,
+    Refusal,
+    ServerFacts,
+    TensorFacts,
+)
+
+_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (404, 422)}
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses=_REFUSALS)
+
+
+def _served(shared: Shared, name: str, version: str | None = None) -> State:
+    """Return the shared state where a path names the model that is served."""
+    model = shared.classifier.model
+    if name != model.metadata.name or version not in {None, model.version}:
+        asked = name if version is None else f"{name}, version {version}"
+        message = f"there is no model {asked}: served is {model.metadata.name}, version {model.version}"
+        raise NoSuchModel(message)
+    return shared
+
+
+Served = Annotated[State, Depends(_served)]
+_MODEL = "/models/{name}"
+_VERSION = "/models/{name}/versions/{version}"
+
+
+@router.get("/health/live")
+async def live() -> Live:
+    """Tell that the server lives."""
+    return Live(live=True)
+
+
+@router.get("/health/ready", responses={503: {"model": Ready, "description": "Send requests elsewhere"}})
+async def ready(request: Request, response: Response) -> Ready:
+    """Tell whether requests should be sent here."""
+    is_ready = health.is_ready(request)
+    if not is_ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return Ready(live=True, ready=is_ready)
+
+
+@router.get("")
+async def server(request: Request) -> ServerFacts:
+    """Tell which server this is."""
+    return ServerFacts(
+        name="digits", version=request.app.version, extensions=[inference.CLASSIFICATION, "binary_tensor_data"]
+    )
+
+
+@router.get(_MODEL)
+@router.get(_VERSION)
+async def model(served: Served) -> ModelFacts:
+    """Tell what the model takes and gives."""
+    artifact = served.classifier.model
+    return ModelFacts(
+        name=artifact.metadata.name,
+        versions=[artifact.version],
+        platform="sklearn_safetensors",
+        inputs=[TensorFacts(name="image", datatype="FP32", shape=[-1, PIXELS])],
+        outputs=[
+            TensorFacts(name=LABELS, datatype="INT64", shape=[-1]),
+            TensorFacts(name=PROBABILITIES, datatype="FP32", shape=[-1, len(artifact.network.classes)]),
+        ],
+    )
+
+
+@router.get(f"{_MODEL}/ready")
+@router.get(f"{_VERSION}/ready")
+async def model_ready(served: Served, response: Response) -> ModelReady:
+    """Tell whether the model answers; it does whenever the server is ready."""
+    if not served.ready:
+        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
+    return ModelReady(name=served.classifier.model.metadata.name, ready=served.ready)
+
+
+_INFERENCE: dict[str, Any] = {
+    "response_model": InferenceResponse,
+    "responses": {status: {"model": Refusal} for status in (400, 413, 415)},
+    "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
+}
+
+
+@router.post(f"{_MODEL}/infer", **_INFERENCE)
+@router.post(f"{_VERSION}/infer", **_INFERENCE)
+async def infer(request: Request, served: Served) -> Response:
+    """Read digits: numbers in MNIST form, or encoded pictures."""
+    body = await request.body()
+    asked, given = inference.read(body, request.headers.get(inference.JSON_LENGTH_HEADER))
+    if isinstance(given, list):
+        bodies.check_number(given, served.max_pictures)
+    return await served.in_thread(_answer, served, asked, given)
+
+
+def _answer(served: State, asked: InferenceRequest, given: FloatArray | list[bytes]) -> Response:
+    classifier = served.classifier
+    if isinstance(given, list):
+        predictions = []
+        for one in classifier.predict_pictures(given):
+            if isinstance(one, PictureError):
+                raise one
+            predictions.append(one)
+    else:
+        predictions = classifier.predict_inputs(given)
+    return inference.respond(asked, predictions, classifier.model)

@@ -1,0 +1,28 @@
+"""A body for /v2 on the OpenAPI page that works when it is pasted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.network import PIXELS
+from service.routes.examples import PIXELS as SEVEN
+from service.routes.v2.schemas import InferenceRequest
+
+INFERENCE_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": InferenceRequest.model_json_schema(),
+            "example": {
+                "inputs": [
+                    {
+                        "name": "image",
+                        "datatype": "UINT8",
+                        "shape": [1, PIXELS],
+                        "data": [value for row in SEVEN for value in row],
+                    }
+                ]
+            },
+        }
+    },
+}

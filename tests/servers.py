@@ -1,0 +1,64 @@
+"""Services for tests that need a real one: in a thread of this process, or in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import uvicorn
+
+from service.app import create_app
+from service.settings import Settings
+
+_ROOT = Path(__file__).parents[1]
+_SECONDS = 60
+
+
+@contextmanager
+def in_thread(settings: Settings) -> Iterator[str]:
+    """Serve from a thread, and give the address."""
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        _wait_for(lambda: server.started)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(_SECONDS)
+
+
+@contextmanager
+def in_process(port: int, environment: Mapping[str, str]) -> Iterator[str]:
+    """Serve as `digits serve` does, with these variables, and give the address."""
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "service", "serve"]
+    variables = {**os.environ, "DIGITS_PORT": str(port), **environment}
+    with subprocess.Popen(command, cwd=_ROOT, env=variables) as process:
+        try:
+            _wait_for(lambda: _is_ready(address))
+            yield address
+        finally:
+            process.terminate()
+            process.wait(_SECONDS)
+
+
+def _is_ready(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz").is_success
+    except httpx.TransportError:
+        return False
+
+
+def _wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _SECONDS
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

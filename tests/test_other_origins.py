@@ -1,0 +1,38 @@
+"""A page of another origin asks the service, in a real browser."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from service.settings import Settings
+from tests import servers
+from tests.pictures import draw, encode
+
+FETCH = """async ([address, base64]) => {
+  const picture = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
+  try {
+    const response = await fetch(`${address}/predict`, {
+      method: "POST", body: picture, headers: {"Content-Type": "image/png", "X-Request-ID": "page-1"},
+    })
+    return [(await response.json()).digit, response.headers.get("X-Request-ID")]
+  } catch (error) {
+    return error.name
+  }
+}"""
+
+
+@pytest.mark.parametrize(("allowed", "expected"), [(True, [4, "page-1"]), (False, "TypeError")])
+def test_only_pages_that_are_allowed_get_an_answer(browser: Browser, *, allowed: bool, expected: Any) -> None:
+    """JavaScript's fetch works from an origin of the setting, headers and all, and fails from any other."""
+    with (
+        servers.in_thread(Settings()) as elsewhere,
+        servers.in_thread(Settings(cors_origins=(elsewhere,) if allowed else ())) as service,
+    ):
+        page = browser.new_page()
+        page.goto(f"{elsewhere}/livez")
+
+        assert expected == page.evaluate(FETCH, [service, base64.b64encode(encode(draw(4))).decode()])

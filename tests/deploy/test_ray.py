@@ -99,6 +99,22 @@ def test_errors_are_problems_too(address: str) -> None:
     assert "image-too-large" == answer.json()["code"]
 
 
+def test_a_damaged_model_replaces_nothing(address: str, tmp_path: Path, tiny_model: Path) -> None:
+    """An update whose replicas cannot start is given up, and one of those that it should replace answers on."""
+    damaged = tmp_path / "damaged.safetensors"
+    damaged.write_bytes(tiny_model.read_bytes()[:-1])
+    (told,) = CONFIGURATION["applications"]
+    (deployment,) = told["deployments"]
+    options = deployment["ray_actor_options"] | {"runtime_env": {"env_vars": {"DIGITS_MODEL": str(damaged)}}}
+    update = serve.deployment(**deployment | {"ray_actor_options": options}, max_constructor_retry_count=1)(Digits)
+    before = httpx.get(f"{address}/health").json()["model"]
+
+    with pytest.raises(RuntimeError, match="Deploying application digits failed"):
+        serve.run(update.bind(), name=told["name"], route_prefix=told["route_prefix"])
+    assert "lifespan startup failed" in serve.status().applications["digits"].deployments["Digits"].message
+    assert before == httpx.get(f"{address}/health").json()["model"]
+
+
 def test_a_replica_is_healthy_when_it_is_ready() -> None:
     """The health check passes while the application serves, and raises before and after."""
     app = create_app(Settings())

@@ -5,8 +5,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV ?= .venv
 VENV_DEV ?= .venv-dev
+VENV_RAY ?= .venv-ray
 
-.PHONY: serve test lint format lock
+.PHONY: serve test test-ray lint format lock
 
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m service serve
@@ -14,6 +15,10 @@ serve: $(VENV)/.installed
 test: lint
 	$(VENV_DEV)/bin/coverage erase
 	OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses auto --maxprocesses 4 --cov --cov-report=term
+
+# Apart from the others: Ray is large, and takes seconds to start.
+test-ray: $(VENV_RAY)/.installed
+	$(VENV_RAY)/bin/python -m pytest tests/deploy/test_ray.py
 
 lint: $(VENV_DEV)/.installed
 	$(VENV_DEV)/bin/ruff check
@@ -26,6 +31,7 @@ format: $(VENV_DEV)/.installed
 
 $(VENV)/.installed: requirements/runtime.txt
 $(VENV_DEV)/.installed: requirements/dev.txt
+$(VENV_RAY)/.installed: requirements/ray.txt
 
 # The stamp comes last, so that an interrupted installation is taken up again.
 %/.installed:
@@ -42,3 +48,5 @@ lock:
 		pyproject.toml -o requirements/runtime.txt
 	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
 		pyproject.toml --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
+		pyproject.toml --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt

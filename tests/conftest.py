@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
-from playwright.sync_api import Browser, sync_playwright
 
 from service import artifact
 from service.app import create_app
@@ -22,6 +22,9 @@ from service.settings import Settings, bundled_model
 from service.verdict import Calibration, novelty
 from training import mnist
 from training.mnist import Mnist
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 _DATA = "DIGITS_DATA"
 _PICTURES = "DIGITS_PICTURES"
@@ -38,12 +41,13 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Return headless Chromium."""
+    playwright_api = pytest.importorskip("playwright.sync_api")
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("there is no chromium on the PATH")
     # It neither asks its maker for updates nor needs the privileges of a sandbox.
     flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
+    with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=flags)
         yield browser
         browser.close()

@@ -94,7 +94,8 @@ def test_every_endpoint_is_listed(server: str) -> None:
     paths = httpx.get(f"{server}/openapi.json").json()["paths"]
 
     assert "`/v2/...`" in _README
-    assert [] == [path for path in paths if not path.startswith("/v2") and path.replace("{index}", "{i}") + "`" not in _README]
+    ours = [path for path in paths if not path.startswith("/v2")]
+    assert [] == [path for path in ours if path.replace("{index}", "{i}") + "`" not in _README]
 
 
 def test_every_code_is_listed() -> None:

@@ -1,0 +1,1 @@
+"""Tests of what runs the service on more than one machine."""

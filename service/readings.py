@@ -48,7 +48,7 @@ class Reading:
 
 
 def read(files: Iterable[Path], model: Path, max_pixels: int, workers: int) -> Generator[Reading]:
-    """Yield the reading of each file, by so many processes.
+    """Yield the reading of each file, by so many processes, which only the main thread may start.
 
     Raises ArtifactError when the model cannot be used, and WorkerLost.
     """
@@ -95,7 +95,7 @@ def _read_by_many(files: Iterable[Path], model: Path, max_pixels: int, workers: 
             yield waiting.popleft().result()
             waiting.extend(islice(futures, 1))
     except BaseException as error:
-        # Nobody waits for what they are reading.
+        # Nobody waits any more for what they are reading.
         for process in active_children():
             process.terminate()
         if isinstance(error, BrokenProcessPool):

@@ -24,17 +24,8 @@ from service import artifact
 from service.app import release
 from service.cli import main
 from service.settings import Settings, bundled_model
-from tests.pictures import draw, encode
 
 SECONDS = 30
-
-
-@pytest.fixture
-def seven(tmp_path: Path) -> Path:
-    """Return a file with a picture of a 7."""
-    path = tmp_path / "seven.png"
-    path.write_bytes(encode(draw(7)))
-    return path
 
 
 @pytest.fixture
@@ -135,16 +126,14 @@ def test_version_is_the_release(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"digits {release()}\n" == capsys.readouterr().out
 
 
-def test_python_m_service_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, seven: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_python_m_service_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m service` reads its arguments and leaves with its status."""
-    monkeypatch.setattr(sys, "argv", ["service", "predict", str(seven)])
+    monkeypatch.setattr(sys, "argv", ["service", "info"])
 
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("service", run_name="__main__")
     assert 0 == caught.value.code
-    assert capsys.readouterr().out.startswith(f"{seven}: 7 ")
+    assert str(bundled_model()) == json.loads(capsys.readouterr().out)["file"]
 
 
 # --- serve

@@ -13,7 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What a production environment does not have.
-OFFLINE = {"training", "sklearn", "scipy", "matplotlib", "httpx"}
+OFFLINE = {"training", "sklearn", "scipy", "matplotlib"}
+# What only some modules use, and what is asked over HTTP does not load.
+RESERVED = {"httpx": ["service.client"], "rich": ["service.cli"], "service.client": ["service.cli", "service.client"]}
 HTTP = {"fastapi", "starlette", "uvicorn", "http", "httptools", "python_multipart"}
 WEB = {"service.routes", "service.middleware", "service.problems", "service.app"}
 
@@ -90,6 +92,14 @@ def test_service_needs_nothing_from_training(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", SERVICE)
+def test_asking_is_left_to_the_client(module: str) -> None:
+    """Only the client makes requests, only the command uses it, and only the command draws on a terminal."""
+    reserved = {name for name, users in RESERVED.items() if not within(module, users)}
+
+    assert set() == {name for name in imported_by(module) if within(name, reserved)}
+
+
+@pytest.mark.parametrize("module", SERVICE)
 def test_service_imports_by_name(module: str) -> None:
     """No module of the service imports another one behind the back of these tests."""
     tree = ast.parse(SERVICE[module].read_text(encoding="utf-8"))
@@ -110,6 +120,8 @@ def test_service_imports_by_name(module: str) -> None:
         "artifact",
         "tiles",
         "classifier",
+        "files",
+        "readings",
     ),
 )
 def test_what_answers_knows_no_http(module: str) -> None:
@@ -124,6 +136,9 @@ ALLOWED = {
     "normalization": {"service.errors", "service.network", "service.normalization"},
     "verdict": {"service.network"},
     "artifact": {"service.errors", "service.network", "service.verdict"},
+    "files": {"service.errors"},
+    "readings": {"service.errors", "service.classifier"},
+    "client": {"service.errors", "service.network", "service.verdict", "service.client"},
 }
 
 
@@ -131,7 +146,7 @@ ALLOWED = {
     ("module", "allowed"), [(module, allowed) for name, allowed in ALLOWED.items() for module in parts_of(name)]
 )
 def test_arrows_point_one_way(module: str, allowed: set[str]) -> None:
-    """The steps of an answer import only what lies before them."""
+    """The steps of an answer import only what lies before them, the client only what it shares with them."""
     ours = {name for name in imported_by(module) if within(name, ["service"])}
 
     assert set() == {name for name in ours if not within(name, allowed)}
@@ -154,6 +169,7 @@ def test_nothing_imports_what_is_built_on_it(module: str, forbidden: set[str]) -
     [
         *("errors", "decoding", "normalization", "network", "verdict", "explanation", "artifact", "tiles"),
         *("classifier", "routes", "middleware", "problems", "app", "cli", "settings"),
+        *("client", "files", "readings"),
     ],
 )
 def test_rules_name_modules_that_exist(name: str) -> None:
@@ -170,14 +186,15 @@ def test_imports_form_no_circle() -> None:
     assert order.index("service.network") < order.index("service.classifier") < order.index("service.app")
 
 
-def test_app_loads_nothing_from_training() -> None:
-    """A fresh interpreter that imports the app has loaded neither training nor its libraries."""
-    code = "import sys, service.app; print(*{name.partition('.')[0] for name in sys.modules})"
+@pytest.mark.parametrize("module", ["service.app", "service.cli"])
+def test_serving_loads_nothing_that_it_does_not_need(module: str) -> None:
+    """A fresh interpreter that imports the app, or the command, has loaded neither training nor what asks and draws."""
+    code = f"import sys, {module}; print(*{{name.partition('.')[0] for name in sys.modules}})"
 
     finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     loaded = set(finished.stdout.split())
-    assert set() == loaded & OFFLINE
+    assert set() == loaded & {*OFFLINE, *RESERVED}
     assert {"service", "fastapi", "numpy"} <= loaded
 
 

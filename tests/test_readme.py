@@ -20,6 +20,8 @@ _ROOT = Path(__file__).parent.parent
 _README = (_ROOT / "README.md").read_text()
 _BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
 _CALLS = [block for language, block in _BLOCKS if language == "sh" and "curl" in block]
+_INTERPRETERS = {"python": [sys.executable, "-c"], "js": ["node", "--input-type=module", "-e"]}
+_PROGRAMS = [(language, block) for language, block in _BLOCKS if language in _INTERPRETERS]
 _SERVER = "http://localhost:8000"
 
 
@@ -48,7 +50,8 @@ def run(command: list[str], folder: Path) -> str:
     """Return what a command prints when run in a copy of what a reader has, and fail with what it complains of."""
     (folder / "docs").mkdir()
     shutil.copy(_ROOT / "docs" / "seven.jpg", folder / "docs")
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    environment = os.environ | {"PYTHONPATH": str(_ROOT)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -64,20 +67,22 @@ def test_every_curl_is_answered(server: str, tmp_path: Path, block: str) -> None
         assert (tmp_path / name).stat().st_size > 0
 
 
-@pytest.mark.parametrize(
-    ("language", "command"), [("python", [sys.executable, "-c"]), ("js", ["node", "--input-type=module", "-e"])]
-)
-def test_every_program_reads_the_seven(server: str, tmp_path: Path, language: str, command: list[str]) -> None:
+@pytest.mark.parametrize(("language", "program"), _PROGRAMS)
+def test_every_program_reads_the_seven(server: str, tmp_path: Path, language: str, program: str) -> None:
     """The programs in Python and JavaScript print the digit, its confidence and the verdict."""
+    command = _INTERPRETERS[language]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
-    programs = [block for block_language, block in _BLOCKS if block_language == language]
-    printed = run([*command, programs[0].replace(_SERVER, server)], tmp_path).split()
+    printed = run([*command, program.replace(_SERVER, server)], tmp_path).split()
 
-    assert 1 == len(programs)
     assert "7" == printed[0]
     assert 0.5 < float(printed[1]) <= 1
     assert "clear" == printed[2]
+
+
+def test_there_are_programs_in_both_languages() -> None:
+    """Else the test above would run none."""
+    assert set(_INTERPRETERS) == {language for language, _ in _PROGRAMS}
 
 
 def test_the_answer_shown_has_the_members_of_a_real_one(server: str) -> None:

@@ -24,25 +24,8 @@ from service import artifact
 from service.app import release
 from service.cli import main
 from service.settings import Settings, bundled_model
-from tests.pictures import draw, encode
 
 SECONDS = 30
-
-
-@pytest.fixture
-def seven(tmp_path: Path) -> Path:
-    """Return a file with a picture of a 7."""
-    path = tmp_path / "seven.png"
-    path.write_bytes(encode(draw(7)))
-    return path
-
-
-@pytest.fixture
-def three(tmp_path: Path) -> Path:
-    """Return a file with a picture of a 3 on which nothing depends but its digit."""
-    path = tmp_path / "three.jpg"
-    path.write_bytes(encode(draw(3), "JPEG"))
-    return path
 
 
 @pytest.fixture
@@ -54,70 +37,6 @@ def damaged(tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -
     path.write_bytes(content)
     monkeypatch.setenv("DIGITS_MODEL", str(path))
     return path
-
-
-# --- predict
-
-
-def test_predict_prints_a_line_for_each_file(seven: Path, three: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """File, digit, confidence and verdict, in the order asked."""
-    status = main(["predict", str(three), str(seven), str(three)])
-    lines = capsys.readouterr().out.splitlines()
-
-    assert 0 == status
-    assert [(three, 3), (seven, 7), (three, 3)] == [
-        (Path(file), int(digit)) for file, digit in (re.split(": | ", line)[:2] for line in lines)
-    ]
-    assert all(re.fullmatch(r".+: \d \(\d+\.\d%, (clear|ambiguous)\)", line) for line in lines)
-
-
-def test_predict_prints_json(seven: Path, three: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One object a line, with everything that `/predict` says of probabilities."""
-    status = main(["predict", "--json", str(seven), str(three)])
-    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-
-    assert 0 == status
-    assert [(str(seven), 7), (str(three), 3)] == [(answer["file"], answer["digit"]) for answer in answers]
-    for answer in answers:
-        assert {"file", "digit", "confidence", "verdict", "novelty", "probabilities"} == set(answer)
-        assert 10 == len(answer["probabilities"])
-        assert pytest.approx(1) == sum(answer["probabilities"])
-        assert max(answer["probabilities"]) == answer["confidence"] == answer["probabilities"][answer["digit"]]
-
-
-@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
-def test_files_that_cannot_be_answered_do_not_stop_the_others(
-    tmp_path: Path, seven: Path, three: Path, capsys: pytest.CaptureFixture[str], options: list[str]
-) -> None:
-    """Each such file gets one line that names it, the others their answer, and the status tells."""
-    text = tmp_path / "notes.txt"
-    text.write_text("seven")
-    blank = tmp_path / "blank.png"
-    blank.write_bytes(encode(draw(ink=255)))
-    missing = tmp_path / "none.png"
-    status = main(["predict", *options, *map(str, [seven, missing, text, tmp_path, blank, three])])
-    out, err = capsys.readouterr()
-    complaints = err.splitlines()
-
-    assert 1 == status
-    assert 2 == len(out.splitlines())
-    assert 4 == len(complaints)
-    assert f"digits: {missing}: No such file or directory" == complaints[0]
-    assert complaints[1].startswith(f"digits: {text}: this is not a picture in an accepted format")
-    assert f"digits: {tmp_path}: Is a directory" == complaints[2]
-    assert complaints[3].startswith(f"digits: {blank}: ")
-
-
-def test_predict_obeys_the_settings(
-    monkeypatch: pytest.MonkeyPatch, seven: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The limit on pixels holds on the command line too."""
-    monkeypatch.setenv("DIGITS_MAX_PIXELS", "1000")
-    status = main(["predict", str(seven)])
-    out, err = capsys.readouterr()
-
-    assert (1, "", 1) == (status, out, len(err.splitlines()))
-    assert err.startswith(f"digits: {seven}: the picture has 200 x 200")
 
 
 # --- info
@@ -207,16 +126,14 @@ def test_version_is_the_release(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"digits {release()}\n" == capsys.readouterr().out
 
 
-def test_python_m_service_is_the_command(
-    monkeypatch: pytest.MonkeyPatch, seven: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_python_m_service_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """`python -m service` reads its arguments and leaves with its status."""
-    monkeypatch.setattr(sys, "argv", ["service", "predict", str(seven)])
+    monkeypatch.setattr(sys, "argv", ["service", "info"])
 
     with pytest.raises(SystemExit) as caught:
         runpy.run_module("service", run_name="__main__")
     assert 0 == caught.value.code
-    assert capsys.readouterr().out.startswith(f"{seven}: 7 ")
+    assert str(bundled_model()) == json.loads(capsys.readouterr().out)["file"]
 
 
 # --- serve

@@ -12,8 +12,7 @@ import uvicorn
 
 from service import artifact, logs, metrics
 from service.app import create_app, release
-from service.classifier import Classifier
-from service.errors import DigitsError, PictureError
+from service.errors import DigitsError
 from service.settings import Settings, read_settings
 
 # Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
@@ -21,18 +20,24 @@ _GRACE_SECONDS = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 well, 1 with one clear line on what went wrong."""
+    """Run the command and return its exit status: 0 well, 1 with one clear line on what went wrong, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         settings = read_settings()
         if arguments.command == "serve":
             return _serve(settings)
         if arguments.command == "predict":
-            return _predict(settings, arguments.files, as_json=arguments.json)
+            # Here, since the service itself needs neither httpx nor rich.
+            from service.cli.predict import predict  # noqa: PLC0415
+
+            return predict(settings, arguments)
         return _info(settings)
     except DigitsError as error:
         print(f"digits: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("digits: interrupted", file=sys.stderr)
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -49,10 +54,26 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     commands.add_parser("serve", help="answer over HTTP")
     predict = commands.add_parser("predict", help="read the digits in picture files")
-    predict.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    predict.add_argument("--json", action="store_true", help="print one JSON object a file")
+    predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, a folder of them, or a glob in quotes")
+    form = predict.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print one JSON object a file")
+    form.add_argument("--csv", action="store_true", help="print a table: file,digit,confidence,verdict,novelty,error")
+    predict.add_argument(
+        "--workers", type=_count, metavar="N", help="processes that read pictures; default: one for each processor"
+    )
+    predict.add_argument("--url", help="ask the service at this address instead")
+    predict.add_argument(
+        "--api-key-file", type=Path, metavar="FILE", help="with --url: holds the API key; default $DIGITS_API_KEY"
+    )
     commands.add_parser("info", help="tell which model is served, as JSON")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        message = f"must be 1 or more, not {text}"
+        raise argparse.ArgumentTypeError(message)
+    return int(text)
 
 
 def _serve(settings: Settings) -> int:
@@ -76,31 +97,6 @@ def _serve(settings: Settings) -> int:
             timeout_graceful_shutdown=_GRACE_SECONDS,
         )
     return 0
-
-
-def _predict(settings: Settings, files: Sequence[Path], *, as_json: bool) -> int:
-    classifier = Classifier.load(settings.model, settings.max_pixels)
-    status = 0
-    for file in files:
-        try:
-            prediction = classifier.predict_picture(file.read_bytes())
-        except (PictureError, OSError) as error:
-            print(f"digits: {file}: {error.strerror if isinstance(error, OSError) else error}", file=sys.stderr)
-            status = 1
-            continue
-        if as_json:
-            answer = {
-                "file": str(file),
-                "digit": prediction.digit,
-                "confidence": prediction.confidence,
-                "verdict": prediction.verdict,
-                "novelty": prediction.novelty,
-                "probabilities": prediction.probabilities.tolist(),
-            }
-            print(json.dumps(answer))
-        else:
-            print(f"{file}: {prediction.digit} ({prediction.confidence:.1%}, {prediction.verdict})")
-    return status
 
 
 def _info(settings: Settings) -> int:

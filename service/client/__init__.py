@@ -1,0 +1,30 @@
+"""The client of the service: pictures in, typed answers out, over HTTP; one class to wait and one to await.
+
+    with DigitClient("http://localhost:8000") as client:
+        print(client.predict("seven.jpg").digit)
+
+Out of scope: the network itself, which never leaves the service.
+"""
+
+from __future__ import annotations
+
+from service.client.answers import Answer, ModelName, Problem, Ranked
+from service.client.clients import AsyncDigitClient, DigitClient
+from service.client.errors import ClientError, InvalidInput, NoAnswer, ProblemError, UnexpectedAnswer
+from service.client.pictures import Picture, batches
+
+__all__ = [
+    "Answer",
+    "AsyncDigitClient",
+    "ClientError",
+    "DigitClient",
+    "InvalidInput",
+    "ModelName",
+    "NoAnswer",
+    "Picture",
+    "Problem",
+    "ProblemError",
+    "Ranked",
+    "UnexpectedAnswer",
+    "batches",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,31 +14,34 @@ from threading import Thread
 
 import httpx
 import uvicorn
-
-from service.app import create_app
-from service.settings import Settings
+from starlette.types import ASGIApp
 
 _ROOT = Path(__file__).parents[1]
 _SECONDS = 60
 
 
 @contextmanager
-def in_thread(settings: Settings) -> Iterator[str]:
-    """Serve from a thread, and give the address."""
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=0, log_config=None, access_log=False))
-    thread = Thread(target=server.run, daemon=True)
-    thread.start()
-    try:
-        _wait_for(lambda: server.started)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(_SECONDS)
+def in_thread(app: ASGIApp) -> Iterator[str]:
+    """Serve an application from a thread, and give its address."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()  # so that whoever comes before the server is ready waits
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(_SECONDS)
 
 
 @contextmanager
-def in_process(port: int, environment: Mapping[str, str]) -> Iterator[str]:
+def in_process(environment: Mapping[str, str]) -> Iterator[str]:
     """Serve as `digits serve` does, with these variables, and give the address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve"]
     variables = {**os.environ, "DIGITS_PORT": str(port), **environment}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
+from service.app import create_app
 from service.settings import Settings
 from tests import servers
 from tests.pictures import draw, encode
@@ -29,8 +30,8 @@ FETCH = """async ([address, base64]) => {
 def test_only_pages_that_are_allowed_get_an_answer(browser: Browser, *, allowed: bool, expected: Any) -> None:
     """JavaScript's fetch works from an origin of the setting, headers and all, and fails from any other."""
     with (
-        servers.in_thread(Settings()) as elsewhere,
-        servers.in_thread(Settings(cors_origins=(elsewhere,) if allowed else ())) as service,
+        servers.in_thread(create_app(Settings())) as elsewhere,
+        servers.in_thread(create_app(Settings(cors_origins=(elsewhere,) if allowed else ()))) as service,
     ):
         page = browser.new_page()
         page.goto(f"{elsewhere}/livez")

@@ -59,7 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="print one JSON object a file")
     form.add_argument("--csv", action="store_true", help="print a table: file,digit,confidence,verdict,novelty,error")
     predict.add_argument(
-        "--workers", type=_count, metavar="N", help="processes that read pictures; default: one for each processor"
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that read pictures, with --url requests at once; default: one for each processor",
     )
     predict.add_argument("--url", help="ask the service at this address instead")
     predict.add_argument(

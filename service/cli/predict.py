@@ -8,15 +8,19 @@ import io
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from http import HTTPStatus
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from service.client import Answer, DigitClient, Problem, batches
+from service.client import DigitClient, ProblemError
 from service.errors import SettingsError
 from service.files import find
 from service.readings import Reading, read, unreadable
@@ -26,17 +30,25 @@ _API_KEY = "DIGITS_API_KEY"
 # From so many pictures on, other processes are worth starting and progress is worth showing.
 _MANY = 50
 
+# Other refusals hold for every picture, and end the command.
+_ABOUT_THE_PICTURE = {
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+}
+
 _COLUMNS = ("file", "digit", "confidence", "verdict", "novelty", "error")
 
 
 def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what is read in each file and return the exit status: 1 when there is one in which nothing could be."""
     files = find(arguments.files)
+    workers = arguments.workers or ((os.cpu_count() or 1) if len(files) >= _MANY else 1)
     if arguments.url is None:
-        workers = arguments.workers or ((os.cpu_count() or 1) if len(files) >= _MANY else 1)
         readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)))
     else:
-        readings = _ask(files, arguments.url, _api_key(arguments.api_key_file))
+        readings = _ask(files, arguments.url, _api_key(arguments.api_key_file), workers)
     # The name of a file need not be text in the encoding of the output.
     cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     status = 0
@@ -54,26 +66,32 @@ def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     return status
 
 
-def _ask(files: Iterable[Path], url: str, api_key: str | None) -> Generator[Reading]:
-    """Yield what the service reads in each file."""
-    with DigitClient(url, api_key=api_key) as client:
-        for batch in batches(map(_opened, files), lambda opened: len(opened[1]) if isinstance(opened[1], bytes) else 0):
-            outcomes = iter(client.predict_batch(content for _, content in batch if isinstance(content, bytes)))
-            for file, content in batch:
-                yield _reading(file, next(outcomes)) if isinstance(content, bytes) else unreadable(file, content)
+def _ask(files: Iterable[Path], url: str, api_key: str | None, at_once: int) -> Generator[Reading]:
+    """Yield what the service reads in each file, one a request.
+
+    Asked for many at once, it would compute them as one matrix product, whose last digits depend on all of them.
+    """
+    with DigitClient(url, api_key=api_key) as client, ThreadPoolExecutor(at_once) as pool:
+        futures = (pool.submit(_ask_for, client, file) for file in files)
+        waiting = deque(islice(futures, at_once * 2))
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+                waiting.extend(islice(futures, 1))
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def _opened(file: Path) -> tuple[Path, bytes | OSError]:
+def _ask_for(client: DigitClient, file: Path) -> Reading:
     try:
-        return file, file.read_bytes()
+        answer = client.predict(file)
     except OSError as error:
-        return file, error
-
-
-def _reading(file: Path, outcome: Answer | Problem) -> Reading:
-    if isinstance(outcome, Problem):
-        return Reading(file, error=outcome.detail)
-    return Reading(file, outcome.digit, outcome.confidence, outcome.verdict, outcome.novelty, outcome.probabilities)
+        return unreadable(file, error)
+    except ProblemError as error:
+        if error.status not in _ABOUT_THE_PICTURE:
+            raise
+        return Reading(file, error=error.problem.detail)
+    return Reading(file, answer.digit, answer.confidence, answer.verdict, answer.novelty, answer.probabilities)
 
 
 def _api_key(file: Path | None) -> str | None:

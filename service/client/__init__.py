@@ -11,7 +11,7 @@ from __future__ import annotations
 from service.client.answers import Answer, ModelName, Problem, Ranked
 from service.client.clients import AsyncDigitClient, DigitClient
 from service.client.errors import ClientError, InvalidInput, NoAnswer, ProblemError, UnexpectedAnswer
-from service.client.pictures import Picture, batches
+from service.client.pictures import Picture
 
 __all__ = [
     "Answer",
@@ -26,5 +26,4 @@ __all__ = [
     "ProblemError",
     "Ranked",
     "UnexpectedAnswer",
-    "batches",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -146,12 +145,9 @@ def test_routes_are_templates_behind_a_prefix_too(watchful_model: Path, prefix: 
 @pytest.fixture(scope="module")
 def two_workers(watchful_model: Path) -> Iterator[httpx.Client]:
     """Return a client of a service with two worker processes, which opens a connection for each request."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     variables = {"DIGITS_WORKERS": "2", "DIGITS_MODEL": str(watchful_model), "DIGITS_LOG_LEVEL": "warning"}
     with (
-        servers.in_process(port, variables) as address,
+        servers.in_process(variables) as address,
         httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as client,
     ):
         yield client

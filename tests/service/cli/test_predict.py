@@ -24,8 +24,9 @@ from starlette.routing import Route
 from service.app import create_app
 from service.cli import main
 from service.settings import Settings, bundled_model
+from tests import servers
 from tests.pictures import draw, encode
-from tests.service.servers import HAS_BATCHES, make_problem, serving, stand_in
+from tests.service.client.answers import make_problem
 
 SECONDS = 30
 COMMAND = [sys.executable, "-m", "service", "predict"]
@@ -70,16 +71,10 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(
-    params=[
-        "stand-in",
-        pytest.param("service", marks=pytest.mark.skipif(not HAS_BATCHES, reason="no POST /predict/batch yet")),
-    ],
-)
-def address(request: pytest.FixtureRequest, tiny_model: Path) -> Iterator[str]:
-    """Return the address of what answers batches with the tiny model."""
-    app = create_app(Settings(model=tiny_model)) if request.param == "service" else stand_in(tiny_model)
-    with serving(app) as address:
+@pytest.fixture(scope="module")
+def address(tiny_model: Path) -> Iterator[str]:
+    """Return the address of the service with the tiny model."""
+    with servers.in_thread(create_app(Settings(model=tiny_model))) as address:
         yield address
 
 
@@ -238,7 +233,7 @@ def test_a_service_that_is_not_there_is_one_clear_line(seven: Path, capsys: pyte
     out, err = capsys.readouterr()
 
     assert (1, "", 1) == (status, out, len(err.splitlines()))
-    assert err.startswith("digits: http://127.0.0.1:1/predict/batch does not answer: ")
+    assert err.startswith("digits: http://127.0.0.1:1/predict does not answer: ")
 
 
 @pytest.fixture
@@ -248,7 +243,7 @@ def guarded() -> Iterator[str]:
     async def refuse(request: Request) -> JSONResponse:
         return JSONResponse(make_problem(401, request.headers.get("Authorization", "no key")), 401)
 
-    with serving(Starlette(routes=[Route("/predict/batch", refuse, methods=["POST"])])) as address:
+    with servers.in_thread(Starlette(routes=[Route("/predict", refuse, methods=["POST"])])) as address:
         yield address
 
 

@@ -9,7 +9,7 @@ from service.app import create_app
 from service.client import Answer, ModelName, Problem, Ranked
 from service.client.answers import Batch
 from service.settings import Settings
-from tests.service.servers import make_answer, make_problem
+from tests.service.client.answers import make_answer, make_problem
 
 SCHEMAS = create_app(Settings()).openapi()["components"]["schemas"]
 

@@ -14,30 +14,15 @@ from PIL import Image
 from service.app import create_app
 from service.client import Answer, AsyncDigitClient, DigitClient, InvalidInput, NoAnswer, Problem, ProblemError
 from service.settings import Settings
+from tests import servers
 from tests.pictures import draw, encode
-from tests.service.servers import HAS_BATCHES, make_answer, make_problem, serving, stand_in
+from tests.service.client.answers import make_answer, make_problem
 
 
 @pytest.fixture(scope="module")
 def service(tiny_model: Path) -> Iterator[str]:
     """Return the address of the service with the tiny model."""
-    with serving(create_app(Settings(model=tiny_model))) as address:
-        yield address
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        "stand-in",
-        pytest.param("service", marks=pytest.mark.skipif(not HAS_BATCHES, reason="no POST /predict/batch yet")),
-    ],
-)
-def batch_service(request: pytest.FixtureRequest, tiny_model: Path, service: str) -> Iterator[str]:
-    """Return the address of what answers batches."""
-    if request.param == "service":
-        yield service
-        return
-    with serving(stand_in(tiny_model)) as address:
+    with servers.in_thread(create_app(Settings(model=tiny_model))) as address:
         yield address
 
 
@@ -95,23 +80,29 @@ def test_a_problem_of_the_service_is_raised(service: str) -> None:
     assert caught.value.problem.request_id
 
 
-def test_batches_are_answered_as_their_pictures_are(batch_service: str, service: str) -> None:
+def test_batches_are_answered_as_their_pictures_are(service: str) -> None:
     """More pictures than one request carries, blank ones among them, by either client."""
     pictures = [encode(draw(i % 10, ink=255 if i % 9 == 1 else 0)) for i in range(70)]
 
     async def awaited() -> list[Answer | Problem]:
-        async with AsyncDigitClient(batch_service) as client:
+        async with AsyncDigitClient(service) as client:
             return await client.predict_batch(pictures)
 
     with DigitClient(service) as client:
         alone = [None if i % 9 == 1 else client.predict(picture) for i, picture in enumerate(pictures)]
-    with DigitClient(batch_service) as client:
         together = client.predict_batch(pictures)
-    outcomes = [outcome if isinstance(outcome, Answer) else None for outcome in together]
 
-    assert alone == outcomes
-    assert {"no-ink"} == {outcome.code for outcome in together if isinstance(outcome, Problem)}
-    assert outcomes == [outcome if isinstance(outcome, Answer) else None for outcome in anyio.run(awaited)]
+    for one, waited, asked in zip(alone, together, anyio.run(awaited), strict=True):
+        if one is None:
+            assert isinstance(waited, Problem)
+            assert isinstance(asked, Problem)
+            assert "no-ink" == waited.code == asked.code
+        else:
+            assert isinstance(waited, Answer)
+            assert waited == asked
+            assert (one.digit, one.verdict, one.model) == (waited.digit, waited.verdict, waited.model)
+            # All rows of a batch are one matrix product, which is added up in another order.
+            assert pytest.approx(one.probabilities, abs=1e-6) == waited.probabilities
 
 
 def test_the_awaiting_client_asks_again_too() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from service.client import ClientError, Problem, ProblemError, errors
 from service.errors import DigitsError
-from tests.service.servers import make_problem
+from tests.service.client.answers import make_problem
 
 
 @pytest.mark.parametrize("kind", [errors.InvalidInput, errors.NoAnswer, errors.ProblemError, errors.UnexpectedAnswer])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.client import Answer, DigitClient, InvalidInput, NoAnswer, Problem, ProblemError, UnexpectedAnswer
-from tests.service.servers import make_answer, make_problem
+from tests.service.client.answers import make_answer, make_problem
 
 Outcome = httpx.Response | httpx.RequestError
 WELL = httpx.Response(200, json=make_answer())

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image
 
-from service.client import InvalidInput, batches
-from service.client.pictures import BATCH_BYTES, BATCH_PICTURES, encode, encode_pixels
+from service.client import InvalidInput
+from service.client.pictures import BATCH_BYTES, BATCH_PICTURES, batches, encode, encode_pixels
 from tests.pictures import draw
 from tests.pictures import encode as as_file
 

@@ -14,6 +14,7 @@ import tritonclient.http as triton
 from fastapi.testclient import TestClient
 from tritonclient.utils import InferenceServerException
 
+from service.app import create_app
 from service.artifact import Artifact
 from service.settings import Settings
 from tests import servers
@@ -243,7 +244,7 @@ def test_the_example_of_the_api_page_works(client: TestClient) -> None:
 def real() -> Iterator[triton.InferenceServerClient]:
     """Return NVIDIA's client, connected to the service."""
     with (
-        servers.in_thread(Settings()) as address,
+        servers.in_thread(create_app(Settings())) as address,
         triton.InferenceServerClient(address.removeprefix("http://")) as client,
     ):
         yield client

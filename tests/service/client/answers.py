@@ -1,0 +1,30 @@
+"""What a service may answer, made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def make_problem(status: int, detail: str = "send something else", code: str = "invalid-request") -> dict[str, Any]:
+    """Return a problem as the service words it."""
+    return {
+        "type": "about:blank",
+        "title": "A problem",
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "request_id": "r1",
+    }
+
+
+def make_answer(digit: int = 7) -> dict[str, Any]:
+    """Return an answer as the service gives it."""
+    return {
+        "digit": digit,
+        "confidence": 0.9,
+        "probabilities": [0.1, 0.9],
+        "classes": [3, digit],
+        "verdict": "clear",
+        "novelty": None,
+        "model": {"name": "tiny", "version": "3f9c0a1b2d4e"},
+    }

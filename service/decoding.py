@@ -37,6 +37,10 @@ _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b
 # fills a seventh of the frame with a ballpoint's stroke, and what bounds the cost of normalising.
 WORKING_SIDE = 288
 
+# Twice MNIST's form on each side; and what it needs at most, with some for metadata.
+_TINY_PIXELS = 56 * 56
+_TINY_BYTES = 16 * 1024
+
 _EXIF_ORIENTATION = ExifTags.Base.Orientation.value
 # EXIF orientation -> the picture as it was seen, as views of an array.
 _UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
@@ -92,6 +96,19 @@ def decode(data: bytes, max_pixels: int) -> Picture:
         if upright is not None:
             grey = upright(grey)
         return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
+
+
+def is_tiny(data: bytes) -> bool:
+    """Say whether a file is so small a picture, by its length and header, that it is read before a thread would begin.
+
+    It may be damaged, or no picture at all behind its header.
+    """
+    # Width and height stand at a fixed place in a PNG, which is what small pictures come as.
+    return (
+        len(data) <= _TINY_BYTES
+        and data.startswith(_SIGNATURES[0])
+        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _TINY_PIXELS
+    )
 
 
 def _silence_pillow() -> None:

@@ -18,7 +18,7 @@ from service.normalization.ink import Ink
 from service.normalization.marks import bounding_box
 from service.normalization.stroke import even_strokes
 from training.mnist import Digits
-from training.pen import draw
+from training.pen import Hand, draw
 
 Images = npt.NDArray[np.uint8]
 
@@ -59,10 +59,16 @@ FIGURES: Sequence[str] = (
     "45,0 45,80 65,100 85,92; 15,30 80,30",  # t
     "12,35 15,80 45,100 80,80 84,35! 86,100",  # u
     "95,10 72,60 34,96 8,55 36,14 68,52 96,96",  # alpha
+    "72,4 66,60 36,98 10,62 34,26 62,50 98,100",  # alpha, steep
+    "88,0 70,60 30,96 8,70 34,48 66,66 74,98",  # alpha, with a stem
     "15,125 18,22 50,0 80,20 48,46! 88,70 50,100 22,88",  # beta
     "5,10 30,8 54,60 48,112 38,92 90,0",  # gamma
     "85,12 45,0 18,22 50,46! 14,72 45,100 90,88",  # epsilon
+    "84,14 48,0 18,22 40,48 60,42 46,34 14,70 46,100 90,84",  # epsilon, with a loop
+    "92,6 40,4 16,26 70,44! 14,66 40,98 96,90",  # epsilon, of one line
     "10,2 34,6 90,100; 54,46 10,100",  # lambda
+    "6,20 26,0 46,20 64,76 96,92; 50,38 8,100",  # lambda, hooked
+    "90,0 10,100; 50,50 92,100",  # lambda, leaning
     "18,130 22,20! 22,80 50,100 78,80 82,20! 84,90 96,98",  # mu
     "5,20 95,15; 30,18 24,100; 70,18 74,100",  # pi
     "95,14 45,16 12,56 44,98 80,60 55,18",  # sigma
@@ -93,6 +99,9 @@ FIGURES: Sequence[str] = (
     "50,0 2,50 50,100 98,50 50,0; 32,35 33,38; 66,35 67,38; 28,68 50,80 72,68",  # a face
 )
 
+# Letters are wider than digits, and those of some scripts lean to the left.
+_LETTERS = Hand(widths=(0.45, 1.25), slants=(-20, 28), turns=(-10, 10))
+
 # This share of scribbles has corners; of rows of digits, this share stands upright; of a cloud, so much is ink.
 _CORNERED = 0.3
 _UPRIGHT = 0.15
@@ -102,14 +111,14 @@ _INK = 0.25
 
 
 def collect(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
-    """Return n images of each kind by its name, three times as many figures, which are the most varied kind.
+    """Return n images of each kind by its name, and more of the kinds that vary most or come close to digits.
 
     Those with digits in them are made of these.
     """
     return {
         "figures": _figures(3 * n, rng),
-        "scribbles": np.stack([_scribble(rng) for _ in range(n)]),
-        "several digits": np.stack([_several(digits, rng) for _ in range(n)]),
+        "scribbles": np.stack([_scribble(rng) for _ in range(2 * n)]),
+        "several digits": np.stack([_several(digits, rng) for _ in range(2 * n)]),
         "turned digits": _turned(n, digits, rng),
         "blobs": np.stack([_cloud(rng, smoothness=(1.5, 5), window=(14, 28)) for _ in range(n)]),
         "noise": np.stack([_cloud(rng, smoothness=(0.01, 1.5), window=(18, 28)) for _ in range(n)]),
@@ -122,7 +131,7 @@ def _figures(n: int, rng: np.random.Generator) -> Images:
     images = np.empty((n, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     for number in np.unique(which).tolist():
         places = which == number
-        images[places] = draw(FIGURES[number], int(places.sum()), rng)
+        images[places] = draw(FIGURES[number], int(places.sum()), rng, _LETTERS)
     return images
 
 

@@ -22,7 +22,7 @@ _UNITS = 64
 _EPOCHS = 16
 _LEARNING_RATE = 1e-3
 # As many of each kind of negatives as this share of the digits: together about as many as those.
-_OF_EACH_KIND = 1 / 9
+_OF_EACH_KIND = 1 / 11
 # For seven digits one more is drawn by program, so that hands that MNIST hardly shows are digits too.
 _DRAWN = 1 / 7
 # In each epoch, this share of all is shown as it is, the rest is bent.

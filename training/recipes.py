@@ -120,7 +120,7 @@ RECORD = Recipe(
         }
     ),
     schedule=Schedule(
-        epochs=100,
+        epochs=300,
         n_validation=5_000,
         augmentation=Augmentation(
             rotation=12,

@@ -7,10 +7,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 from starlette.types import Scope
 
 from service import problems
 from service.classifier import Classifier
+from service.decoding import is_tiny
 from service.errors import PictureError
 from service.problems import Problem
 from service.routes import bodies, examples
@@ -23,7 +25,7 @@ BATCH = "/predict/batch"
 
 @router.post(
     "/predict",
-    response_model_exclude_unset=True,
+    response_model=Answer,
     responses=problems.documented(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -37,22 +39,27 @@ async def predict(
     shared: Shared,
     top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
     explain: Annotated[bool, Query(description="also return how the answer came about")] = False,
-) -> Answer:
+) -> Response:
     """Read the digit in a picture.
 
     Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, WebP, GIF, BMP and TIFF, of any size up
     to the limits, dark on light or light on dark.
     """
     picture = await bodies.read(request)
+    if not isinstance(picture, bytes) or is_tiny(picture):
+        # Waiting for a thread would take longer than the answer.
+        return _answer(shared.classifier, picture, top_k, explain)
     return await shared.in_thread(_answer, shared.classifier, picture, top_k, explain)
 
 
-def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Answer:
+def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Response:
     if isinstance(picture, bytes):
         prediction = classifier.predict_picture(picture)
     else:
         prediction = classifier.predict_pixels(picture[None])[0]
-    return answer(classifier, prediction, top_k, explain=explain)
+    found = answer(classifier, prediction, top_k, explain=explain)
+    # As bytes, since FastAPI would check once more that it is an Answer.
+    return Response(found.model_dump_json(exclude_unset=True), media_type="application/json")
 
 
 class Result(BaseModel):

@@ -39,7 +39,8 @@ class State:
         return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.workers)
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:
+    # Not awaiting anything, but a plain function would be called in a thread.
     state: State = request.app.state.digits
     return state
 

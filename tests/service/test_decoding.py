@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from service.decoding import ACCEPTED, WORKING_SIDE, decode
+from service.decoding import ACCEPTED, WORKING_SIDE, decode, is_tiny
 from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import FloatArray
 from tests.pictures import draw, encode
@@ -807,3 +807,22 @@ def test_pictures_are_decoded_in_many_threads_at_once() -> None:
 def test_files_made_by_hand_are_what_they_claim(data: bytes, size: tuple[int, int]) -> None:
     """Pillow finds in them the size that they were made with."""
     assert size == Image.open(io.BytesIO(data)).size
+
+
+# --- Tiny files
+
+
+def test_tiny_pictures_are_known_by_their_header() -> None:
+    """MNIST's form as PNG is tiny; a larger picture, another format and a padded file are not."""
+    tiny = encode(draw(size=(28, 28)))
+
+    assert is_tiny(tiny)
+    assert not is_tiny(encode(draw(size=(57, 56))))
+    assert not is_tiny(encode(draw(size=(28, 28)), "BMP"))
+    assert not is_tiny(tiny + bytes(16 * 1024))
+    assert not is_tiny(b"")
+
+
+def test_a_bomb_is_not_tiny() -> None:
+    """A file of few bytes may have many pixels."""
+    assert not is_tiny(encode(np.zeros((3000, 3000), np.uint8))[:16_000])

@@ -52,18 +52,18 @@ def test_temperature_of_a_softmax_is_recovered(temperature: float) -> None:
     assert pytest.approx(temperature, rel=0.05) == found
 
 
-def test_temperature_is_the_likeliest() -> None:
-    """At the temperature found, the slope of the likelihood is nought: labels' and expected scores agree."""
+def test_answers_are_as_sure_as_they_are_right() -> None:
+    """At the temperature found, the mean confidence is the accuracy, however wrong the scores are in other ways."""
     rng = np.random.default_rng(1)
-    scores = rng.normal(0, 3, (N, 10))
+    scores = rng.normal(0, 3, (N, 10)).astype(np.float32)
     labels = (scores / 2 + rng.gumbel(size=scores.shape)).argmax(axis=1)
+    labels[:200] = rng.integers(0, 10, 200)
+    network = echo(10, TEN, "softmax")
 
-    temperature = fit_temperature(echo(10, TEN, "softmax"), scores.astype(np.float32), labels)
+    confidences = network.probabilities(scores, fit_temperature(network, scores, labels)).max(axis=1)
 
-    shares = np.exp(scores / temperature)
-    shares /= shares.sum(axis=1, keepdims=True)
-    expected = np.sum(shares * scores, axis=1).mean()
-    assert pytest.approx(expected, abs=1e-3) == scores[np.arange(N), labels].mean()
+    accuracy = np.mean(scores.argmax(axis=1) == labels)
+    assert pytest.approx(accuracy, abs=1e-3) == confidences.mean()
 
 
 def test_temperature_of_a_logistic_head_is_recovered() -> None:
@@ -77,11 +77,23 @@ def test_temperature_of_a_logistic_head_is_recovered() -> None:
     assert pytest.approx(2, rel=0.05) == found
 
 
-def test_temperature_of_digits_that_are_all_read_right_is_finite() -> None:
-    """Where no answer is wrong, sharper is likelier without end; the search ends within its bounds."""
-    scores = 1000 * np.eye(10, dtype=np.float32)
+def test_digits_that_are_all_read_right_are_no_certainty() -> None:
+    """Ten of ten right leave room for an error in twenty-two."""
+    scores = 10 * np.eye(10, dtype=np.float32)
+    network = echo(10, TEN, "softmax")
 
-    assert 0 < fit_temperature(echo(10, TEN, "softmax"), scores, np.arange(10)) < np.exp(3) + 1e-6
+    confidences = network.probabilities(scores, fit_temperature(network, scores, np.arange(10))).max(axis=1)
+
+    assert pytest.approx(21 / 22) == confidences.mean()
+
+
+@pytest.mark.parametrize(("scale", "right", "expected"), [(1e6, 0, np.exp(3)), (1e-6, 10, np.exp(-3))])
+def test_the_search_ends_within_its_bounds(scale: float, right: int, expected: float) -> None:
+    """Where no temperature will do, the nearest is taken."""
+    scores = (scale * np.eye(10)).astype(np.float32)
+    labels = np.where(np.arange(10) < right, np.arange(10), (np.arange(10) + 1) % 10)
+
+    assert pytest.approx(expected) == fit_temperature(echo(10, TEN, "softmax"), scores, labels)
 
 
 # --- Thresholds

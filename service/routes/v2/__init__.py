@@ -35,7 +35,7 @@ _REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for sta
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses=_REFUSALS)
 
 
-def _served(shared: Shared, name: str, version: str | None = None) -> State:
+async def _served(shared: Shared, name: str, version: str | None = None) -> State:
     """Return the shared state where a path names the model that is served."""
     model = shared.classifier.model
     if name != model.metadata.name or version not in {None, model.version}:

@@ -47,6 +47,7 @@ def main(
             "report": lambda: _report(arguments, parts, console),
             "export": lambda: _export(arguments, console),
             "alpha-study": lambda: _alpha_study(arguments, parts, console),
+            "higham": lambda: _higham(arguments, console),
         }
         commands[arguments.command]()
     except (TrainingError, DigitsError) as failure:
@@ -135,6 +136,19 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     )
     study = commands.add_parser("alpha-study", parents=[data], help="show what the L2 penalty alpha does")
     study.add_argument("--output", type=Path, metavar="DIR", default=Path("alpha"), help="default alpha, here")
+    example = commands.add_parser("higham", help="learn the lecture's worked example, ten points in the plane")
+    example.add_argument(
+        "--steps", type=int, default=1_000_000, metavar="NUMBER", help="default %(default)s, as in the paper"
+    )
+    example.add_argument(
+        "--seed",
+        type=int,
+        # From here it has learned all points sooner than from most starts.
+        default=5,
+        metavar="NUMBER",
+        help="of the start and of the points drawn; default %(default)s",
+    )
+    example.add_argument("--output", type=Path, metavar="DIR", default=Path("higham"), help="default higham, here")
     return parser
 
 
@@ -278,4 +292,33 @@ def _alpha_study(arguments: argparse.Namespace, parts: Mapping[str, Part], conso
         ),
     )
     save(arguments.output, {"effects": [asdict(effect) for effect in effects]}, alpha.drawings(effects))
+    console.print(f"figures and report.json are in {arguments.output}")
+
+
+def _higham(arguments: argparse.Namespace, console: Console) -> None:
+    from training import higham  # noqa: PLC0415
+    from training.report import save  # noqa: PLC0415
+
+    if arguments.steps < 1 or arguments.seed < 0:
+        message = "--steps must be 1 or more, --seed 0 or more"
+        raise TrainingError(message)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("step {task.completed:,}/{task.total:,}  cost {task.fields[cost]:.1e}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task("higham", total=arguments.steps, cost=float("nan"))
+        trained = higham.train(
+            arguments.steps, arguments.seed, lambda done, cost: bars.update(task, completed=done, cost=cost)
+        )
+    facts = {
+        "seed": arguments.seed,
+        "steps": arguments.steps,
+        "cost": trained.costs[arguments.steps],
+        "right": higham.right(trained.parameters),
+    }
+    save(arguments.output, facts, higham.drawings(trained))
+    console.print(f"cost {facts['cost']:.1e}, {facts['right']} of 10 points on the right side")
     console.print(f"figures and report.json are in {arguments.output}")

@@ -1,4 +1,7 @@
-"""Figures of a report and of the alpha study, drawn with matplotlib. Out of scope: what is measured."""
+"""Figures of a report, of the alpha study and of the worked example, drawn with matplotlib.
+
+Out of scope: what is measured.
+"""
 
 from __future__ import annotations
 
@@ -139,13 +142,24 @@ def boundaries(
     fields: Sequence[tuple[str, npt.NDArray[np.float64]]],
     extent: tuple[float, float, float, float],
 ) -> Figure:
-    """Return two-dimensional points (n, 2) of two classes over the probability of the second, one field an alpha."""
+    """Return points (n, 2) of two classes over each field, of how likely the second class is where, with its title."""
     figure = Figure(figsize=(3 * len(fields), 3), layout="constrained")
     for axes, (title, field) in zip(figure.subplots(1, len(fields), squeeze=False)[0], fields, strict=True):
         axes.imshow(field, extent=extent, origin="lower", cmap="RdBu", vmin=0, vmax=1, alpha=0.8, aspect="auto")
         axes.contour(field, levels=[0.5], extent=extent, colors="black")
-        axes.scatter(*points.T, c=labels, cmap="RdBu", edgecolors="black", s=15)
+        axes.scatter(*points.T, c=labels, cmap="RdBu", edgecolors="white", s=25)
         axes.set_title(title, fontsize=9)
         axes.set_xticks([])
         axes.set_yticks([])
+    return figure
+
+
+def cost(steps: Sequence[int], costs: Sequence[float]) -> Figure:
+    """Return the cost by the number of gradient steps."""
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogy(steps, costs, color=_INK)
+    axes.set_xlabel("steps")
+    axes.set_ylabel("cost")
+    axes.grid(alpha=0.3)
     return figure

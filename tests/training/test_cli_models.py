@@ -26,7 +26,7 @@ from tests.conftest import make_metadata, make_network
 from tests.pictures import draw, encode
 from tests.training.reports import quick_reports
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist
-from training import alpha, checkpoints, mnist, report
+from training import alpha, checkpoints, higham, mnist, report
 from training.cli import main
 from training.corruptions import CORRUPTIONS
 from training.evaluation import ask
@@ -415,3 +415,35 @@ def test_alpha_study_prints_and_draws(
     assert effects[-1]["weight_norm"] < effects[0]["weight_norm"]
     assert "figures and report.json are in alpha" == last
     assert ["alpha.png", "alpha_boundaries.png", "report.json"] == sorted(p.name for p in Path("alpha").iterdir())
+
+
+def test_higham_prints_and_draws(capsys: pytest.CaptureFixture[str]) -> None:
+    """The worked example says what it has learned; numbers and figures are in the folder."""
+    assert 0 == main(["higham", "--steps", "1500", "--seed", "2"])
+
+    *_, learned, last = capsys.readouterr().out.splitlines()
+    trained = higham.train(1_500, seed=2)
+    facts = json.loads(Path("higham/report.json").read_text())
+    right = higham.right(trained.parameters)
+    assert {"seed": 2, "steps": 1_500, "cost": round(trained.costs[1_500], 6), "right": right} == facts
+    assert f"cost {trained.costs[1_500]:.1e}, {right} of 10 points on the right side" == learned
+    assert "figures and report.json are in higham" == last
+    assert ["cost.png", "regions.png", "report.json"] == sorted(path.name for path in Path("higham").iterdir())
+
+
+def test_higham_takes_the_steps_of_the_paper_unless_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """A million is the default, and a start from which so many are more than enough."""
+    with pytest.raises(SystemExit):
+        main(["higham", "--help"])
+
+    text = " ".join(capsys.readouterr().out.split())
+    assert "default 1000000, as in the paper" in text
+    assert "of the start and of the points drawn; default 5" in text
+
+
+@pytest.mark.parametrize("options", [["--steps", "0"], ["--steps", "-1"], ["--seed", "-1"]])
+def test_higham_refuses_what_it_cannot_do(capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
+    """No step, or a seed below nought, ends in one line."""
+    assert 1 == main(["higham", *options])
+
+    assert "--steps must be 1 or more, --seed 0 or more" == complaint(capsys)

@@ -271,3 +271,18 @@ def test_points_have_the_colour_of_their_class() -> None:
     first, second = (image.get_cmap()(value) for value in (0.0, 1.0))
     np.testing.assert_array_equal([first, second], scatter.get_facecolor())
     assert first != second
+
+
+def test_cost_falls_by_steps() -> None:
+    """The cost is drawn over the number of steps, on a logarithmic axis."""
+    figure = figures.cost([0, 1_000, 2_000], [0.25, 0.1, 0.001])
+
+    (axes,) = figure.axes
+    assert ([0, 1_000, 2_000], [0.25, 0.1, 0.001]) == line(axes, 0)
+    assert ("steps", "cost", "linear", "log") == (
+        axes.get_xlabel(),
+        axes.get_ylabel(),
+        axes.get_xscale(),
+        axes.get_yscale(),
+    )
+    assert (700, 300) == drawn(figure).size

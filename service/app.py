@@ -15,8 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from service import problems
 from service.classifier import Classifier
+from service.drain import draining
+from service.load import Load
 from service.metrics import Metrics
 from service.middleware.access import Access
+from service.middleware.admission import Admission
 from service.middleware.limits import Limits
 from service.middleware.telemetry import Telemetry
 from service.record import REQUEST_ID_HEADER, is_probe, path_of
@@ -55,11 +58,14 @@ def create_app(settings: Settings) -> FastAPI:
         with threadpool_limits(1, user_api="blas"):
             classifier = Classifier.load(settings.model, settings.max_pixels, counted)
             counted.serves(classifier.model)
-            state = State(classifier, Weights(classifier.model), settings.max_batch)
+            load = Load(settings.max_bytes_in_hand)
+            state = State(classifier, Weights(classifier.model), load, settings.max_batch)
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
-            yield
-            state.ready = False
+            async with load.measured():
+                with draining(state.drain, settings.drain_seconds):
+                    yield
+            state.drain()
 
     app = FastAPI(
         title="Digit classifier",
@@ -85,6 +91,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
+    app.add_middleware(Admission)
     if keys:
         app.add_middleware(Access, keys=keys, open_paths={"/"})
     app.add_middleware(Telemetry, metrics=counted)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from service import artifact
 from service.artifact import Artifact
-from service.decoding import decode
+from service.decoding import Budget, decode
 from service.errors import InvalidPixels, PictureError
 from service.explanation import Explanation, explain
 from service.network import IMAGE_SIDE, PIXELS, FloatArray, Probabilities
@@ -82,10 +82,11 @@ class Classifier:
     """A model ready to answer."""
 
     def __init__(self, model: Artifact, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> None:
-        """Answer with this model, decoding pictures of at most max_pixels pixels."""
+        """Answer with this model, decoding pictures of at most max_pixels pixels, and no more than that at once."""
         self.model = model
         self.max_pixels = max_pixels
         self.watch = watch or Unwatched()
+        self._budget = Budget(max_pixels)
 
     @classmethod
     def load(cls, path: Path, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> Classifier:
@@ -138,7 +139,7 @@ class Classifier:
 
     def _normalize(self, data: bytes) -> Normalized:
         with self.watch.stage("decode"):
-            picture = decode(data, self.max_pixels)
+            picture = decode(data, self.max_pixels, self._budget)
         with self.watch.stage("normalize"):
             return normalize(picture.grey)
 

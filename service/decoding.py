@@ -7,9 +7,10 @@ scope: what is ink and what is paper (`normalization`).
 from __future__ import annotations
 
 import io
+import threading
 import warnings
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,9 @@ WORKING_SIDE = 288
 _TINY_PIXELS = 56 * 56
 _TINY_BYTES = 16 * 1024
 
+# Smaller pictures take no memory worth counting.
+_LARGE_PIXELS = 1_000_000
+
 _EXIF_ORIENTATION = ExifTags.Base.Orientation.value
 # EXIF orientation -> the picture as it was seen, as views of an array.
 _UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
@@ -69,8 +73,29 @@ class Picture:
     height: int
 
 
-def decode(data: bytes, max_pixels: int) -> Picture:
-    """Decode a picture of at most max_pixels pixels.
+class Budget:
+    """Pixels that all threads together may be decoding; whoever needs more than are left waits."""
+
+    def __init__(self, pixels: int) -> None:
+        self._left = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, pixels: int) -> Iterator[None]:
+        """Take so many, of no more than there are in all, for the time of a context."""
+        with self._changed:
+            self._changed.wait_for(lambda: pixels <= self._left)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
+def decode(data: bytes, max_pixels: int, budget: Budget | None = None) -> Picture:
+    """Decode a picture of at most max_pixels pixels, which are taken from a budget of no fewer while it is large.
 
     Raises UnsupportedFormat for what is no accepted picture, PictureTooLarge from the header alone, and
     UnreadablePicture for a damaged file.
@@ -84,18 +109,9 @@ def decode(data: bytes, max_pixels: int) -> Picture:
                 f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
             )
             raise PictureTooLarge(message)
-        if image.format == "PNG":
-            # Pillow makes some picture of flipped bits; here it looks at the checksums, in a copy that it uses up.
-            _open(data).verify()
-        width, height = image.size
-        orientation = _orientation(image)
-        # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
-        image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
-        grey = np.clip(_grey(image), 0, 1)  # Rounding leads a little beyond.
-        upright = _UPRIGHT.get(orientation)
-        if upright is not None:
-            grey = upright(grey)
-        return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
+        is_large = width * height > _LARGE_PIXELS
+        with budget.taking(width * height) if budget and is_large else nullcontext():
+            return _read(image, data)
 
 
 def is_tiny(data: bytes) -> bool:
@@ -109,6 +125,21 @@ def is_tiny(data: bytes) -> bool:
         and data.startswith(_SIGNATURES[0])
         and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _TINY_PIXELS
     )
+
+
+def _read(image: Image.Image, data: bytes) -> Picture:
+    if image.format == "PNG":
+        # Pillow makes some picture of flipped bits; here it looks at the checksums, in a copy that it uses up.
+        _open(data).verify()
+    width, height = image.size
+    orientation = _orientation(image)
+    # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
+    image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
+    grey = np.clip(_grey(image), 0, 1)  # Rounding leads a little beyond.
+    upright = _UPRIGHT.get(orientation)
+    if upright is not None:
+        grey = upright(grey)
+    return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
 
 
 def _silence_pillow() -> None:

@@ -13,6 +13,7 @@ DigitsError
 │   ├── InvalidBody           a form or JSON without the expected fields
 │   ├── InvalidJson           not JSON at all
 │   ├── NotAcceptable         no representation of the kind that is asked for
+│   ├── Overloaded            more work in hand than can be done in time
 │   └── NoSuchModel           another model is asked than the one that is served
 ├── InvalidPixels           an array that is not in MNIST form
 ├── SettingsError           an environment variable has a value that cannot be used
@@ -73,6 +74,10 @@ class InvalidJson(RequestError):
 
 class NotAcceptable(RequestError):
     """None of the representations is one that the client accepts."""
+
+
+class Overloaded(RequestError):
+    """There is more work in hand than can be done in time, or held in memory."""
 
 
 class NoSuchModel(RequestError):

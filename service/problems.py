@@ -37,6 +37,7 @@ _TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxy
         errors.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
         errors.TooManyPictures: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-pictures"),
         errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "unauthorized"),
+        errors.Overloaded: (HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),
         errors.NoInk: (HTTPStatus.UNPROCESSABLE_ENTITY, "no-ink"),
         errors.InvalidJson: (HTTPStatus.BAD_REQUEST, "invalid-json"),
         errors.InvalidBody: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
@@ -48,7 +49,10 @@ _TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxy
     }
 )
 _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
-    {HTTPStatus.UNAUTHORIZED: MappingProxyType({"WWW-Authenticate": "Bearer"})}
+    {
+        HTTPStatus.UNAUTHORIZED: MappingProxyType({"WWW-Authenticate": "Bearer"}),
+        HTTPStatus.SERVICE_UNAVAILABLE: MappingProxyType({"Retry-After": "1"}),
+    }
 )
 _INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")
 

@@ -72,6 +72,10 @@ class Settings(BaseSettings):
     max_pixels: int = Field(MAX_PIXELS, ge=784, le=_MOST_PIXELS, description="largest picture in pixels")
     max_batch: int = Field(64, ge=1, description="most pictures in one request")
     max_batch_bytes: int = Field(64 * _MIB, ge=1024, description="largest body of a batch in bytes")
+    max_bytes_in_hand: int = Field(256 * _MIB, ge=1024, description="what the bodies of all requests may have at once")
+    drain_seconds: float = Field(
+        1, ge=0, le=600, description="time between SIGTERM, from which on /readyz says 503, and the end of new requests"
+    )
     api_keys: Keys = Field(
         (), description="only requests with one of these keys, separated by commas, are answered; none: all are"
     )

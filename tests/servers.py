@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import IO
 
 import httpx
 import uvicorn
@@ -37,21 +38,23 @@ def in_thread(app: ASGIApp) -> Iterator[str]:
 
 
 @contextmanager
-def in_process(environment: Mapping[str, str]) -> Iterator[str]:
-    """Serve as `digits serve` does, with these variables, and give the address."""
+def process(
+    environment: Mapping[str, str], stderr: IO[bytes] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve as `digits serve` does, with these variables, and give the address and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve"]
     variables = {**os.environ, "DIGITS_PORT": str(port), **environment}
-    with subprocess.Popen(command, cwd=_ROOT, env=variables) as process:
+    with subprocess.Popen(command, cwd=_ROOT, env=variables, stderr=stderr) as server:
         try:
             _wait_for(lambda: _is_ready(address))
-            yield address
+            yield address, server
         finally:
-            process.terminate()
-            process.wait(_SECONDS)
+            server.terminate()
+            server.wait(_SECONDS)
 
 
 def _is_ready(address: str) -> bool:

@@ -8,15 +8,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import uvicorn
-
-from service import artifact, logs, metrics
-from service.app import create_app, release
+from service import artifact
+from service.app import release
 from service.errors import DigitsError
+from service.server import serve
 from service.settings import Settings, read_settings
-
-# Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
-_GRACE_SECONDS = 20
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = read_settings()
         if arguments.command == "serve":
-            return _serve(settings)
+            serve(settings)
+            return 0
         if arguments.command == "predict":
             # Here, since the service itself needs neither httpx nor rich.
             from service.cli.predict import predict  # noqa: PLC0415
@@ -77,29 +74,6 @@ def _count(text: str) -> int:
         message = f"must be 1 or more, not {text}"
         raise argparse.ArgumentTypeError(message)
     return int(text)
-
-
-def _serve(settings: Settings) -> int:
-    # Before the server starts, which would bury the one clear line in its traceback.
-    artifact.load(settings.model)
-    settings.keys()
-    several = settings.workers > 1
-    with metrics.shared_folder(needed=several):
-        uvicorn.run(
-            "service.app:from_environment" if several else create_app(settings),
-            factory=several,
-            workers=settings.workers,
-            host=settings.host,
-            port=settings.port,
-            root_path=settings.root_path,
-            log_config=logs.configuration(settings.log_level, settings.log_format),
-            log_level=settings.log_level,
-            access_log=False,
-            server_header=False,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
-            timeout_graceful_shutdown=_GRACE_SECONDS,
-        )
-    return 0
 
 
 def _info(settings: Settings) -> int:

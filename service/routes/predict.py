@@ -49,7 +49,7 @@ async def predict(
     if not isinstance(picture, bytes) or is_tiny(picture):
         # Waiting for a thread would take longer than the answer.
         return _answer(shared.classifier, picture, top_k, explain)
-    return await shared.in_thread(_answer, shared.classifier, picture, top_k, explain)
+    return await shared.load.in_thread(_answer, shared.classifier, picture, top_k, explain)
 
 
 def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Response:
@@ -87,7 +87,7 @@ async def predict_batch(request: Request, shared: Shared) -> Results:
     Send a form with a field `file` for each. One that cannot be read does not fail the others.
     """
     pictures = await bodies.read_many(request, shared.max_pictures)
-    return await shared.in_thread(_results, shared.classifier, pictures, request.scope)
+    return await shared.load.in_thread(_results, shared.classifier, pictures, request.scope)
 
 
 def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> Results:

@@ -2,41 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated, ParamSpec, TypeVar
+from typing import Annotated
 
-import anyio.to_thread
-from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.classifier import Classifier
+from service.load import Load
 from service.weights import Weights
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(eq=False)
 class State:
-    """The loaded model, the threads that work for it and how many pictures a request may have.
+    """The loaded model, how much is in hand, and how many pictures a request may have.
 
     Made within the event loop.
     """
 
     classifier: Classifier
     weights: Weights
+    load: Load
     max_pictures: int
     ready: bool = True
     started: float = field(default_factory=time.monotonic)
-    # More threads than processors would only take turns, each with a decoded picture in memory.
-    workers: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(os.cpu_count() or 1))
 
-    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work that takes longer than the event loop should wait."""
-        return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self.workers)
+    def drain(self) -> None:
+        """Be ready no more: requests are still answered, but should be sent elsewhere."""
+        self.ready = False
 
 
 async def _state(request: Request) -> State:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from service import cli
+from service import server
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -196,7 +196,7 @@ def test_answers_under_way_are_finished() -> None:
     """The sleep and what `digits serve` grants fit into the time after which Kubernetes kills."""
     asleep = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
 
-    assert asleep + cli._GRACE_SECONDS < POD["terminationGracePeriodSeconds"]  # noqa: SLF001 - the figure itself
+    assert asleep + Settings().drain_seconds + server.GRACE_SECONDS < POD["terminationGracePeriodSeconds"]
     assert 0 == DEPLOYMENT["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
 
 

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from service.decoding import ACCEPTED, WORKING_SIDE, decode, is_tiny
+from service.decoding import ACCEPTED, WORKING_SIDE, Budget, decode, is_tiny
 from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import FloatArray
 from tests.pictures import draw, encode
@@ -826,3 +826,24 @@ def test_tiny_pictures_are_known_by_their_header() -> None:
 def test_a_bomb_is_not_tiny() -> None:
     """A file of few bytes may have many pixels."""
     assert not is_tiny(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
+
+
+def test_large_pictures_wait_for_their_pixels() -> None:
+    """Together no more are decoded at once than there are in the budget; small ones need not wait."""
+    picture = encode(np.zeros((1200, 1000), np.uint8))
+    budget = Budget(2_000_000)
+    done = threading.Event()
+
+    def read() -> None:
+        decode(picture, 2_000_000, budget)
+        done.set()
+
+    with budget.taking(1_000_000):
+        thread = threading.Thread(target=read)
+        thread.start()
+        decode(encode(draw(4)), 2_000_000, budget)
+        waited = not done.wait(0.2)
+    thread.join(30)
+
+    assert waited
+    assert done.is_set()

@@ -147,7 +147,7 @@ def two_workers(watchful_model: Path) -> Iterator[httpx.Client]:
     """Return a client of a service with two worker processes, which opens a connection for each request."""
     variables = {"DIGITS_WORKERS": "2", "DIGITS_MODEL": str(watchful_model), "DIGITS_LOG_LEVEL": "warning"}
     with (
-        servers.in_process(variables) as address,
+        servers.process(variables) as (address, _),
         httpx.Client(base_url=address, limits=httpx.Limits(max_keepalive_connections=0)) as client,
     ):
         yield client

@@ -114,7 +114,7 @@ async def infer(request: Request, served: Served) -> Response:
     asked, given = inference.read(body, request.headers.get(inference.JSON_LENGTH_HEADER))
     if isinstance(given, list):
         bodies.check_number(given, served.max_pictures)
-    return await served.in_thread(_answer, served, asked, given)
+    return await served.load.in_thread(_answer, served, asked, given)
 
 
 def _answer(served: State, asked: InferenceRequest, given: FloatArray | list[bytes]) -> Response:

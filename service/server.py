@@ -1,0 +1,77 @@
+"""The process that serves: what is in its way is said in one line, and SIGTERM ends it in order, with status 0."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from service import artifact, logs, metrics
+from service.app import create_app
+from service.errors import SettingsError
+from service.settings import Settings
+
+# Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
+GRACE_SECONDS = 20
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM came before the server listened for it, or came again, as uvicorn has it, after the server stopped."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises SettingsError and ArtifactError."""
+    # Before the server starts, which would bury the one clear line in its traceback.
+    artifact.load(settings.model)
+    settings.keys()
+    _check_address(settings.host, settings.port)
+    signal.signal(signal.SIGTERM, _terminate)
+    several = settings.workers > 1
+    with metrics.shared_folder(needed=several), suppress(_TerminatedError):
+        config = uvicorn.Config(
+            "service.app:from_environment" if several else create_app(settings),
+            factory=several,
+            workers=settings.workers,
+            host=settings.host,
+            port=settings.port,
+            root_path=settings.root_path,
+            log_config=logs.configuration(settings.log_level, settings.log_format),
+            log_level=settings.log_level,
+            access_log=False,
+            server_header=False,
+            forwarded_allow_ips=settings.forwarded_allow_ips,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        if several:
+            _Workers(config, [config.bind_socket()]).run()
+        else:
+            uvicorn.Server(config).run()
+
+
+class _Workers(Multiprocess):
+    """Several processes that take requests from one socket, started anew when they die."""
+
+    def terminate_all(self) -> None:
+        """Stop them, and listen no more: else who comes after the last one stopped would be left in line."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise _TerminatedError
+
+
+def _check_address(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            message = f"cannot listen on {host}, port {port}: {error.strerror}: set DIGITS_HOST or DIGITS_PORT"
+            raise SettingsError(message) from error

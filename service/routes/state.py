@@ -13,6 +13,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from service.classifier import Classifier
+from service.reports import Report
 from service.weights import Weights
 
 P = ParamSpec("P")
@@ -21,13 +22,14 @@ T = TypeVar("T")
 
 @dataclass(eq=False)
 class State:
-    """The loaded model, the threads that work for it and how many pictures a request may have.
+    """The loaded model and its report, the threads that work for it and how many pictures a request may have.
 
     Made within the event loop.
     """
 
     classifier: Classifier
     weights: Weights
+    report: Report
     max_pictures: int
     ready: bool = True
     started: float = field(default_factory=time.monotonic)

@@ -18,7 +18,9 @@ export function makeAnswer() {
 
   function say(text) {
     clearTimeout(speaking)
-    speaking = setTimeout(() => { byId("status").textContent = text }, CALM)
+    speaking = setTimeout(() => {
+      byId("status").textContent = text
+    }, CALM)
   }
 
   function word({ title, reason, numeral }, small = "") {
@@ -32,7 +34,17 @@ export function makeAnswer() {
 
   function drawBars(classes, shares) {
     if (bars.children.length !== classes.length) {
-      bars.replaceChildren(...classes.map((digit) => html("li", {}, html("span", { class: "share" }), html("span", { class: "bar" }), html("b", {}, String(digit)))))
+      bars.replaceChildren(
+        ...classes.map((digit) =>
+          html(
+            "li",
+            {},
+            html("span", { class: "share" }),
+            html("span", { class: "bar" }),
+            html("b", {}, String(digit)),
+          ),
+        ),
+      )
     }
     const best = Math.max(...shares)
     shares.forEach((share, i) => {
@@ -64,9 +76,12 @@ export function makeAnswer() {
   })
 
   // Where the answer cannot be seen, a glance at it stays.
-  new IntersectionObserver(([entry]) => {
-    glance.hidden = entry.isIntersecting || !shown
-  }, { threshold: 0.1 }).observe(panel)
+  new IntersectionObserver(
+    ([entry]) => {
+      glance.hidden = entry.isIntersecting || !shown
+    },
+    { threshold: 0.1 },
+  ).observe(panel)
 
   return {
     /** Shows a reading. */
@@ -86,9 +101,13 @@ export function makeAnswer() {
       panel.dataset.state = "blank"
       panel.classList.remove("waiting", "old")
       force.hidden = true
+      byId("ask-why").hidden = true
       glance.hidden = true
       word({ title, reason, numeral: "?" })
-      drawBars(classes, classes.map(() => 0))
+      drawBars(
+        classes,
+        classes.map(() => 0),
+      )
     },
     /** The service is gone: the last answer stays, dimmed and dated. */
     dim() {

@@ -21,7 +21,7 @@ export class Gone extends Error {
   }
 }
 
-/** Returns the client. `key()` is the API key, or null; `newKey()` asks a person for one, and returns a promise of it. */
+/** Returns the client. `key()` is the API key, or null; `newKey(refused)` returns when a person has typed another. */
 export function makeClient({ key, newKey, request = (...all) => fetch(...all) }) {
   async function send(path, { timeout = LATE, headers = {}, ...options } = {}) {
     const sent = key()
@@ -39,7 +39,10 @@ export function makeClient({ key, newKey, request = (...all) => fetch(...all) })
     }
     const problem = await response.json().catch(() => ({}))
     if (response.status >= 500 || !problem.code) {
-      throw new Gone(problem.detail ?? `The service answers with status ${response.status}.`, Number(response.headers.get("Retry-After")) || null)
+      throw new Gone(
+        problem.detail ?? `The service answers with status ${response.status}.`,
+        Number(response.headers.get("Retry-After")) || null,
+      )
     }
     throw new Refusal(problem)
   }
@@ -49,13 +52,15 @@ export function makeClient({ key, newKey, request = (...all) => fetch(...all) })
 
   return {
     /** An encoded picture, as a Blob. */
-    predict: (picture, slow = false) => ask({ "Content-Type": picture.type || "application/octet-stream" }, picture, slow ? LATE : SOON),
+    predict: (picture, slow = false) =>
+      ask({ "Content-Type": picture.type || "application/octet-stream" }, picture, slow ? LATE : SOON),
     /** 28 rows of 28 integers from 0 to 255: they are taken as they are. */
     predictPixels: (pixels) => ask({ "Content-Type": "application/json" }, JSON.stringify({ pixels }), SOON),
     model: () => json("model"),
     report: () => json("model/report"),
     figure: async (name) => (await send(`model/report/${name}.png`)).blob(),
     weights: async (layer) => (await send(`model/weights/${layer}?format=safetensors`)).arrayBuffer(),
-    tiles: async (rows, columns, first) => (await send(`model/weights/0/image?rows=${rows}&columns=${columns}&first=${first}`)).blob(),
+    tiles: async (rows, columns, first) =>
+      (await send(`model/weights/0/image?rows=${rows}&columns=${columns}&first=${first}`)).blob(),
   }
 }

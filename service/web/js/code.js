@@ -11,23 +11,40 @@ function curl({ address, base64, file, key }) {
 }
 
 function python({ address, base64, file, key }) {
-  const more = key ? ", api_key=os.environ[\"DIGITS_API_KEY\"]" : ""
+  const more = key ? ', api_key=os.environ["DIGITS_API_KEY"]' : ""
   const imports = [...(file ? [] : ["import base64"]), ...(key ? ["import os"] : [])]
   const lines = [...imports, ...(imports.length ? [""] : []), "from service.client import DigitClient", ""]
   if (!file) lines.push(`PICTURE = "${base64}"`, "")
-  lines.push(`with DigitClient("${address}"${more}) as client:`,
-    file ? `    answer = client.predict(${JSON.stringify(file)})` : "    answer = client.predict(base64.b64decode(PICTURE))", "",
-    "print(answer.digit, answer.confidence, answer.verdict)")
+  lines.push(
+    `with DigitClient("${address}"${more}) as client:`,
+    file
+      ? `    answer = client.predict(${JSON.stringify(file)})`
+      : "    answer = client.predict(base64.b64decode(PICTURE))",
+    "",
+    "print(answer.digit, answer.confidence, answer.verdict)",
+  )
   return lines.join("\n")
 }
 
 function javascript({ address, base64, file, key }) {
   const header = key ? ", Authorization: `Bearer ${process.env.DIGITS_API_KEY}`" : ""
   const lines = file
-    ? [`import { readFile } from "node:fs/promises"`, "", `const image = (await readFile(${JSON.stringify(file)})).toString("base64")`]
+    ? [
+        `import { readFile } from "node:fs/promises"`,
+        "",
+        `const image = (await readFile(${JSON.stringify(file)})).toString("base64")`,
+      ]
     : [`const image = "${base64}"`]
-  return [...lines, `const response = await fetch("${address}predict", {`, `  method: "POST",`, `  headers: { "Content-Type": "application/json"${header} },`,
-    "  body: JSON.stringify({ image }),", "})", "const answer = await response.json()", "console.log(answer.digit, answer.confidence, answer.verdict)"].join("\n")
+  return [
+    ...lines,
+    `const response = await fetch("${address}predict", {`,
+    `  method: "POST",`,
+    `  headers: { "Content-Type": "application/json"${header} },`,
+    "  body: JSON.stringify({ image }),",
+    "})",
+    "const answer = await response.json()",
+    "console.log(answer.digit, answer.confidence, answer.verdict)",
+  ].join("\n")
 }
 
 function shell(name) {
@@ -47,14 +64,27 @@ async function copy(button, text) {
     // Clipboards are for secure pages only.
     button.textContent = "Select it and copy"
   }
-  setTimeout(() => { button.textContent = "Copy" }, 2000)
+  setTimeout(() => {
+    button.textContent = "Copy"
+  }, 2000)
 }
 
 /** Shows them, the picture shortened; what is copied has all of it. */
 export function showPrograms(element, picture) {
-  element.replaceChildren(...Object.entries(programs(picture)).map(([name, text]) => {
-    const shown = picture.base64 ? text.replace(picture.base64, `${picture.base64.slice(0, SHOWN)}…`) : text
-    const button = html("button", { type: "button", "aria-label": `Copy ${name}`, onclick: () => copy(button, text) }, "Copy")
-    return html("figure", {}, html("figcaption", {}, html("h3", {}, name), button), html("pre", { tabindex: "0", "aria-label": name }, html("code", {}, shown)))
-  }))
+  element.replaceChildren(
+    ...Object.entries(programs(picture)).map(([name, text]) => {
+      const shown = picture.base64 ? text.replace(picture.base64, `${picture.base64.slice(0, SHOWN)}…`) : text
+      const button = html(
+        "button",
+        { type: "button", "aria-label": `Copy ${name}`, onclick: () => copy(button, text) },
+        "Copy",
+      )
+      return html(
+        "figure",
+        {},
+        html("figcaption", {}, html("h3", {}, name), button),
+        html("pre", { tabindex: "0", "aria-label": name }, html("code", {}, shown)),
+      )
+    }),
+  )
 }

@@ -1,5 +1,5 @@
-// The colours of pictures. Hue means sign, and only sign: blue above zero, orange below, the ground at zero. What cannot
-// be negative is a ramp from the ground to the ink.
+// The colours of pictures. Hue means sign, and only sign: blue above zero, orange below, the ground at zero. What
+// cannot be negative is a ramp from the ground to the ink.
 
 const SIDE = 28
 
@@ -14,7 +14,12 @@ function triple(text) {
 export function colours() {
   if (theme === null) {
     const style = getComputedStyle(document.documentElement)
-    theme = Object.fromEntries(["ground", "panel", "ink", "quiet", "line", "plus", "minus"].map((name) => [name, triple(style.getPropertyValue(`--${name}`))]))
+    theme = Object.fromEntries(
+      ["ground", "panel", "ink", "quiet", "line", "plus", "minus"].map((name) => [
+        name,
+        triple(style.getPropertyValue(`--${name}`)),
+      ]),
+    )
   }
   return theme
 }

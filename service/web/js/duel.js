@@ -21,15 +21,18 @@ export function difference(reading, one, other) {
   return reading.input.map((ink, i) => ink * (reading.stencils[one][i] - reading.stencils[other][i]))
 }
 
-/** The fewest places whose ink has to go, the strongest first, until the lead is gone; null where that cannot be. */
-export function decisive(values, lead) {
-  const places = values.map((_, i) => i).filter((i) => values[i] > 0).sort((a, b) => values[b] - values[a])
+/** The places whose ink has to go, in the order of `shades`, until the lead is gone; none where that cannot be. */
+export function decisive(values, shades, lead) {
+  const places = values
+    .map((_, i) => i)
+    .filter((i) => shades[i] > 0)
+    .sort((a, b) => shades[b] - shades[a])
   let left = lead
   for (let n = 0; n < places.length; n += 1) {
     left -= values[places[n]]
     if (left < 0) return places.slice(0, n + 1)
   }
-  return null
+  return []
 }
 
 /** Returns { show(reading), repaint() }. */
@@ -45,14 +48,16 @@ export function makeDuel(client) {
 
   const queue = makeQueue({
     apart: 30,
-    answer: (asked) => client.predictPixels(Array.from({ length: SIDE }, (_, row) => asked.slice(SIDE * row, SIDE * row + SIDE))),
+    answer: (asked) =>
+      client.predictPixels(Array.from({ length: SIDE }, (_, row) => asked.slice(SIDE * row, SIDE * row + SIDE))),
     done(answer) {
       now = makeReading(answer, 0)
       render()
       waiting?.()
     },
     failed(error) {
-      byId("duel-told").textContent = error.code === "no-ink" ? "Nothing is left to read. Give the ink back." : error.message
+      byId("duel-told").textContent =
+        error.code === "no-ink" ? "Nothing is left to read. Give the ink back." : error.message
       rubbing = 0
       waiting?.()
     },
@@ -94,22 +99,33 @@ export function makeDuel(client) {
         context.fillText(shades[i] < 0 ? "\u2212" : "+", x + cell / 2, y + cell / 2)
       }
     }
-    ring(context, cell, values)
+    ring(context, cell, flipped() ? [] : decisive(values, shades, lead()))
   }
 
-  /** A line around the ink that decides. */
-  function ring(context, cell, values) {
-    const places = flipped() ? null : decisive(values, lead())
-    const inside = new Set(places ?? [])
+  /** A line around these places: the ink that decides. */
+  function ring(context, cell, places) {
+    const inside = new Set(places)
     context.strokeStyle = css(colours().ink)
     context.lineWidth = 2
     context.beginPath()
     for (const i of inside) {
       const [x, y] = [(i % SIDE) * cell, Math.floor(i / SIDE) * cell]
-      if (!inside.has(i - SIDE)) { context.moveTo(x, y); context.lineTo(x + cell, y) }
-      if (!inside.has(i + SIDE)) { context.moveTo(x, y + cell); context.lineTo(x + cell, y + cell) }
-      if (!inside.has(i - 1)) { context.moveTo(x, y); context.lineTo(x, y + cell) }
-      if (!inside.has(i + 1)) { context.moveTo(x + cell, y); context.lineTo(x + cell, y + cell) }
+      if (!inside.has(i - SIDE)) {
+        context.moveTo(x, y)
+        context.lineTo(x + cell, y)
+      }
+      if (!inside.has(i + SIDE)) {
+        context.moveTo(x, y + cell)
+        context.lineTo(x + cell, y + cell)
+      }
+      if (!inside.has(i - 1)) {
+        context.moveTo(x, y)
+        context.lineTo(x, y + cell)
+      }
+      if (!inside.has(i + 1)) {
+        context.moveTo(x + cell, y)
+        context.lineTo(x + cell, y + cell)
+      }
     }
     context.stroke()
   }
@@ -120,13 +136,19 @@ export function makeDuel(client) {
     const offsets = now.offsets[original.index] - now.offsets[rival]
     byId("why-title").textContent = `Why ${one}, and not ${other}?`
     const said = now.classes[now.index]
-    byId("duel-told").replaceChildren(flipped()
-      ? html("strong", {}, `Now it reads ${said}, with ${percent(now.answer.confidence)}.`)
-      : html("strong", {}, `It reads ${said}, ahead of ${other} by ${decimal(lead())}.`))
+    byId("duel-told").replaceChildren(
+      flipped()
+        ? html("strong", {}, `Now it reads ${said}, with ${percent(now.answer.confidence)}.`)
+        : html("strong", {}, `It reads ${said}, ahead of ${other} by ${decimal(lead())} points.`),
+    )
     byId("lead").replaceChildren(
-      html("dt", {}, `ink: ${one} minus ${other}`), html("dd", {}, signed(ink)),
-      html("dt", {}, "offsets"), html("dd", {}, signed(offsets)),
-      html("dt", { class: "total" }, `lead of ${one}`), html("dd", { class: "total" }, signed(ink + offsets)))
+      html("dt", {}, `ink: ${one} minus ${other}`),
+      html("dd", {}, signed(ink)),
+      html("dt", {}, "offsets"),
+      html("dd", {}, signed(offsets)),
+      html("dt", { class: "total" }, `lead of ${one}`),
+      html("dd", { class: "total" }, signed(ink + offsets)),
+    )
     byId("rub").disabled = flipped()
     canvas.setAttribute("aria-label", `Ink for ${one} and against it, compared with ${other}`)
   }
@@ -144,9 +166,19 @@ export function makeDuel(client) {
   }
 
   function offer() {
-    const choices = byScore(original).filter((i) => i !== original.index).sort((a, b) => a - b)
-    byId("rivals").replaceChildren(...choices.map((i) => html("label", {},
-      html("input", { type: "radio", name: "rival", value: i, checked: i === rival, onchange: () => choose(i) }), html("span", {}, String(original.classes[i])))))
+    const choices = byScore(original)
+      .filter((i) => i !== original.index)
+      .sort((a, b) => a - b)
+    byId("rivals").replaceChildren(
+      ...choices.map((i) =>
+        html(
+          "label",
+          {},
+          html("input", { type: "radio", name: "rival", value: i, checked: i === rival, onchange: () => choose(i) }),
+          html("span", {}, String(original.classes[i])),
+        ),
+      ),
+    )
   }
 
   function restore() {
@@ -180,13 +212,21 @@ export function makeDuel(client) {
     const mine = rubbing
     for (let step = 0; step < MOST_STEPS && mine === rubbing && !flipped(); step += 1) {
       const shades = smoothed(difference(now, original.index, rival))
-      const places = shades.map((_, i) => i).filter((i) => pixels[i] > 0 && shades[i] > 0).sort((a, b) => shades[b] - shades[a]).slice(0, AT_ONCE)
+      const places = shades
+        .map((_, i) => i)
+        .filter((i) => pixels[i] > 0 && shades[i] > 0)
+        .sort((a, b) => shades[b] - shades[a])
+        .slice(0, AT_ONCE)
       if (places.length === 0) break
       for (const i of places) pixels[i] = 0
-      const answered = new Promise((resolve) => { waiting = resolve })
+      const answered = new Promise((resolve) => {
+        waiting = resolve
+      })
       queue.ask([...pixels], true)
       await answered
-      await new Promise((resolve) => { setTimeout(resolve, PAUSE) })
+      await new Promise((resolve) => {
+        setTimeout(resolve, PAUSE)
+      })
     }
   }
 

@@ -23,6 +23,14 @@ export function svg(name, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, name), attributes, children)
 }
 
+/** A bar from the middle: to the right above zero, to the left below, full at `limit`. */
+export function bar(value, limit) {
+  return html("span", {
+    class: `signed ${value < 0 ? "minus" : "plus"}`,
+    "--size": Math.min(1, Math.abs(value) / limit),
+  })
+}
+
 /** The element of this id. */
 export function byId(id) {
   return document.getElementById(id)

@@ -5,8 +5,21 @@ import { smooth } from "./pad.js"
 const DURATION = 1700
 const WIDTH = 0.075
 const STROKES = [
-  [[0.4, 0.17], [0.36, 0.3], [0.31, 0.44], [0.31, 0.53], [0.4, 0.56], [0.53, 0.54], [0.68, 0.5]],
-  [[0.68, 0.2], [0.66, 0.38], [0.63, 0.6], [0.61, 0.84]],
+  [
+    [0.4, 0.17],
+    [0.36, 0.3],
+    [0.31, 0.44],
+    [0.31, 0.53],
+    [0.4, 0.56],
+    [0.53, 0.54],
+    [0.68, 0.5],
+  ],
+  [
+    [0.68, 0.2],
+    [0.66, 0.38],
+    [0.63, 0.6],
+    [0.61, 0.84],
+  ],
 ]
 
 /** Plays the example: `show(strokes)` while it grows, `done()` at its end. Returns what stops it. */
@@ -41,5 +54,7 @@ export function play({ show, done }) {
   } else {
     requestAnimationFrame(frame)
   }
-  return () => { stopped = true }
+  return () => {
+    stopped = true
+  }
 }

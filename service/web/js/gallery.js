@@ -12,15 +12,15 @@ export function makeGallery(element, { client, units, picked }) {
   let first = 0
 
   async function show() {
-    const output = element.querySelector("output")
+    const where = element.querySelector(".where")
     try {
       const bitmap = await createImageBitmap(await client.tiles(ROWS, COLUMNS, first))
       canvas.width = bitmap.width
       canvas.height = bitmap.height
       canvas.getContext("2d").drawImage(bitmap, 0, 0)
-      output.textContent = `units ${first} to ${Math.min(units, first + page) - 1} of ${units.toLocaleString("en")}`
+      where.textContent = `units ${first} to ${Math.min(units, first + page) - 1} of ${units.toLocaleString("en")}`
     } catch (error) {
-      output.textContent = error.message
+      where.textContent = error.message
     }
   }
 
@@ -37,7 +37,7 @@ export function makeGallery(element, { client, units, picked }) {
     const box = canvas.getBoundingClientRect()
     const step = (MAGNIFIED + GAP) / canvas.width
     const column = Math.floor((event.clientX - box.left) / box.width / step)
-    const row = Math.floor(((event.clientY - box.top) / box.width) / step)
+    const row = Math.floor((event.clientY - box.top) / box.width / step)
     const unit = first + row * COLUMNS + column
     if (unit < units) picked(unit)
   }

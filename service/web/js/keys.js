@@ -25,7 +25,9 @@ export function makeKeys(dialog, storage = sessionStorage) {
     async newKey(refused) {
       // Another question may have brought a new key in the meantime.
       if (storage.getItem(NAME) !== refused) return
-      asking ??= ask().finally(() => { asking = null })
+      asking ??= ask().finally(() => {
+        asking = null
+      })
       await asking
     },
   }

@@ -57,7 +57,7 @@ let stopExample = null
 
 const queue = makeQueue({
   async answer(question) {
-    const picture = question.file ?? await question.canvas.convertToBlob()
+    const picture = question.file ?? (await question.canvas.convertToBlob())
     const begun = performance.now()
     const found = await client.predict(picture, Boolean(question.file))
     return makeReading(found, performance.now() - begun)
@@ -78,13 +78,20 @@ function fail(error) {
   }
   trouble.end()
   // Half a stroke is no news; a picture without ink is.
-  answer.blank(model?.classes ?? [], error.code === "no-ink" ? { ...NOTHING, reason: error.message } : { title: "This cannot be read", reason: error.message })
+  answer.blank(
+    model?.classes ?? [],
+    error.code === "no-ink"
+      ? { ...NOTHING, reason: error.message }
+      : { title: "This cannot be read", reason: error.message },
+  )
   if (!error.status) throw error
 }
 
 function ask(question) {
   asked = question
   answer.wait()
+  // A service that is gone is not asked at every move of the pen.
+  if (trouble.on() && !question.final) return
   queue.ask(question, question.final)
 }
 
@@ -108,6 +115,8 @@ function show(reading, question) {
     pour.show(reading)
     duel.show(reading)
   }
+  byId("ask-why").hidden = !reading.stencils || reading.answer.verdict === "not_a_digit"
+  byId("ask-why").textContent = byId("why-title").textContent
   if (question.final) program(question)
 }
 
@@ -217,11 +226,18 @@ document.addEventListener("drop", (event) => {
 })
 
 function offerSamples() {
-  byId("samples").replaceChildren(...SAMPLES.map(([name, label]) => {
-    const address = `page/samples/${name}`
-    const takeIt = async () => take(new File([await (await fetch(address)).blob()], name))
-    return html("button", { type: "button", onclick: () => takeIt().catch(fail) }, html("img", { src: address, alt: "", width: 64, height: 64 }), html("span", {}, label))
-  }))
+  byId("samples").replaceChildren(
+    ...SAMPLES.map(([name, label]) => {
+      const address = `page/samples/${name}`
+      const takeIt = async () => take(new File([await (await fetch(address)).blob()], name))
+      return html(
+        "button",
+        { type: "button", onclick: () => takeIt().catch(fail) },
+        html("img", { src: address, alt: "", width: 64, height: 64 }),
+        html("span", {}, label),
+      )
+    }),
+  )
 }
 
 // --- The network
@@ -234,14 +250,18 @@ function pick(index, unit) {
 function describe() {
   byId("n-parameters").textContent = model.n_parameters.toLocaleString("en")
   const hidden = model.layers.slice(0, -1)
-  byId("voters-title").textContent = hidden.length === 0
-    ? "No voters: this network has no hidden layer"
-    : `${listed(hidden.map((layer) => layer.n_out.toLocaleString("en"))).replace(" and ", ", then ")} voters`
-  mosaics = hidden.map((layer, i) => makeMosaic({ name: `Layer ${i + 1}`, units: layer.n_out, picked: (unit) => pick(i, unit) }))
+  byId("voters-title").textContent =
+    hidden.length === 0
+      ? "No voters: this network has no hidden layer"
+      : `${listed(hidden.map((layer) => layer.n_out.toLocaleString("en"))).replace(" and ", ", then ")} voters`
+  mosaics = hidden.map((layer, i) =>
+    makeMosaic({ name: `Layer ${i + 1}`, units: layer.n_out, picked: (unit) => pick(i, unit) }),
+  )
   byId("mosaics").replaceChildren(...mosaics.map((mosaic) => mosaic.figure))
   card = makeUnitCard(byId("unit"), { weights, model })
   makeGallery(byId("gallery"), { client, units: model.layers[0].n_out, picked: (unit) => pick(0, unit) })
-  byId("served").textContent = `Answers come from the model ${model.name}, version ${model.version}. Your pictures are read and forgotten.`
+  byId("served").textContent =
+    `Answers come from the model ${model.name}, version ${model.version}. Your pictures are read and forgotten.`
   once(byId("learned"), () => showLearning(byId("learning"), client, model))
 }
 

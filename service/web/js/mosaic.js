@@ -12,10 +12,14 @@ export function makeMosaic({ name, units, picked }) {
   const columns = Math.min(COLUMNS, units)
   const rows = Math.ceil(units / columns)
   const canvas = html("canvas", { role: "img", "aria-label": `${name}: ${units} units` })
-  const note = html("output", { class: "quiet" })
+  const note = html("span", { class: "note quiet" })
   const choice = html("input", { type: "number", min: 0, max: units - 1, inputmode: "numeric" })
-  const figure = html("figure", { class: "mosaic" },
-    html("figcaption", {}, html("b", {}, name), " ", note, html("label", {}, "Unit ", choice)), canvas)
+  const figure = html(
+    "figure",
+    { class: "mosaic" },
+    html("figcaption", {}, html("b", {}, name), " ", note, html("label", {}, "Unit ", choice)),
+    canvas,
+  )
   let values = new Array(units).fill(0)
   let before = values
   let started = 0
@@ -31,7 +35,9 @@ export function makeMosaic({ name, units, picked }) {
     const limit = limitOf(values)
     const gap = cell > 6 ? 1 : 0.5
     // Most units that are on are so faintly: the root shows them.
-    const colour = values.some((value) => value < 0) ? signedColour : (value) => plainColour(Math.sqrt(Math.max(0, value) / limit))
+    const colour = values.some((value) => value < 0)
+      ? signedColour
+      : (value) => plainColour(Math.sqrt(Math.max(0, value) / limit))
     let moving = false
     for (let unit = 0; unit < units; unit += 1) {
       const [x, y] = [unit % columns, Math.floor(unit / columns)]
@@ -44,7 +50,10 @@ export function makeMosaic({ name, units, picked }) {
       context.fillRect(x * cell, y * cell, cell - gap, cell - gap)
     }
     context.lineWidth = 2
-    for (const [unit, ink] of [[hovered, colours().quiet], [chosen, colours().ink]]) {
+    for (const [unit, ink] of [
+      [hovered, colours().quiet],
+      [chosen, colours().ink],
+    ]) {
       if (unit === null) continue
       context.strokeStyle = css(ink)
       context.strokeRect((unit % columns) * cell - 1.5, Math.floor(unit / columns) * cell - 1.5, cell + 2, cell + 2)
@@ -72,7 +81,10 @@ export function makeMosaic({ name, units, picked }) {
 
   function lit() {
     const on = values.filter((value) => value !== 0).length
-    note.textContent = on === 0 ? `${units.toLocaleString("en")} units` : `${on.toLocaleString("en")} of ${units.toLocaleString("en")} lit`
+    note.textContent =
+      on === 0
+        ? `${units.toLocaleString("en")} units`
+        : `${on.toLocaleString("en")} of ${units.toLocaleString("en")} lit`
   }
 
   canvas.addEventListener("pointermove", (event) => {

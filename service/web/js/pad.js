@@ -1,7 +1,7 @@
 // The pad: strokes that a pointer or the arrow keys draw. It knows nothing of the network.
 //
-// A stroke is { width, points }, each point [x, y, pressure], all in shares of the pad's side, so that it can be drawn at
-// any size. What is sent is black on white, whatever the theme.
+// A stroke is { width, points }, each point [x, y, pressure], all in shares of the pad's side, so that it can be drawn
+// at any size. What is sent is black on white, whatever the theme.
 
 import { colours, css, sharpen } from "./colour.js"
 
@@ -17,7 +17,16 @@ export function smooth(points, perPiece = 8) {
     const [p, q, r, s] = [at(i - 1), at(i), at(i + 1), at(i + 2)]
     for (let step = 0; step < perPiece; step += 1) {
       const t = step / perPiece
-      curve.push(q.map((_, k) => 0.5 * (2 * q[k] + (r[k] - p[k]) * t + (2 * p[k] - 5 * q[k] + 4 * r[k] - s[k]) * t * t + (3 * q[k] - p[k] - 3 * r[k] + s[k]) * t ** 3)))
+      curve.push(
+        q.map(
+          (_, k) =>
+            0.5 *
+            (2 * q[k] +
+              (r[k] - p[k]) * t +
+              (2 * p[k] - 5 * q[k] + 4 * r[k] - s[k]) * t * t +
+              (3 * q[k] - p[k] - 3 * r[k] + s[k]) * t ** 3),
+        ),
+      )
     }
   }
   return [...curve, points.at(-1)]
@@ -27,7 +36,8 @@ export function smooth(points, perPiece = 8) {
 export function length(strokes) {
   let all = 0
   for (const { points } of strokes) {
-    for (let i = 1; i < points.length; i += 1) all += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1])
+    for (let i = 1; i < points.length; i += 1)
+      all += Math.hypot(points[i][0] - points[i - 1][0], points[i][1] - points[i - 1][1])
   }
   return all
 }

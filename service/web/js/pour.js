@@ -20,7 +20,13 @@ export function makePour(canvas, list) {
     let row = 0
     for (const layer of reading.hidden) {
       const limit = limitOf(layer)
-      layer.forEach((value, unit) => tiles.push({ value: Math.sqrt(Math.abs(value) / limit), x: (unit % columns) * (width / columns), y: (row + Math.floor(unit / columns)) * TILE }))
+      layer.forEach((value, unit) =>
+        tiles.push({
+          value: Math.sqrt(Math.abs(value) / limit),
+          x: (unit % columns) * (width / columns),
+          y: (row + Math.floor(unit / columns)) * TILE,
+        }),
+      )
       row += Math.ceil(layer.length / columns) + 1
     }
     return { tiles, height: Math.max(1, row - 1) * TILE, side: width / columns - 1 }
@@ -57,7 +63,9 @@ export function makePour(canvas, list) {
 
   function settle(share) {
     list.style.setProperty("--poured", share)
-    list.querySelectorAll("[data-score]").forEach((figure) => { figure.textContent = decimal(share * Number(figure.dataset.score)) })
+    list.querySelectorAll("[data-score]").forEach((figure) => {
+      figure.textContent = decimal(share * Number(figure.dataset.score))
+    })
   }
 
   new ResizeObserver(() => draw(0)).observe(canvas.parentElement)

@@ -30,8 +30,14 @@ export function makeQueue({ answer, done, failed, apart = 60, later = setTimeout
   }
 
   let hurried = null
-  const hurry = () => new Promise((resolve) => { hurried = resolve })
-  const pause = () => new Promise((resolve) => { later(resolve, apart) })
+  const hurry = () =>
+    new Promise((resolve) => {
+      hurried = resolve
+    })
+  const pause = () =>
+    new Promise((resolve) => {
+      later(resolve, apart)
+    })
 
   return {
     ask(question, urgent = false) {

@@ -5,7 +5,7 @@
 
 const flat = (rows) => rows.flat()
 
-/** Returns the answer with its explanation: per class `scores`, `stencils` and `offsets`; pictures are flat, 784 long. */
+/** Returns an answer and its explanation: `scores`, `stencils` and `offsets` by class; pictures are flat, 784 long. */
 export function makeReading(answer, milliseconds) {
   const { explanation } = answer
   const single = explanation.scores.length < answer.classes.length

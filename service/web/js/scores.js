@@ -1,14 +1,14 @@
 // From scores to probabilities, row by row, with the numbers of this picture; and who gave the answer its score.
 
 import { limitOf } from "./colour.js"
-import { byId, html } from "./element.js"
+import { bar, byId, html } from "./element.js"
 import { byScore } from "./reading.js"
 import { decimal, percent, short, signed } from "./words.js"
 
 const STRONGEST = 12
 
 function cell(value, limit) {
-  return html("td", {}, html("span", { class: `signed ${value < 0 ? "minus" : "plus"}`, "--size": Math.abs(value) / limit }), html("span", { class: "figure" }, signed(value)))
+  return html("td", {}, bar(value, limit), html("span", { class: "figure" }, signed(value)))
 }
 
 /** The table, the strip of shares and the sentence below. */
@@ -18,17 +18,49 @@ export function showSoftmax(reading) {
   const sum = powers.reduce((all, power) => all + power, 0)
   const limit = limitOf(scores)
   byId("scores-title").textContent = `${classes.length === 10 ? "Ten" : classes.length} scores, one answer`
-  byId("softmax").tBodies[0].replaceChildren(...classes.map((digit, i) => html("tr", i === index ? { class: "best" } : {},
-    html("th", { scope: "row" }, String(digit)),
-    cell(scores[i], limit),
-    html("td", { class: "figure" }, short(powers[i])),
-    html("td", { "--share": answer.probabilities[i] }, html("span", { class: "portion" }), html("span", { class: "figure" }, percent(answer.probabilities[i]))))))
-  byId("softmax").tFoot.replaceChildren(html("tr", {}, html("th", { scope: "row" }, "sum"), html("td"), html("td", { class: "figure" }, short(sum)), html("td", { class: "figure" }, "all of it")))
-  byId("strip").replaceChildren(...byScore(reading).map((i) => html("span", { "--share": answer.probabilities[i] }, answer.probabilities[i] > 0.03 ? String(classes[i]) : "")))
+  byId("softmax").tBodies[0].replaceChildren(
+    ...classes.map((digit, i) =>
+      html(
+        "tr",
+        i === index ? { class: "best" } : {},
+        html("th", { scope: "row" }, String(digit)),
+        cell(scores[i], limit),
+        html("td", { class: "figure" }, short(powers[i])),
+        html(
+          "td",
+          { "--share": answer.probabilities[i] },
+          html("span", { class: "portion" }),
+          html("span", { class: "figure" }, percent(answer.probabilities[i])),
+        ),
+      ),
+    ),
+  )
+  byId("softmax").tFoot.replaceChildren(
+    html(
+      "tr",
+      {},
+      html("th", { scope: "row" }, "sum"),
+      html("td"),
+      html("td", { class: "figure" }, short(sum)),
+      html("td", { class: "figure" }, "all of it"),
+    ),
+  )
+  byId("strip").replaceChildren(
+    ...byScore(reading).map((i) =>
+      html("span", { "--share": answer.probabilities[i] }, answer.probabilities[i] > 0.03 ? String(classes[i]) : ""),
+    ),
+  )
   const digit = classes[index]
-  const one = reading.single ? `The network has a single score, for ${classes[1]}; that of ${classes[0]} counts as 0. ` : ""
-  byId("softmax-told").textContent = `${one}For ${digit}: exp(${decimal(scores[index])} / ${decimal(temperature)}) = ${short(powers[index])}; divided by ${short(sum)} that is ${percent(answer.probabilities[index])}. `
-    + (temperature === 1 ? "" : `T = ${decimal(temperature)} is the temperature: it was fitted so that answers of 90 % are right nine times in ten.`)
+  const one = reading.single
+    ? `The network has a single score, for ${classes[1]}; that of ${classes[0]} counts as 0. `
+    : ""
+  byId("softmax-told").textContent =
+    `${one}For ${digit}: exp(${decimal(scores[index])} / ${decimal(temperature)}) = ${short(powers[index])}; ` +
+    `divided by ${short(sum)} that is ${percent(answer.probabilities[index])}. ` +
+    (temperature === 1
+      ? ""
+      : `T = ${decimal(temperature)} is the temperature, ` +
+        "fitted so that of the answers with 90 % nine in ten are right.")
 }
 
 /** The contributions of the last hidden layer to the answer's score. */
@@ -37,15 +69,34 @@ export function showContributions(reading, layer) {
   const inputs = reading.hidden.at(-1)
   const [unit, sign] = single ? [0, index === 1 ? 1 : -1] : [index, 1]
   const products = inputs.map((input, i) => sign * input * layer.weight(i, unit))
-  const strongest = products.map((_, i) => i).sort((a, b) => Math.abs(products[b]) - Math.abs(products[a])).slice(0, STRONGEST)
+  const strongest = products
+    .map((_, i) => i)
+    .sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]))
+    .slice(0, STRONGEST)
   const rest = products.reduce((all, product) => all + product, 0) - strongest.reduce((all, i) => all + products[i], 0)
-  const rows = [...strongest.map((i) => [`unit ${i}`, products[i]]), [`${inputs.length - strongest.length} others`, rest], ["bias", sign * layer.bias(unit)]]
+  const rows = [
+    ...strongest.map((i) => [`unit ${i}`, products[i]]),
+    [`${inputs.length - strongest.length} others`, rest],
+    ["bias", sign * layer.bias(unit)],
+  ]
   const total = rows.reduce((all, [, value]) => all + value, 0)
-  const limit = limitOf(rows.map(([, value]) => value))
+  // All others together would dwarf the single ones.
+  const limit = limitOf(strongest.map((i) => products[i]))
   const box = byId("contributions")
   box.hidden = false
   box.querySelector(".the-digit").textContent = String(classes[index])
-  box.querySelector("ol").replaceChildren(
-    ...rows.map(([name, value]) => html("li", {}, html("span", {}, name), html("span", { class: `signed ${value < 0 ? "minus" : "plus"}`, "--size": Math.abs(value) / limit }), html("b", {}, signed(value)))),
-    html("li", { class: "total" }, html("span", {}, `score of ${classes[index]}`), html("span"), html("b", {}, signed(total))))
+  box
+    .querySelector("ol")
+    .replaceChildren(
+      ...rows.map(([name, value]) =>
+        html("li", {}, html("span", {}, name), bar(value, limit), html("b", {}, signed(value))),
+      ),
+      html(
+        "li",
+        { class: "total" },
+        html("span", {}, `score of ${classes[index]}`),
+        html("span"),
+        html("b", {}, signed(total)),
+      ),
+    )
 }

@@ -18,14 +18,25 @@ function showReceived(canvas, picture, normalization) {
   const [left, top] = [(width - w) / 2, (height - h) / 2]
   context.drawImage(picture, left, top, w, h)
   if (!normalization) return
-  const { ink_box: [up, west, down, east], size: [rows, columns] } = normalization
+  const {
+    ink_box: [up, west, down, east],
+    size: [rows, columns],
+  } = normalization
   context.setLineDash([6, 5])
   context.lineWidth = 2
   // Seen on any ground: the same dashes, light between dark.
-  for (const [colour, shift] of [["#000", 0], ["#fff", 5.5]]) {
+  for (const [colour, shift] of [
+    ["#000", 0],
+    ["#fff", 5.5],
+  ]) {
     context.strokeStyle = colour
     context.lineDashOffset = shift
-    context.strokeRect(left + (west / columns) * w - 3, top + (up / rows) * h - 3, ((east - west) / columns) * w + 6, ((down - up) / rows) * h + 6)
+    context.strokeRect(
+      left + (west / columns) * w - 3,
+      top + (up / rows) * h - 3,
+      ((east - west) / columns) * w + 6,
+      ((down - up) / rows) * h + 6,
+    )
   }
   context.setLineDash([])
 }
@@ -39,21 +50,30 @@ function readOut(canvas, note, tell) {
     const row = Math.floor((SIDE * (event.clientY - box.top)) / box.height)
     if (Math.min(row, column) >= 0 && Math.max(row, column) < SIDE) note.textContent = tell(row, column) ?? usual
   })
-  canvas.addEventListener("pointerleave", () => { note.textContent = usual })
+  canvas.addEventListener("pointerleave", () => {
+    note.textContent = usual
+  })
 }
 
 /** Returns { show(reading, picture) }. */
 export function makeSight() {
   let shown = null
-  const value = (name, format) => (row, column) => shown && `Row ${row + 1}, column ${column + 1}: ${format(shown[name][SIDE * row + column])}`
+  const value = (name, format) => (row, column) =>
+    shown && `Row ${row + 1}, column ${column + 1}: ${format(shown[name][SIDE * row + column])}`
   readOut(byId("seen"), byId("seen-note"), value("input", decimal))
-  readOut(byId("relevance"), byId("relevance-note"), value("relevance", (x) => signed(x, 3)))
+  readOut(
+    byId("relevance"),
+    byId("relevance-note"),
+    value("relevance", (x) => signed(x, 3)),
+  )
 
   return {
     show(reading, picture) {
       shown = reading
       showReceived(byId("received"), picture, reading.normalization)
-      byId("received-note").textContent = picture ? `${picture.width} × ${picture.height} pixels${reading.normalization ? ", with the ink that was found." : ""}` : ""
+      byId("received-note").textContent = picture
+        ? `${picture.width} × ${picture.height} pixels${reading.normalization ? ", with the ink that was found." : ""}`
+        : ""
       paint(byId("seen"), reading.input, (share) => plainColour(share))
       mixedRelevance(byId("relevance"), reading.relevance, reading.input, limitOf(reading.relevance))
       byId("normalization").textContent = preparation(reading.normalization)

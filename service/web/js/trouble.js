@@ -5,7 +5,7 @@ import { byId } from "./element.js"
 const FIRST = 2
 const MOST = 30
 
-/** Returns { begin(reason, after), end() }; `retry()` is called when it is time, or when a person says so. */
+/** Returns { on(), begin(reason, after), end() }; `retry()` is called when it is time, or when a person says so. */
 export function makeTrouble(retry) {
   const box = byId("trouble")
   let pause = FIRST
@@ -13,16 +13,17 @@ export function makeTrouble(retry) {
 
   function go() {
     clearInterval(ticking)
+    pause = Math.min(MOST, 2 * pause)
     retry()
   }
 
   box.querySelector("button").addEventListener("click", go)
 
   return {
+    on: () => !box.hidden,
     begin(reason, after) {
       clearInterval(ticking)
       let left = after ?? pause
-      pause = Math.min(MOST, 2 * pause)
       const tick = () => {
         box.querySelector("span").textContent = `${reason} Your drawing is kept. Asking again in ${left} s.`
         if (left === 0) go()

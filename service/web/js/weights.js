@@ -8,8 +8,16 @@ export function parse(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true))
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)))
   const tensors = {}
-  for (const [name, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(header)) {
-    if (dtype === DTYPE) tensors[name] = { shape, values: new Float32Array(buffer.slice(8 + length + begin, 8 + length + end)) }
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [begin, end],
+    },
+  ] of Object.entries(header)) {
+    if (dtype === DTYPE)
+      tensors[name] = { shape, values: new Float32Array(buffer.slice(8 + length + begin, 8 + length + end)) }
   }
   return tensors
 }

@@ -1,14 +1,16 @@
 // Numbers and answers in words. Pure: no page, no network.
 
 const MINUS = "\u2212"
+// No line ends between a number and its unit.
+const SPACE = "\u00a0"
 // Between these an answer has two candidates, whatever its verdict.
 const CLOSE = 0.2
 
 /** A probability in per cent. None is certain, so it is never 100 or 0. */
-export function percent(share, more = "> ", less = "< ") {
-  if (share > 0.999) return `${more}99.9 %`
-  if (share < 0.001) return `${less}0.1 %`
-  return `${(100 * share).toFixed(1)} %`
+export function percent(share, more = `>${SPACE}`, less = `<${SPACE}`) {
+  if (share > 0.999) return `${more}99.9${SPACE}%`
+  if (share < 0.001) return `${less}0.1${SPACE}%`
+  return `${(100 * share).toFixed(1)}${SPACE}%`
 }
 
 /** A number with so many decimals, and a real minus sign. */
@@ -49,27 +51,52 @@ export function verdict(answer, forced = false) {
   switch (kind(answer)) {
     case "not_a_digit":
       return forced
-        ? { title: `If it must be a digit: ${digit}`, reason: `But it looks like none that the network learned.`, numeral: String(digit) }
-        : { title: "This does not look like a digit", reason: "It is unlike any that the network learned.", numeral: "?" }
+        ? {
+            title: `If it must be a digit: ${digit}`,
+            reason: `But it looks like none that the network learned.`,
+            numeral: String(digit),
+          }
+        : {
+            title: "This does not look like a digit",
+            reason: "It is unlike any that the network learned.",
+            numeral: "?",
+          }
     case "ambiguous":
-      return { title: `${digit} or ${rival}`, reason: `Too close to call: ${digit} has ${sure}, ${rival} has ${next}. A person should look.`, numeral: `${digit}/${rival}` }
+      return {
+        title: `${digit} or ${rival}`,
+        reason: `Too close to call: ${digit} has ${sure}, ${rival} has ${next}. A person should look.`,
+        numeral: `${digit}/${rival}`,
+      }
     default:
-      return { title: `This is a ${digit}`, reason: `The network gives it ${sure}. Next comes ${rival} with ${next}.`, numeral: String(digit) }
+      return {
+        title: `This is a ${digit}`,
+        reason: `The network gives it ${sure}. Next comes ${rival} with ${next}.`,
+        numeral: String(digit),
+      }
   }
 }
 
 /** The small print under an answer. */
 export function facts(answer, milliseconds) {
   const unlike = answer.novelty === null ? "" : `Unlike a digit: ${percent(answer.novelty)} · `
-  return `${unlike}answered in ${Math.max(1, Math.round(milliseconds))} ms`
+  return `${unlike}answered in ${Math.max(1, Math.round(milliseconds))}${SPACE}ms`
 }
 
 /** What was done to a picture, in sentences. */
 export function preparation(normalization) {
   if (normalization === null) return "Taken as it is: 28 × 28 numbers need no preparation."
-  const { polarity, stroke, ink_box: [top, left, bottom, right], size, scale } = normalization
-  const ground = { "dark-on-light": "Dark ink on light ground", "light-on-dark": "Light ink on dark ground" }[polarity] ?? "Ink"
-  const found = `${ground}, ${right - left} × ${bottom - top} of ${size[1]} × ${size[0]} pixels, is scaled by ${short(scale)} and centred by its weight.`
+  const {
+    polarity,
+    stroke,
+    ink_box: [top, left, bottom, right],
+    size,
+    scale,
+  } = normalization
+  const ground =
+    { "dark-on-light": "Dark ink on light ground", "light-on-dark": "Light ink on dark ground" }[polarity] ?? "Ink"
+  const found =
+    `${ground}, ${right - left} × ${bottom - top} of ${size[1]} × ${size[0]} pixels, ` +
+    `is scaled by ${short(scale)} and centred by its weight.`
   if (!stroke) return found
   const change = Math.abs(stroke.widening) < 0.05 ? "kept" : stroke.widening > 0 ? "widened" : "thinned"
   return `${found} Its strokes, ${decimal(stroke.width, 1)} pixels wide there, are ${change}.`
@@ -82,5 +109,7 @@ export function listed(words) {
 
 /** How many, in words where that is short. */
 export function counted(n) {
-  return ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"][n] ?? n.toLocaleString("en")
+  return (
+    ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"][n] ?? n.toLocaleString("en")
+  )
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -62,7 +63,7 @@ def phone() -> Image.Image:
     written = painted(ink(_FIVE, _STEADY, 0.5, (0.35, 0.4), 1), (38, 44, 92), sheet((228, 219, 201)))
     table = (columns + 0.16 * rows > 0.98)[:, :, None]
     seen = np.where(table, np.array((86, 60, 44), np.float32), written) * light + rng.normal(0, 4, (_SIDE, _SIDE, 1))
-    return _picture(seen).rotate(0).filter(ImageFilter.GaussianBlur(0.8))
+    return _picture(seen).filter(ImageFilter.GaussianBlur(0.8))
 
 
 def squared() -> Image.Image:
@@ -94,7 +95,7 @@ def plain(form: str, seed: int) -> Image.Image:
     )
 
 
-def _picture(colours: Greys) -> Image.Image:
+def _picture(colours: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.clip(np.round(colours), 0, 255).astype(np.uint8))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from starlette.types import Receive, Scope, Send
 
 from service import artifact
 from service.app import create_app
@@ -88,7 +89,7 @@ def visit(browser: Browser, address: str, *, forgiven: str | None = None, **opti
     yield page
 
     assert [] == [error for error in errors if forgiven is None or forgiven not in error]
-    assert [] == [url for url in asked if not url.startswith((f"{address}/", "blob:"))]
+    assert [] == [url for url in asked if not url.startswith(f"{address}/")]
     context.close()
 
 
@@ -400,6 +401,26 @@ def test_other_networks_are_shown_too(
         expect(page.locator("#stencils li")).to_have_count(stencils)
         expect(page.locator("#no-stencils")).to_be_visible(visible=not stencils)
         expect(page.locator("#learning")).to_contain_text("There is no report on this model.")
+
+
+def test_another_model_takes_its_place(browser: Browser, tmp_path: Path) -> None:
+    """When the next answer comes from another model, the page shows that one's layers and weights."""
+    network = make_network(30)
+    model = tmp_path / "model.safetensors"
+    artifact.save(model, network, make_metadata(network))
+    other = create_app(Settings(model=model))
+    served = [create_app(Settings())]
+
+    async def newest(scope: Scope, receive: Receive, send: Send) -> None:
+        await served[-1](scope, receive, send)
+
+    with servers.in_thread(other), servers.in_thread(newest) as address, visit(browser, address) as page:
+        expect(page.locator("#voters-title")).to_have_text("1,024, then 512 voters")
+        served.append(other)
+        write(page, 7)
+
+        expect(page.locator("#voters-title")).to_have_text("30 voters")
+        expect(page.locator("#served")).to_contain_text("tiny")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ const SOON = 3000
 const LATE = 60000
 
 /** The service answered, and said no: a problem with `code`, `detail` and `status`. */
-export class Refusal extends Error {
+class Refusal extends Error {
   constructor({ status, code, detail }) {
     super(detail)
     this.status = status

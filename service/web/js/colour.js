@@ -103,7 +103,7 @@ export function sharpen(canvas, width, height) {
 }
 
 /** Fills a canvas with values that have a sign, over the ink that they belong to. */
-export function mixedRelevance(canvas, values, ink, limit) {
+export function paintOverInk(canvas, values, ink, limit) {
   const { panel, ink: dark } = colours()
   let at = -1
   paint(canvas, values, (value) => {

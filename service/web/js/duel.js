@@ -5,7 +5,8 @@
 import { colours, css, limitOf, sharpen, smoothed } from "./colour.js"
 import { byId, html } from "./element.js"
 import { makeQueue } from "./queue.js"
-import { byScore, makeReading } from "./reading.js"
+import { descending } from "./ranks.js"
+import { makeReading } from "./reading.js"
 import { decimal, percent, signed } from "./words.js"
 
 const SIDE = 28
@@ -17,16 +18,13 @@ const MOST_STEPS = 80
 const PAUSE = 90
 
 /** How much the ink of each place lifts one class above another. */
-export function difference(reading, one, other) {
+function difference(reading, one, other) {
   return reading.input.map((ink, i) => ink * (reading.stencils[one][i] - reading.stencils[other][i]))
 }
 
 /** The places whose ink has to go, in the order of `shades`, until the lead is gone; none where that cannot be. */
-export function decisive(values, shades, lead) {
-  const places = values
-    .map((_, i) => i)
-    .filter((i) => shades[i] > 0)
-    .sort((a, b) => shades[b] - shades[a])
+function decisive(values, shades, lead) {
+  const places = descending(shades).filter((i) => shades[i] > 0)
   let left = lead
   for (let n = 0; n < places.length; n += 1) {
     left -= values[places[n]]
@@ -166,9 +164,7 @@ export function makeDuel(client) {
   }
 
   function offer() {
-    const choices = byScore(original)
-      .filter((i) => i !== original.index)
-      .sort((a, b) => a - b)
+    const choices = [...original.classes.keys()].filter((i) => i !== original.index)
     byId("rivals").replaceChildren(
       ...choices.map((i) =>
         html(
@@ -212,10 +208,8 @@ export function makeDuel(client) {
     const mine = rubbing
     for (let step = 0; step < MOST_STEPS && mine === rubbing && !flipped(); step += 1) {
       const shades = smoothed(difference(now, original.index, rival))
-      const places = shades
-        .map((_, i) => i)
+      const places = descending(shades)
         .filter((i) => pixels[i] > 0 && shades[i] > 0)
-        .sort((a, b) => shades[b] - shades[a])
         .slice(0, AT_ONCE)
       if (places.length === 0) break
       for (const i of places) pixels[i] = 0
@@ -249,7 +243,7 @@ export function makeDuel(client) {
       // The rival that a person chose stays, as long as the answer does.
       if (original?.index !== reading.index) wanted = null
       original = reading
-      rival = wanted ?? byScore(reading).find((i) => i !== reading.index)
+      rival = wanted ?? descending(reading.scores).find((i) => i !== reading.index)
       offer()
       restore()
     },

@@ -40,13 +40,13 @@ const NOTHING = { title: "Nothing to read yet", reason: "Draw a digit, and the n
 
 const keys = makeKeys(byId("key"))
 const client = makeClient(keys)
-const weights = makeWeights(client)
 const answer = makeAnswer()
 const sight = makeSight()
 const trouble = makeTrouble(() => (model ? repeat() : start()))
 const duel = makeDuel(client)
 const pour = makePour(byId("lit"), byId("stencils"))
 let model = null
+let weights = null
 let mosaics = []
 let card = null
 let asked = null
@@ -60,7 +60,9 @@ const queue = makeQueue({
     const picture = question.file ?? (await question.canvas.convertToBlob())
     const begun = performance.now()
     const found = await client.predict(picture, Boolean(question.file))
-    return makeReading(found, performance.now() - begun)
+    const milliseconds = performance.now() - begun
+    if (found.model.version !== model?.version) await load()
+    return makeReading(found, milliseconds)
   },
   done(reading, question) {
     trouble.end()
@@ -77,9 +79,7 @@ function fail(error) {
     return
   }
   trouble.end()
-  // Half a stroke is no news; a picture without ink is.
-  answer.blank(
-    model?.classes ?? [],
+  blank(
     error.code === "no-ink"
       ? { ...NOTHING, reason: error.message }
       : { title: "This cannot be read", reason: error.message },
@@ -100,8 +100,16 @@ function repeat() {
   else trouble.end()
 }
 
+/** There is nothing to show: what the chapters tell is of a picture that is gone. */
+function blank(words) {
+  shown = null
+  byId("story").classList.add("stale")
+  answer.blank(model?.classes ?? [], words)
+}
+
 function show(reading, question) {
   shown = { reading, question }
+  byId("story").classList.remove("stale")
   sight.show(reading, question.canvas)
   answer.show(reading)
   mosaics.forEach((mosaic, i) => mosaic.show(reading.hidden[i], { wave: question.final, delay: i * WAVE }))
@@ -125,7 +133,7 @@ async function contribute(reading) {
   if (reading.hidden.length === 0) return
   try {
     const layer = await weights.layer(reading.hidden.length)
-    if (shown.reading === reading) showContributions(reading, layer)
+    if (shown?.reading === reading) showContributions(reading, layer)
   } catch {
     byId("contributions").hidden = true
   }
@@ -151,8 +159,15 @@ const pad = makePad(byId("pad"), {
 function askDrawing(strokes, final) {
   byId("invitation").hidden = true
   if (length(strokes) < SHORTEST) return
+  const n = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0)
+  if (final && asked?.n === n && !trouble.on()) {
+    // The pen was lifted where it was last asked about: the answer is there already, or on its way.
+    asked.final = true
+    if (shown?.question === asked) show(shown.reading, asked)
+    return
+  }
   const copy = strokes.map((stroke) => ({ ...stroke, points: [...stroke.points] }))
-  ask({ strokes: copy, canvas: blackOnWhite(copy), final })
+  ask({ strokes: copy, n, canvas: blackOnWhite(copy), final })
 }
 
 function endExample() {
@@ -170,7 +185,7 @@ function clear() {
   queue.drop()
   trouble.end()
   byId("invitation").hidden = false
-  answer.blank(model?.classes ?? [], NOTHING)
+  blank(NOTHING)
 }
 
 function undo() {
@@ -275,15 +290,21 @@ function once(element, call, options = { rootMargin: "300px" }) {
   observer.observe(element)
 }
 
+/** Asks which model answers: at first, and when another one has taken its place. */
+async function load() {
+  model = await client.model()
+  weights = makeWeights(client)
+  describe()
+}
+
 async function start() {
   try {
-    model = await client.model()
+    await load()
   } catch (error) {
     return fail(error)
   }
   trouble.end()
-  describe()
-  if (asked) return repeat()
+  if (asked || pad.strokes().length) return repeat()
   byId("badge").hidden = false
   stopExample = play({
     show(strokes) {

@@ -13,7 +13,13 @@ export function makeMosaic({ name, units, picked }) {
   const rows = Math.ceil(units / columns)
   const canvas = html("canvas", { role: "img", "aria-label": `${name}: ${units} units` })
   const note = html("span", { class: "note quiet" })
-  const choice = html("input", { type: "number", min: 0, max: units - 1, inputmode: "numeric" })
+  const choice = html("input", {
+    type: "number",
+    min: 0,
+    max: units - 1,
+    inputmode: "numeric",
+    "aria-label": `Unit of ${name.toLowerCase()}`,
+  })
   const figure = html(
     "figure",
     { class: "mosaic" },

@@ -43,7 +43,7 @@ export function length(strokes) {
 }
 
 /** Draws strokes into a context of so many pixels a side. */
-export function inkOn(context, strokes, side) {
+function inkOn(context, strokes, side) {
   context.lineCap = context.lineJoin = "round"
   for (const { width, points } of strokes) {
     const [x, y, pressure] = points[0]

@@ -22,11 +22,12 @@ export function makeQueue({ answer, done, failed, apart = 60, later = setTimeout
       if (mine === era) done(result, question)
     } catch (error) {
       if (mine === era) failed(error, question)
+    } finally {
+      // The pause after an answer lets the page draw; who lifted the pen does not wait for it.
+      if (waiting && !waiting.urgent) await Promise.race([pause(), hurry()])
+      busy = false
+      next()
     }
-    // The pause after an answer lets the page draw; who lifted the pen does not wait for it.
-    if (waiting && !waiting.urgent) await Promise.race([pause(), hurry()])
-    busy = false
-    next()
   }
 
   let hurried = null

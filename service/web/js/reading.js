@@ -27,8 +27,3 @@ export function makeReading(answer, milliseconds) {
     offsets: both(explanation.offsets, 0),
   }
 }
-
-/** The classes by falling score, as positions. */
-export function byScore(reading) {
-  return reading.scores.map((_, i) => i).sort((a, b) => reading.scores[b] - reading.scores[a])
-}

@@ -2,7 +2,7 @@
 
 import { limitOf } from "./colour.js"
 import { bar, byId, html } from "./element.js"
-import { byScore } from "./reading.js"
+import { descending, strongest } from "./ranks.js"
 import { decimal, percent, short, signed } from "./words.js"
 
 const STRONGEST = 12
@@ -46,7 +46,7 @@ export function showSoftmax(reading) {
     ),
   )
   byId("strip").replaceChildren(
-    ...byScore(reading).map((i) =>
+    ...descending(reading.scores).map((i) =>
       html("span", { "--share": answer.probabilities[i] }, answer.probabilities[i] > 0.03 ? String(classes[i]) : ""),
     ),
   )
@@ -69,27 +69,24 @@ export function showContributions(reading, layer) {
   const inputs = reading.hidden.at(-1)
   const [unit, sign] = single ? [0, index === 1 ? 1 : -1] : [index, 1]
   const products = inputs.map((input, i) => sign * input * layer.weight(i, unit))
-  const strongest = products
-    .map((_, i) => i)
-    .sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]))
-    .slice(0, STRONGEST)
-  const rest = products.reduce((all, product) => all + product, 0) - strongest.reduce((all, i) => all + products[i], 0)
+  const shown = strongest(products, STRONGEST)
+  const rest = products.reduce((all, product) => all + product, 0) - shown.reduce((all, i) => all + products[i], 0)
+  const limit = limitOf(shown.map((i) => products[i]))
+  // All others together would dwarf the single ones: they have no bar.
   const rows = [
-    ...strongest.map((i) => [`unit ${i}`, products[i]]),
-    [`${inputs.length - strongest.length} others`, rest],
-    ["bias", sign * layer.bias(unit)],
+    ...shown.map((i) => [`unit ${i}`, products[i], bar(products[i], limit)]),
+    [`${inputs.length - shown.length} others`, rest, html("span")],
+    ["bias", sign * layer.bias(unit), html("span")],
   ]
   const total = rows.reduce((all, [, value]) => all + value, 0)
-  // All others together would dwarf the single ones.
-  const limit = limitOf(strongest.map((i) => products[i]))
   const box = byId("contributions")
   box.hidden = false
   box.querySelector(".the-digit").textContent = String(classes[index])
   box
     .querySelector("ol")
     .replaceChildren(
-      ...rows.map(([name, value]) =>
-        html("li", {}, html("span", {}, name), bar(value, limit), html("b", {}, signed(value))),
+      ...rows.map(([name, value, drawn]) =>
+        html("li", {}, html("span", {}, name), drawn, html("b", {}, signed(value))),
       ),
       html(
         "li",

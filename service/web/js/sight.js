@@ -1,6 +1,6 @@
 // What the network sees: the picture as received, the 28 x 28 numbers made of it, and which of them mattered.
 
-import { colours, css, limitOf, mixedRelevance, paint, plainColour } from "./colour.js"
+import { colours, css, limitOf, paintOverInk, paint, plainColour } from "./colour.js"
 import { byId } from "./element.js"
 import { decimal, preparation, signed } from "./words.js"
 
@@ -75,7 +75,7 @@ export function makeSight() {
         ? `${picture.width} × ${picture.height} pixels${reading.normalization ? ", with the ink that was found." : ""}`
         : ""
       paint(byId("seen"), reading.input, (share) => plainColour(share))
-      mixedRelevance(byId("relevance"), reading.relevance, reading.input, limitOf(reading.relevance))
+      paintOverInk(byId("relevance"), reading.relevance, reading.input, limitOf(reading.relevance))
       byId("normalization").textContent = preparation(reading.normalization)
     },
   }

@@ -5,7 +5,7 @@ import { html } from "./element.js"
 import { decimal, signed } from "./words.js"
 
 /** Stencil times ink, summed. */
-export function inked(stencil, input) {
+function inked(stencil, input) {
   return stencil.reduce((sum, value, i) => sum + value * input[i], 0)
 }
 

@@ -2,10 +2,11 @@
 
 import { limitOf, paint, paintSigned, plainColour } from "./colour.js"
 import { bar, html } from "./element.js"
+import { strongest } from "./ranks.js"
 import { decimal, signed } from "./words.js"
 
-const PICTURE = 784
 const STRONGEST = 8
+const MOST_CHANGED = 4
 
 function square(label) {
   return html("canvas", { width: 112, height: 112, role: "img", "aria-label": label })
@@ -69,16 +70,9 @@ function fromPixels(layer, unit, reading) {
 function fromUnits(layer, unit, inputs) {
   const products = inputs.map((input, i) => input * layer.weight(i, unit))
   const total = products.reduce((all, product) => all + product, 0)
-  const strongest = products
-    .map((_, i) => i)
-    .sort((a, b) => Math.abs(products[b]) - Math.abs(products[a]))
-    .slice(0, STRONGEST)
-  const rest = total - strongest.reduce((all, i) => all + products[i], 0)
-  const rows = strongest.map((i) => [
-    `unit ${i}`,
-    products[i],
-    `${decimal(inputs[i])} × ${signed(layer.weight(i, unit))}`,
-  ])
+  const shown = strongest(products, STRONGEST)
+  const rest = total - shown.reduce((all, i) => all + products[i], 0)
+  const rows = shown.map((i) => [`unit ${i}`, products[i], `${decimal(inputs[i])} × ${signed(layer.weight(i, unit))}`])
   return {
     total,
     parts: [
@@ -87,7 +81,7 @@ function fromUnits(layer, unit, inputs) {
       html(
         "p",
         { class: "quiet" },
-        `and ${signed(rest)} from the ${(inputs.length - strongest.length).toLocaleString("en")} others`,
+        `and ${signed(rest)} from the ${(inputs.length - shown.length).toLocaleString("en")} others`,
       ),
     ],
   }
@@ -130,7 +124,7 @@ export function makeUnitCard(card, { weights, model }) {
       const { activation } = model.layers[index]
       const value = reading.hidden[index][unit]
       const inputs = index === 0 ? reading.input : reading.hidden[index - 1]
-      const { total, parts } = layer.nIn === PICTURE ? fromPixels(layer, unit, reading) : fromUnits(layer, unit, inputs)
+      const { total, parts } = index === 0 ? fromPixels(layer, unit, reading) : fromUnits(layer, unit, inputs)
       const straight = model.layers
         .slice(index + 1, -1)
         .every((next) => next.activation === "relu" || next.activation === "identity")
@@ -139,10 +133,7 @@ export function makeUnitCard(card, { weights, model }) {
       const content = [html("h3", {}, name), ...parts, sum(total, layer.bias(unit), activation, value)]
       if (value === 0) content.push(html("p", { class: "quiet" }, "It is off: for this picture it hands on nothing."))
       else if (added) {
-        const order = added
-          .map((_, i) => i)
-          .sort((a, b) => Math.abs(added[b]) - Math.abs(added[a]))
-          .slice(0, 4)
+        const order = strongest(added, MOST_CHANGED)
         content.push(
           html("p", {}, "It is on. What it adds to the scores:"),
           ladder(order.map((i) => [`score of ${reading.classes[i]}`, added[i]])),

@@ -4,7 +4,7 @@
 const DTYPE = "F32"
 
 /** The tensors in a safetensors file, as { name: { shape, values } }; values are row-major. */
-export function parse(buffer) {
+function parse(buffer) {
   const length = Number(new DataView(buffer).getBigUint64(0, true))
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, length)))
   const tensors = {}
@@ -23,7 +23,7 @@ export function parse(buffer) {
 }
 
 /** One layer: weight(i, j) leads from input i to unit j. */
-export function makeLayer({ shape: [nIn, nOut], values }, biases) {
+function makeLayer({ shape: [nIn, nOut], values }, biases) {
   return {
     nIn,
     nOut,

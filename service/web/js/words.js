@@ -34,7 +34,7 @@ export function short(value) {
 }
 
 /** Classes by falling probability, as [digit, probability]. */
-export function ranked(answer) {
+function ranked(answer) {
   return answer.classes.map((digit, i) => [digit, answer.probabilities[i]]).sort((a, b) => b[1] - a[1])
 }
 
@@ -105,11 +105,4 @@ export function preparation(normalization) {
 /** A list of two or more in words. */
 export function listed(words) {
   return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
-}
-
-/** How many, in words where that is short. */
-export function counted(n) {
-  return (
-    ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten"][n] ?? n.toLocaleString("en")
-  )
 }

@@ -24,6 +24,14 @@ class Report:
         self._folder = model.parent / "report"
         self._version = version
 
+    def exists(self) -> bool:
+        """Say whether there is a report on this model."""
+        try:
+            self.facts()
+        except NoSuchReport:
+            return False
+        return True
+
     def facts(self) -> Representation:
         """Return what was measured, as JSON. Raises NoSuchReport."""
         try:

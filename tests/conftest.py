@@ -38,7 +38,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
+# Of a module, since its event loop runs in this thread as long as it is open: other tests run one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return headless Chromium."""
     playwright_api = pytest.importorskip("playwright.sync_api")

@@ -71,6 +71,7 @@ class Model(BaseModel):
     novel_from: float | None = Field(description="answers with this novelty or more have the verdict `not_a_digit`")
     training: dict[str, Any] = Field(description="recipe, seed, settings, checksums of the data, versions")
     figures: dict[str, float]
+    report: bool = Field(description="whether /model/report tells more of what was measured")
 
 
 @router.get("")
@@ -92,6 +93,7 @@ async def model(shared: Shared) -> Model:
         novel_from=metadata.calibration.novel_from,
         training=metadata.training.model_dump(),
         figures=metadata.figures,
+        report=shared.report.exists(),
     )
 
 

@@ -28,6 +28,7 @@ def test_a_report_on_the_model_is_found(model: Path) -> None:
     report = Report(model, VERSION)
 
     assert (model.parent / "report" / "report.json").read_bytes() == report.facts().body
+    assert report.exists()
     assert (b"drawn", "image/png") == (report.figure("misread").body, report.figure("misread").media_type)
 
 
@@ -35,6 +36,7 @@ def test_a_report_on_another_model_is_none(model: Path) -> None:
     """Figures of one model are not told of another, and the line says how to have them."""
     report = Report(model, "another")
 
+    assert not report.exists()
     with pytest.raises(NoSuchReport, match=f"about model {VERSION}, not another; `digits-train report`"):
         report.facts()
     with pytest.raises(NoSuchReport, match="about model"):

@@ -144,6 +144,10 @@ export async function showLearning(element, client, model) {
         curve(errors, "Validation error", (value) => `${Number((100 * value).toPrecision(2))} %`),
       ),
     )
+  if (!model.report) {
+    element.replaceChildren(...cards, card("Nothing measured", "There is no report on this model."))
+    return
+  }
   try {
     const report = await client.report()
     const { test } = report
@@ -176,7 +180,7 @@ export async function showLearning(element, client, model) {
     wide.classList.add("wide")
     cards.push(wide)
   } catch (error) {
-    cards.push(card("Nothing measured", error.status === 404 ? "There is no report on this model." : error.message))
+    cards.push(card("The report is not here", error.message))
   }
   element.replaceChildren(...cards)
 }

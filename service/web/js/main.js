@@ -47,6 +47,7 @@ const duel = makeDuel(client)
 const pour = makePour(byId("lit"), byId("stencils"))
 let model = null
 let weights = null
+let told = null
 let mosaics = []
 let card = null
 let asked = null
@@ -67,7 +68,7 @@ const queue = makeQueue({
   done(reading, question) {
     trouble.end()
     show(reading, question)
-    if (!byId("samples").hasChildNodes()) offerSamples()
+    if (told !== model) tell()
   },
   failed: fail,
 })
@@ -277,6 +278,12 @@ function describe() {
   makeGallery(byId("gallery"), { client, units: model.layers[0].n_out, picked: (unit) => pick(0, unit) })
   byId("served").textContent =
     `Answers come from the model ${model.name}, version ${model.version}. Your pictures are read and forgotten.`
+}
+
+/** Adds what is not needed for an answer. Only below a first one it lies where it will stay. */
+function tell() {
+  told = model
+  offerSamples()
   once(byId("learned"), () => showLearning(byId("learning"), client, model))
 }
 

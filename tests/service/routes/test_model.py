@@ -165,8 +165,10 @@ def test_the_report_of_the_served_model_is_shown(tmp_path: Path, tiny_model: Pat
     (folder / "report.json").write_text(json.dumps(facts))
     Image.new("L", (3, 2)).save(folder / "misread.png")
     with TestClient(create_app(Settings(model=model))) as client:
+        told = client.get("/model").json()["report"]
         shown, drawn = client.get("/model/report"), client.get("/model/report/misread.png")
 
+    assert told is True
     assert facts == shown.json()
     assert "image/png" == drawn.headers["content-type"]
     assert (3, 2) == Image.open(io.BytesIO(drawn.content)).size
@@ -181,3 +183,4 @@ def test_a_model_without_a_report_says_so(tiny_client: TestClient, path: str) ->
 
     assert (404, "not-found") == (response.status_code, response.json()["code"])
     assert "digits-train report" in response.json()["detail"]
+    assert tiny_client.get("/model").json()["report"] is False

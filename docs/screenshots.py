@@ -22,18 +22,19 @@ _FOLDER = Path(__file__).parent
 _DESKTOP = ViewportSize(width=1440, height=900)
 _PHONE = ViewportSize(width=360, height=740)
 _COLOURS = 256
+# Milliseconds after which nothing moves any more.
+_SETTLED = 2000
 
 
 def _open(browser: Browser, address: str, size: ViewportSize, *, dark: bool) -> Page:
     """Return the page with its example read."""
-    context = browser.new_context(
-        viewport=size, device_scale_factor=2, color_scheme="dark" if dark else "light", reduced_motion="reduce"
-    )
+    context = browser.new_context(viewport=size, device_scale_factor=2, color_scheme="dark" if dark else "light")
     page = context.new_page()
     page.goto(address)
     page.locator("#snippets pre").first.wait_for()
     page.locator("#samples img").last.wait_for()
     page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(_SETTLED)
     return page
 
 
@@ -52,7 +53,7 @@ def main() -> None:
         _save(_open(browser, address, _DESKTOP, dark=False), "page-desktop.png")
         phone = _open(browser, address, _PHONE, dark=True)
         phone.locator(".duel").evaluate("(duel) => scrollTo(0, duel.offsetTop - 24)")
-        phone.wait_for_timeout(500)
+        phone.wait_for_timeout(_SETTLED)
         _save(phone, "page-phone.png")
         browser.close()
 

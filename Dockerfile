@@ -7,6 +7,7 @@ RUN pip --python /opt/digits/bin/python install --no-cache-dir --require-hashes 
 # Compiled here, since the container's file system is read-only.
 COPY service /app/service
 COPY models/digits.safetensors /app/models/
+COPY models/report /app/models/report
 RUN /opt/digits/bin/python -m compileall -q /app/service
 
 

@@ -10,7 +10,6 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse
 from threadpoolctl import threadpool_limits
 
 from service import problems
@@ -23,7 +22,8 @@ from service.middleware.admission import Admission
 from service.middleware.limits import Limits
 from service.middleware.telemetry import Telemetry
 from service.record import REQUEST_ID_HEADER, is_probe, path_of
-from service.routes import health, metrics, model, predict, v2
+from service.reports import Report
+from service.routes import health, metrics, model, page, predict, v2
 from service.routes.state import State
 from service.settings import Settings, read_settings
 from service.weights import Weights
@@ -59,7 +59,13 @@ def create_app(settings: Settings) -> FastAPI:
             classifier = Classifier.load(settings.model, settings.max_pixels, counted)
             counted.serves(classifier.model)
             load = Load(settings.max_bytes_in_hand)
-            state = State(classifier, Weights(classifier.model), load, settings.max_batch)
+            state = State(
+                classifier,
+                Weights(classifier.model),
+                Report(settings.model, classifier.model.version),
+                load,
+                settings.max_batch,
+            )
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
             async with load.measured():
@@ -84,16 +90,14 @@ def create_app(settings: Settings) -> FastAPI:
     for family in (health, metrics):
         app.include_router(family.router)
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> RedirectResponse:
-        return RedirectResponse("docs")
-
+    files = page.read()
+    app.include_router(page.make_router(files))
     problems.install(app)
     # The last one added is the first to see a request.
     app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
     app.add_middleware(Admission)
     if keys:
-        app.add_middleware(Access, keys=keys, open_paths={"/"})
+        app.add_middleware(Access, keys=keys, open_paths=files)
     app.add_middleware(Telemetry, metrics=counted)
     if settings.cors_origins:
         app.add_middleware(

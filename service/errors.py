@@ -18,6 +18,7 @@ DigitsError
 ├── InvalidPixels           an array that is not in MNIST form
 ├── SettingsError           an environment variable has a value that cannot be used
 ├── ArtifactError           the model file is missing, damaged or foreign
+├── NoSuchReport            nothing was measured on this model, or nothing of this name
 └── WeightsError            a view of the weights that cannot be had
     ├── NoSuchLayer           the network has fewer layers
     └── NotAPicture           the layer's inputs are no picture, or the window shows none of its units
@@ -94,6 +95,10 @@ class SettingsError(DigitsError):
 
 class ArtifactError(DigitsError):
     """The model file cannot be served."""
+
+
+class NoSuchReport(DigitsError):
+    """There is no report on the model that is served, or no drawing of this name in it."""
 
 
 class WeightsError(DigitsError):

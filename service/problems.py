@@ -44,6 +44,7 @@ _TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxy
         errors.InvalidPixels: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.NotAcceptable: (HTTPStatus.NOT_ACCEPTABLE, "not-acceptable"),
         errors.NoSuchModel: (HTTPStatus.NOT_FOUND, "not-found"),
+        errors.NoSuchReport: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NoSuchLayer: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NotAPicture: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     }

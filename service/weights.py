@@ -1,19 +1,15 @@
 """The weights as files: JSON, npz and safetensors, of the whole network or of one layer, each with its gzip form.
 
-Leaves: Representation. Made when first asked for and kept. Out of scope: which one a client gets (`routes.model`).
+Leaves: Representations. Made when first asked for and kept. Out of scope: which one a client gets (`routes.model`).
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import io
 import json
 import threading
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -22,31 +18,11 @@ import safetensors.numpy
 from service.artifact import Artifact
 from service.errors import NoSuchLayer
 from service.network import FloatArray, Layer
+from service.representation import Representation
 
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     {"json": "application/json", "npz": "application/x-npz", "safetensors": "application/vnd.safetensors"}
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Representation:
-    """One form of the weights, plain and gzipped."""
-
-    body: bytes
-    media_type: str
-
-    @cached_property
-    def gzipped(self) -> bytes:
-        """The body in gzip form, the same bytes whenever it is made."""
-        return gzip.compress(self.body, compresslevel=6, mtime=0)
-
-    def etag(self, *, gzipped: bool) -> str:
-        """Return the strong ETag of the plain or the gzipped form."""
-        return f'"{self._digest}-gzip"' if gzipped else f'"{self._digest}"'
-
-    @cached_property
-    def _digest(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()[:32]
 
 
 class Weights:

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
@@ -26,6 +27,10 @@ from training.mnist import Mnist
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+# A test that fails because the machine is busy says nothing of the code.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
+
 _DATA = "DIGITS_DATA"
 _PICTURES = "DIGITS_PICTURES"
 _OTHERS = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
@@ -38,7 +43,8 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-@pytest.fixture(scope="session")
+# Of a module, since its event loop runs in this thread as long as it is open: other tests run one of their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return headless Chromium."""
     playwright_api = pytest.importorskip("playwright.sync_api")

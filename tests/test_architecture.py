@@ -117,6 +117,8 @@ def test_service_imports_by_name(module: str) -> None:
         "network",
         "verdict",
         "explanation",
+        "representation",
+        "reports",
         "artifact",
         "tiles",
         "classifier",
@@ -135,6 +137,8 @@ ALLOWED = {
     "decoding": {"service.errors", "service.network"},
     "normalization": {"service.errors", "service.network", "service.normalization"},
     "verdict": {"service.network"},
+    "representation": set[str](),
+    "reports": {"service.errors", "service.representation"},
     "artifact": {"service.errors", "service.network", "service.verdict"},
     "files": {"service.errors"},
     "readings": {"service.errors", "service.classifier"},
@@ -169,7 +173,7 @@ def test_nothing_imports_what_is_built_on_it(module: str, forbidden: set[str]) -
     [
         *("errors", "decoding", "normalization", "network", "verdict", "explanation", "artifact", "tiles"),
         *("classifier", "routes", "middleware", "problems", "app", "cli", "settings"),
-        *("client", "files", "readings"),
+        *("client", "files", "readings", "representation", "reports"),
     ],
 )
 def test_rules_name_modules_that_exist(name: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from training.files import write_file
 from training.mnist import Digits
 from training.negatives import Images, collect
 from training.reliability import (
+    bins,
     brier_score,
     chance_calibration_error,
     expected_calibration_error,
@@ -76,6 +77,7 @@ def measure(
             "before_temperature": _probabilities(before),
             "after_temperature": _probabilities(after),
         },
+        "reliability": [asdict(one) for one in bins(after)],
         "verdict": {
             "clear": float(after.clear.mean()),
             "error_of_clear": float(np.mean(~after.right[after.clear])) if after.clear.any() else None,

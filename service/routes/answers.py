@@ -54,6 +54,10 @@ class Explanation(BaseModel):
     scores: list[float] = Field(description="z(L); the probabilities are softmax(scores / temperature)")
     temperature: float
     relevance: list[list[float]] = Field(description="28x28: ink that speaks for the answer is positive")
+    stencils: list[list[list[float]]] | None = Field(
+        description="28x28 for each score, which is sum(stencil * input) + offset; null for curved activations"
+    )
+    offsets: list[float] | None = Field(description="one for each stencil")
 
 
 class Answer(BaseModel):
@@ -120,6 +124,8 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
         scores=decimals(explanation.scores),
         temperature=classifier.model.metadata.calibration.temperature,
         relevance=decimals(explanation.relevance),
+        stencils=None if explanation.stencils is None else decimals(explanation.stencils),
+        offsets=None if explanation.offsets is None else decimals(explanation.offsets),
     )
 
 

@@ -1,4 +1,4 @@
-"""GET /model, /model/weights and their pictures: the network, open to look into."""
+"""GET /model, its weights and their pictures, its report: the network, open to look into."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from starlette.responses import Response
 
 from service import problems, tiles
 from service.errors import NotAcceptable
+from service.representation import Representation
+from service.routes.representations import quality, respond
 from service.routes.state import Shared
-from service.weights import MEDIA_TYPES, Representation, Weights
+from service.weights import MEDIA_TYPES, Weights
 
 router = APIRouter(prefix="/model", tags=["model"])
 
@@ -20,8 +22,6 @@ Form = Literal["json", "npz", "safetensors"]
 LayerIndex = Annotated[int, Path(description="number of the layer, from 0")]
 FormQuery = Annotated[Form | None, Query(alias="format", description="wins over the header `Accept`")]
 
-# So that a copy is used only after asking whether it is still the model's.
-_CACHE_CONTROL = "public, max-age=0, must-revalidate"
 _WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The weights. Strong ETag; `If-None-Match` is answered with 304.",
@@ -30,6 +30,12 @@ _WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "The copy that the client has is the current one"},
 }
 
+_REPORT_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "What was measured", "content": {"application/json": {}}}
+}
+_FIGURE_RESPONSE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "One drawing of the report", "content": {"image/png": {}}}
+}
 _IMAGE_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The incoming weights of units as pictures", "content": {"image/png": {}}}
 }
@@ -65,6 +71,7 @@ class Model(BaseModel):
     novel_from: float | None = Field(description="answers with this novelty or more have the verdict `not_a_digit`")
     training: dict[str, Any] = Field(description="recipe, seed, settings, checksums of the data, versions")
     figures: dict[str, float]
+    report: bool = Field(description="whether /model/report tells more of what was measured")
 
 
 @router.get("")
@@ -86,6 +93,7 @@ async def model(shared: Shared) -> Model:
         novel_from=metadata.calibration.novel_from,
         training=metadata.training.model_dump(),
         figures=metadata.figures,
+        report=shared.report.exists(),
     )
 
 
@@ -128,49 +136,34 @@ async def weights_image(
     """Draw what the first layer's units look for: the columns of `coefs_[0]` as 28x28 pictures, on one grey scale."""
     layer = shared.weights.layer(index)
     body = await shared.load.in_thread(tiles.draw, layer, window.rows, window.columns, window.first)
-    return _respond(request, Representation(body, "image/png"), gzipped=False)
+    return respond(request, Representation(body, "image/png"))
+
+
+@router.get("/report", response_class=Response, responses=_REPORT_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND))
+async def report(request: Request, shared: Shared) -> Response:
+    """Return everything that was measured on the model, where its report lies beside its file."""
+    return respond(request, shared.report.facts())
+
+
+@router.get(
+    "/report/{name}.png",
+    response_class=Response,
+    responses=_FIGURE_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+)
+async def report_figure(request: Request, shared: Shared, name: str) -> Response:
+    """Return a drawing of the report, such as `misread`: the digits that were misread."""
+    return respond(request, shared.report.figure(name))
 
 
 def _represent(request: Request, made: Weights, form: Form | None, index: int | None) -> Response:
-    accepted = request.headers.get("accept-encoding", "")
-    representation = made.get(form or _negotiated(request.headers.get("accept", "*/*")), index)
-    return _respond(request, representation, gzipped=_quality("gzip", accepted) > 0)
-
-
-def _respond(request: Request, representation: Representation, *, gzipped: bool) -> Response:
-    etag = representation.etag(gzipped=gzipped)
-    headers = {"ETag": etag, "Cache-Control": _CACHE_CONTROL, "Vary": "Accept, Accept-Encoding"}
-    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-    if etag in known or "*" in known:
-        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    if gzipped:
-        headers["Content-Encoding"] = "gzip"
-    body = representation.gzipped if gzipped else representation.body
-    return Response(body, media_type=representation.media_type, headers=headers)
+    return respond(request, made.get(form or _negotiated(request.headers.get("accept", "*/*")), index))
 
 
 def _negotiated(accept: str) -> Form:
     """Return the form that the header Accept asks for; JSON where it leaves the choice."""
     forms: tuple[Form, ...] = ("json", "npz", "safetensors")
-    best = max(forms, key=lambda form: _quality(MEDIA_TYPES[form], accept))
-    if _quality(MEDIA_TYPES[best], accept) == 0:
+    best = max(forms, key=lambda form: quality(MEDIA_TYPES[form], accept))
+    if quality(MEDIA_TYPES[best], accept) == 0:
         message = f"the weights come as {', '.join(MEDIA_TYPES.values())}, none of which `Accept: {accept}` allows"
         raise NotAcceptable(message)
     return best
-
-
-def _quality(wanted: str, header: str) -> float:
-    """Return the weight, 0 to 1, that an Accept or Accept-Encoding header gives a value (RFC 9110, 12.4.2)."""
-    weight_of = {}
-    for item in header.lower().split(","):
-        name, *parameters = (part.strip() for part in item.split(";"))
-        weights = [parameter[2:] for parameter in parameters if parameter.startswith("q=")]
-        try:
-            weight_of[name] = float(weights[0]) if weights else 1.0
-        except ValueError:
-            weight_of[name] = 0.0
-    family = wanted.partition("/")[0] + "/*"
-    for name in (wanted, family, "*/*", "*"):
-        if name in weight_of:
-            return weight_of[name]
-    return 0.0

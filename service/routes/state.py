@@ -10,18 +10,20 @@ from fastapi import Depends, Request
 
 from service.classifier import Classifier
 from service.load import Load
+from service.reports import Report
 from service.weights import Weights
 
 
 @dataclass(eq=False)
 class State:
-    """The loaded model, how much is in hand, and how many pictures a request may have.
+    """The loaded model and its report, how much is in hand, and how many pictures a request may have.
 
     Made within the event loop.
     """
 
     classifier: Classifier
     weights: Weights
+    report: Report
     load: Load
     max_pictures: int
     ready: bool = True

@@ -9,9 +9,11 @@ import numpy.typing as npt
 import pytest
 from scipy import special
 
+from service.artifact import Artifact
 from service.explanation import explain
 from service.network import IMAGE_SIDE, PIXELS, FloatArray, Layer, Network
 from tests.conftest import make_network
+from training import pen
 
 Doubles = npt.NDArray[np.float64]
 
@@ -110,3 +112,43 @@ def test_activations_are_those_of_feedforward(digit: FloatArray, head: str, clas
     assert scores.tolist() == explanation.scores.tolist()
     np.testing.assert_allclose(last, expected, rtol=1e-5, atol=1e-7)
     assert np.float32 == last.dtype
+
+
+@pytest.mark.parametrize("activation", ["relu", "identity"])
+@pytest.mark.parametrize("units", [(), (9,), (9, 8), (9, 8, 7)], ids=len)
+@pytest.mark.parametrize(
+    ("head", "classes"), [("softmax", tuple(range(10))), ("logistic", (3, 8))], ids=["softmax", "logistic"]
+)
+def test_stencils_are_the_network(
+    digit: FloatArray, activation: str, units: tuple[int, ...], head: str, classes: tuple[int, ...]
+) -> None:
+    """For any depth and either head, stencil times ink plus offset is the score that the feedforward gives."""
+    network = make_network(*units, activation=activation, head=head, classes=classes)
+    explanation = explain(network, digit, 0)
+    scores = network.feedforward(digit[None])[-1][0]
+
+    assert explanation.stencils is not None
+    assert explanation.offsets is not None
+    assert (len(scores), IMAGE_SIDE, IMAGE_SIDE) == explanation.stencils.shape
+    sums = explanation.stencils.reshape(len(scores), PIXELS) @ digit
+    np.testing.assert_allclose(sums + explanation.offsets, scores, rtol=0, atol=1e-4)
+
+
+def test_stencils_of_the_served_model_are_exact(bundled: Artifact) -> None:
+    """They give the scores of drawn digits to 1e-4."""
+    digits = pen.write(20, np.random.default_rng(2)).images.reshape(-1, PIXELS).astype(np.float32) / 255
+    for pixels in digits:
+        explanation = explain(bundled.network, pixels, 0)
+        assert explanation.stencils is not None
+        sums = np.tensordot(explanation.stencils, pixels.reshape(IMAGE_SIDE, IMAGE_SIDE), 2)
+
+        np.testing.assert_allclose(sums + explanation.offsets, explanation.scores, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("activation", ["logistic", "tanh"])
+def test_curves_have_no_stencils(digit: FloatArray, activation: str) -> None:
+    """A network whose units are not on or off has neither stencils nor offsets."""
+    explanation = explain(make_network(9, activation=activation), digit, 0)
+
+    assert explanation.stencils is None
+    assert explanation.offsets is None

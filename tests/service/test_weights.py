@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import json
@@ -18,7 +17,8 @@ from service import artifact
 from service.artifact import Artifact
 from service.errors import NoSuchLayer
 from service.network import FloatArray, Layer, Network
-from service.weights import MEDIA_TYPES, Representation, Weights
+from service.representation import Representation
+from service.weights import MEDIA_TYPES, Weights
 from tests.conftest import make_metadata, make_network
 
 FORMS = sorted(MEDIA_TYPES)
@@ -151,15 +151,6 @@ def test_requests_at_the_same_time_get_one_representation(model: Artifact) -> No
         thread.join()
 
     assert [made[0]] * 8 == made
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_the_gzip_form_unpacks_to_the_body(model: Artifact, form: str) -> None:
-    """Compression changes nothing, and carries no time of day."""
-    representation = Weights(model).get(form)
-
-    assert representation.body == gzip.decompress(representation.gzipped)
-    assert bytes(4) == representation.gzipped[4:8]
 
 
 def test_npz_carries_no_time_of_day(model: Artifact) -> None:

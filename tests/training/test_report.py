@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +99,13 @@ def test_errors_are_those_of_scikit_learn(bent_fit: Reported, test_digits: Digit
     assert {str(digit): int(np.sum(test_digits.labels == digit)) for digit in range(10)} == {
         digit: row["n"] for digit, row in test["by_digit"].items()
     }
+
+
+def test_reliability_is_told_by_confidence(packed: Artifact, test_digits: Digits, made: Made) -> None:
+    """The bins of the drawing are in the report as numbers, those of the served probabilities."""
+    expected = [asdict(one) for one in bins(ask(Classifier(packed), test_digits))]
+
+    assert expected == made.facts["reliability"]
 
 
 def test_probabilities_are_scored_before_and_after_the_temperature(

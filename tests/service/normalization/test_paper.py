@@ -299,7 +299,7 @@ def test_smoothing_is_a_convolution(grey: FloatArray) -> None:
 @given(arrays.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
 def test_otsu_has_the_least_variance_within_its_classes(values: FloatArray) -> None:
     """No other threshold between 64 bins parts the histogram into classes that vary less."""
-    low, high = values.min(), values.max()
+    low, high = float(values.min()), float(values.max())
     counts, edges = np.histogram(values.astype(np.float64), 64, (low, high))
     centres = (edges[:-1] + edges[1:]) / 2
     heap = centres.repeat(counts)

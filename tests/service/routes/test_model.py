@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +13,10 @@ import safetensors.numpy
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from service import artifact
+from service.app import create_app
 from service.artifact import Artifact
+from service.settings import Settings
 
 
 def test_model_tells_what_is_served(client: TestClient, bundled: Artifact) -> None:
@@ -148,3 +153,34 @@ def test_what_there_is_not_to_see_is_a_problem(tiny_client: TestClient, path: st
 
     assert status == response.status_code
     assert "application/problem+json" == response.headers["content-type"]
+
+
+def test_the_report_of_the_served_model_is_shown(tmp_path: Path, tiny_model: Path) -> None:
+    """Facts and drawings that lie beside a model are sent, with tags."""
+    model = tmp_path / "model.safetensors"
+    model.write_bytes(tiny_model.read_bytes())
+    folder = tmp_path / "report"
+    folder.mkdir()
+    facts = {"model": {"version": artifact.load(model).version}}
+    (folder / "report.json").write_text(json.dumps(facts))
+    Image.new("L", (3, 2)).save(folder / "misread.png")
+    with TestClient(create_app(Settings(model=model))) as client:
+        told = client.get("/model").json()["report"]
+        shown, drawn = client.get("/model/report"), client.get("/model/report/misread.png")
+
+    assert told is True
+    assert facts == shown.json()
+    assert "image/png" == drawn.headers["content-type"]
+    assert (3, 2) == Image.open(io.BytesIO(drawn.content)).size
+    assert "etag" in shown.headers
+    assert "content-encoding" not in drawn.headers
+
+
+@pytest.mark.parametrize("path", ["/model/report", "/model/report/misread.png"])
+def test_a_model_without_a_report_says_so(tiny_client: TestClient, path: str) -> None:
+    """Who brings a model of their own need not measure it."""
+    response = tiny_client.get(path)
+
+    assert (404, "not-found") == (response.status_code, response.json()["code"])
+    assert "digits-train report" in response.json()["detail"]
+    assert tiny_client.get("/model").json()["report"] is False

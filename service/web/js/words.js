@@ -1,0 +1,108 @@
+// Numbers and answers in words. Pure: no page, no network.
+
+const MINUS = "\u2212"
+// No line ends between a number and its unit.
+const SPACE = "\u00a0"
+// Between these an answer has two candidates, whatever its verdict.
+const CLOSE = 0.2
+
+/** A probability in per cent. None is certain, so it is never 100 or 0. */
+export function percent(share, more = `>${SPACE}`, less = `<${SPACE}`) {
+  if (share > 0.999) return `${more}99.9${SPACE}%`
+  if (share < 0.001) return `${less}0.1${SPACE}%`
+  return `${(100 * share).toFixed(1)}${SPACE}%`
+}
+
+/** A number with so many decimals, and a real minus sign. */
+export function decimal(value, digits = 2) {
+  const text = Math.abs(value).toFixed(digits)
+  return value < 0 && Number(text) !== 0 ? MINUS + text : text
+}
+
+/** Likewise, with a plus sign where it is above zero. */
+export function signed(value, digits = 2) {
+  const text = decimal(value, digits)
+  return value > 0 && Number(text) !== 0 ? `+${text}` : text
+}
+
+/** A positive number of any size in few characters. */
+export function short(value) {
+  if (value >= 1e9) return value.toExponential(2).replace("e+", " × 10^")
+  if (value >= 100) return Math.round(value).toLocaleString("en")
+  if (value >= 0.001) return value.toPrecision(3)
+  return "< 0.001"
+}
+
+/** Classes by falling probability, as [digit, probability]. */
+function ranked(answer) {
+  return answer.classes.map((digit, i) => [digit, answer.probabilities[i]]).sort((a, b) => b[1] - a[1])
+}
+
+/** What an answer is: "clear", "ambiguous" or "not_a_digit". */
+export function kind(answer) {
+  const [[, first], [, second]] = ranked(answer)
+  return answer.verdict === "clear" && first - second < CLOSE ? "ambiguous" : answer.verdict
+}
+
+/** An answer as { title, reason, numeral }. `forced` shows the digit even of what looks like none. */
+export function verdict(answer, forced = false) {
+  const [[digit, first], [rival, second]] = ranked(answer)
+  const [sure, next] = [first, second].map((share) => percent(share, "more than ", "less than "))
+  switch (kind(answer)) {
+    case "not_a_digit":
+      return forced
+        ? {
+            title: `If it must be a digit: ${digit}`,
+            reason: `But it looks like none that the network learned.`,
+            numeral: String(digit),
+          }
+        : {
+            title: "This does not look like a digit",
+            reason: "It is unlike any that the network learned.",
+            numeral: "?",
+          }
+    case "ambiguous":
+      return {
+        title: `${digit} or ${rival}`,
+        reason: `Too close to call: ${digit} has ${sure}, ${rival} has ${next}. A person should look.`,
+        numeral: `${digit}/${rival}`,
+      }
+    default:
+      return {
+        title: `This is a ${digit}`,
+        reason: `The network gives it ${sure}. Next comes ${rival} with ${next}.`,
+        numeral: String(digit),
+      }
+  }
+}
+
+/** The small print under an answer. */
+export function facts(answer, milliseconds) {
+  const unlike = answer.novelty === null ? "" : `Unlike a digit: ${percent(answer.novelty)} · `
+  return `${unlike}answered in ${Math.max(1, Math.round(milliseconds))}${SPACE}ms`
+}
+
+/** What was done to a picture, in sentences. */
+export function preparation(normalization) {
+  if (normalization === null) return "Taken as it is: 28 × 28 numbers need no preparation."
+  const {
+    polarity,
+    stroke,
+    ink_box: [top, left, bottom, right],
+    size,
+    scale,
+  } = normalization
+  const ground =
+    { "dark-on-light": "Dark ink on light ground", "light-on-dark": "Light ink on dark ground" }[polarity] ?? "Ink"
+  const found =
+    `${ground}, ${right - left} × ${bottom - top} of ${size[1]} × ${size[0]} pixels, ` +
+    `is scaled by ${short(scale)} and centred by its weight.`
+  if (!stroke) return found
+  const change = Math.abs(stroke.widening) < 0.05 ? "kept" : stroke.widening > 0 ? "widened" : "thinned"
+  return `${found} Its strokes, ${decimal(stroke.width, 1)} pixels wide there, are ${change}.`
+}
+
+/** A list of two or more in words. */
+export function listed(words) {
+  return words.length < 2 ? words.join("") : `${words.slice(0, -1).join(", ")} and ${words.at(-1)}`
+}

@@ -13,6 +13,7 @@ import uvicorn
 from service import artifact, logs, metrics
 from service.app import create_app, release
 from service.errors import DigitsError
+from service.protocol import Protocol
 from service.settings import Settings, read_settings
 
 # Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
@@ -88,6 +89,7 @@ def _serve(settings: Settings) -> int:
         uvicorn.run(
             "service.app:from_environment" if several else create_app(settings),
             factory=several,
+            http=Protocol,
             workers=settings.workers,
             host=settings.host,
             port=settings.port,

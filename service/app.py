@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
+from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import RedirectResponse
 from threadpoolctl import threadpool_limits
@@ -22,6 +25,7 @@ from service.middleware.telemetry import Telemetry
 from service.record import REQUEST_ID_HEADER, is_probe, path_of
 from service.routes import health, metrics, model, predict, v2
 from service.routes.state import State
+from service.routes.v2.schemas import InferenceRequest
 from service.settings import Settings, read_settings
 from service.weights import Weights
 
@@ -73,16 +77,19 @@ def create_app(settings: Settings) -> FastAPI:
     keys = settings.keys()
     # Middleware asks for the key; this only tells OpenAPI so.
     told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
-    for family in (predict, model, v2):
-        app.include_router(family.router, dependencies=told)
-    for family in (health, metrics):
-        app.include_router(family.router)
+    refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
+    for family in (predict, model):
+        app.include_router(family.router, dependencies=told, responses=refused)
+    app.include_router(v2.router, dependencies=told, responses=v2.UNAUTHORIZED if keys else {})
+    for open_router in (health.router, v2.probes, metrics.router):
+        app.include_router(open_router)
 
     @app.get("/", include_in_schema=False)
     async def page() -> RedirectResponse:
         return RedirectResponse("docs")
 
     problems.install(app)
+    _complete_document(app)
     # The last one added is the first to see a request.
     app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
     if keys:
@@ -97,6 +104,22 @@ def create_app(settings: Settings) -> FastAPI:
             expose_headers=["ETag", "Retry-After", REQUEST_ID_HEADER],
         )
     return app
+
+
+def _complete_document(app: FastAPI) -> None:
+    """Add the schemas of what FastAPI does not read and write itself to the document at /openapi.json."""
+    incomplete = app.openapi
+    models = (problems.Problem, InferenceRequest)
+    _, schemas = models_json_schema(
+        [(one, "validation") for one in models], ref_template="#/components/schemas/{model}"
+    )
+
+    def openapi() -> dict[str, Any]:
+        document = incomplete()
+        document["components"]["schemas"] |= schemas["$defs"]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def from_environment() -> FastAPI:

@@ -30,7 +30,7 @@ _WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     304: {"description": "The copy that the client has is the current one"},
 }
 
-_IMAGE_RESPONSE: dict[int | str, dict[str, Any]] = {
+_IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = _WEIGHTS_RESPONSES | {
     200: {"description": "The incoming weights of units as pictures", "content": {"image/png": {}}}
 }
 
@@ -117,7 +117,7 @@ async def layer_weights(request: Request, shared: Shared, index: LayerIndex, for
 @router.get(
     "/weights/{index}/image",
     response_class=Response,
-    responses=_IMAGE_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_IMAGE_RESPONSES | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def weights_image(
     shared: Shared,

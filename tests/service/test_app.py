@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,3 +25,13 @@ def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
 def test_release_says_so_in_a_checkout() -> None:
     """Where the package is not installed there is no version to tell."""
     assert "checkout" == release()
+
+
+def test_every_schema_of_the_api_is_in_its_document(tiny_client: TestClient) -> None:
+    """Nothing points to where nothing is."""
+    response = tiny_client.get("/openapi.json")
+    there = {f"#/components/schemas/{name}" for name in response.json()["components"]["schemas"]}
+    wanted = set(re.findall(r'"\$ref":"([^"]+)"', response.text))
+
+    assert "#/components/schemas/InputTensor" in wanted
+    assert set() == wanted - there

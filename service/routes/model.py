@@ -1,4 +1,4 @@
-"""GET /model, /model/weights and their pictures: the network, open to look into."""
+"""GET /model, /model/weights and their pictures: the network, open to look into. HEAD tells the size and ETag alone."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ class Model(BaseModel):
     figures: dict[str, float]
 
 
+@router.head("", include_in_schema=False)
 @router.get("")
 async def model(shared: Shared) -> Model:
     """Tell which model answers."""
@@ -89,6 +90,7 @@ async def model(shared: Shared) -> Model:
     )
 
 
+@router.head("/weights", include_in_schema=False)
 @router.get(
     "/weights",
     response_class=Response,
@@ -103,6 +105,7 @@ async def weights(request: Request, shared: Shared, form: FormQuery = None) -> R
     return await shared.in_thread(_represent, request, shared.weights, form, None)
 
 
+@router.head("/weights/{index}", include_in_schema=False)
 @router.get(
     "/weights/{index}",
     response_class=Response,
@@ -114,6 +117,7 @@ async def layer_weights(request: Request, shared: Shared, index: LayerIndex, for
     return await shared.in_thread(_represent, request, shared.weights, form, index)
 
 
+@router.head("/weights/{index}/image", include_in_schema=False)
 @router.get(
     "/weights/{index}/image",
     response_class=Response,

@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from service import problems
 from service.classifier import Classifier
+from service.errors import SettingsError
 from service.metrics import Metrics
 from service.middleware.access import Access
 from service.middleware.limits import Limits
@@ -123,5 +124,12 @@ def _complete_document(app: FastAPI) -> None:
 
 
 def from_environment() -> FastAPI:
-    """Return the application with the settings of the environment: what each of several workers serves."""
-    return create_app(read_settings())
+    """Return the application with the settings of the environment: what each of several workers serves.
+
+    A file of keys may be gone when a worker starts in place of another: then it ends with a line in the log.
+    """
+    try:
+        return create_app(read_settings())
+    except SettingsError as error:
+        _log.critical("%s", error)
+        raise SystemExit(1) from error

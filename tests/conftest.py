@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from fastapi.testclient import TestClient
+from hypothesis import settings
 
 from service import artifact
 from service.app import create_app
@@ -25,6 +26,10 @@ from training.mnist import Mnist
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+
+# A busy machine is no defect.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 _DATA = "DIGITS_DATA"
 _PICTURES = "DIGITS_PICTURES"

@@ -5,16 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
+from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from service import problems
 from service.classifier import Classifier
 from service.drain import draining
+from service.errors import SettingsError
 from service.load import Load
 from service.metrics import Metrics
 from service.middleware.access import Access
@@ -25,6 +29,7 @@ from service.record import REQUEST_ID_HEADER, is_probe, path_of
 from service.reports import Report
 from service.routes import health, metrics, model, page, predict, v2
 from service.routes.state import State
+from service.routes.v2.schemas import InferenceRequest
 from service.settings import Settings, read_settings
 from service.weights import Weights
 
@@ -85,14 +90,17 @@ def create_app(settings: Settings) -> FastAPI:
     keys = settings.keys()
     # Middleware asks for the key; this only tells OpenAPI so.
     told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
-    for family in (predict, model, v2):
-        app.include_router(family.router, dependencies=told)
-    for family in (health, metrics):
-        app.include_router(family.router)
+    refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
+    for family in (predict, model):
+        app.include_router(family.router, dependencies=told, responses=refused)
+    app.include_router(v2.router, dependencies=told, responses=v2.UNAUTHORIZED if keys else {})
+    for open_router in (health.router, v2.probes, metrics.router):
+        app.include_router(open_router)
 
     files = page.read()
     app.include_router(page.make_router(files))
     problems.install(app)
+    _complete_document(app)
     # The last one added is the first to see a request.
     app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
     app.add_middleware(Admission)
@@ -110,6 +118,29 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _complete_document(app: FastAPI) -> None:
+    """Add the schemas of what FastAPI does not read and write itself to the document at /openapi.json."""
+    incomplete = app.openapi
+    models = (problems.Problem, InferenceRequest)
+    _, schemas = models_json_schema(
+        [(one, "validation") for one in models], ref_template="#/components/schemas/{model}"
+    )
+
+    def openapi() -> dict[str, Any]:
+        document = incomplete()
+        document["components"]["schemas"] |= schemas["$defs"]
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
 def from_environment() -> FastAPI:
-    """Return the application with the settings of the environment: what each of several workers serves."""
-    return create_app(read_settings())
+    """Return the application with the settings of the environment: what each of several workers serves.
+
+    A file of keys may be gone when a worker starts in place of another: then it ends with a line in the log.
+    """
+    try:
+        return create_app(read_settings())
+    except SettingsError as error:
+        _log.critical("%s", error)
+        raise SystemExit(1) from error

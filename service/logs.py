@@ -22,8 +22,9 @@ def configuration(level: str, form: Form) -> dict[str, Any]:
         "formatters": {"lines": {"()": f"{__name__}.{formatter.__name__}"}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
         "root": {"level": level.upper(), "handlers": ["stderr"]},
-        # They write of every connection and every parsed part what is told once a request, or is of no use.
-        "loggers": {name: {"level": "WARNING"} for name in ("PIL", "python_multipart", "asyncio")},
+        # They write of every connection, and of every part of a form and its damage, what is told once a request, or is
+        # of no use.
+        "loggers": {name: {"level": "ERROR"} for name in ("PIL", "python_multipart", "asyncio")},
     }
 
 

@@ -188,8 +188,6 @@ class _Timer:
 def _is_alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError:
+        return False  # nobody has this number, or a process that is no worker of ours
     return True

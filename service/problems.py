@@ -122,16 +122,6 @@ def install(app: FastAPI) -> None:
         detail = f"{request.method} {request.url.path}: {status.description or status.phrase}"
         return _response(request.scope, _problem(request.scope, status, code, detail), error.headers)
 
-    undocumented = app.openapi
-
-    def openapi() -> dict[str, Any]:
-        document = undocumented()
-        # FastAPI lists the schemas of JSON responses only.
-        document["components"]["schemas"][Problem.__name__] = Problem.model_json_schema()
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
-
     handlers: dict[type[Exception], Any] = {
         errors.DigitsError: on_domain_error,
         RequestValidationError: on_validation_error,

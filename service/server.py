@@ -13,6 +13,7 @@ from uvicorn.supervisors import Multiprocess
 from service import artifact, logs, metrics
 from service.app import create_app
 from service.errors import SettingsError
+from service.protocol import Protocol
 from service.settings import Settings
 
 # Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
@@ -35,6 +36,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             "service.app:from_environment" if several else create_app(settings),
             factory=several,
+            http=Protocol,
             workers=settings.workers,
             host=settings.host,
             port=settings.port,

@@ -43,8 +43,17 @@ def _split_keys(value: object) -> object:
 
 
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/,\s]+)$")]
+# As browsers write it: in small letters, and without a pattern for many.
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+)$")]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _checked(variable: str, keys: list[str]) -> list[str]:
+    for number, key in enumerate(keys, 1):
+        if not _KEY.fullmatch(key):
+            message = f"{variable}: key {number} of {len(keys)} has more than letters, digits and -._~+/= in it"
+            raise SettingsError(message)
+    return keys
 
 
 class Settings(BaseSettings):
@@ -98,20 +107,16 @@ class Settings(BaseSettings):
 
     def keys(self) -> list[str]:
         """Return all keys, of the variable and of the file. Raises SettingsError when one cannot be used."""
-        keys = [key.get_secret_value() for key in self.api_keys]
+        keys = _checked("DIGITS_API_KEYS", [key.get_secret_value() for key in self.api_keys])
         if self.api_keys_file is not None:
             try:
-                found = self.api_keys_file.read_text(encoding="utf-8").split("\n")
+                found = self.api_keys_file.read_text(encoding="utf-8-sig").split("\n")
             except (OSError, UnicodeDecodeError) as error:
                 message = f"DIGITS_API_KEYS_FILE: {self.api_keys_file} cannot be read: {error}"
                 raise SettingsError(message) from error
-            keys += [line.strip() for line in found if line.strip()]
+            keys += _checked("DIGITS_API_KEYS_FILE", [line.strip() for line in found if line.strip()])
             if not keys:
                 message = f"DIGITS_API_KEYS_FILE: there is no key in {self.api_keys_file}"
-                raise SettingsError(message)
-        for number, key in enumerate(keys, 1):
-            if not _KEY.fullmatch(key):
-                message = f"key {number} of {len(keys)} cannot be sent in a header: use letters, digits and -._~+/="
                 raise SettingsError(message)
         return keys
 

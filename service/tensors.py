@@ -121,7 +121,8 @@ def _strings(name: str, data: Any) -> list[bytes]:
     flat = np.array(data, object).ravel().tolist()
     if not all(isinstance(value, str) for value in flat):
         raise _invalid(name, "its data are not strings")
-    return [value.encode() for value in flat]
+    # Half of a surrogate pair, which JSON can escape, is no character; nor is it base64.
+    return [value.encode(errors="replace") for value in flat]
 
 
 def _byte_strings(name: str, raw: bytes) -> list[bytes]:

@@ -17,6 +17,8 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.protocol import Protocol
+
 _ROOT = Path(__file__).parents[1]
 _SECONDS = 60
 
@@ -27,7 +29,7 @@ def in_thread(app: ASGIApp) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # so that whoever comes before the server is ready waits
-        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_config=None, access_log=False))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

@@ -316,7 +316,7 @@ def test_stencils_give_the_scores(page: Page) -> None:
     scores = [text.lstrip("+") for text in page.locator("#softmax tbody td:nth-child(2)").all_text_contents()]
 
     assert scores == sums
-    total = scores[4] if scores[4].startswith("−") else f"+{scores[4]}"
+    total = scores[4] if scores[4].startswith("\N{MINUS SIGN}") else f"+{scores[4]}"
     expect(page.locator("#contributions .total b")).to_have_text(total)
 
 

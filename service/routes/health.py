@@ -1,4 +1,4 @@
-"""GET /health, /livez and /readyz: whether the service is alive, and whether it answers."""
+"""GET /health, /livez and /readyz: whether the service is alive, and whether it answers; HEAD for the status alone."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ def is_ready(request: Request) -> bool:
     return state is not None and state.ready
 
 
+@router.head("/health", include_in_schema=False)
 @router.get("/health", responses={_UNAVAILABLE.value: {"model": Health, "description": "No model, or shutting down"}})
 async def health(request: Request, response: Response) -> Health:
     """Tell how the service is: 200 when it answers, 503 while no model is loaded or it shuts down."""
@@ -61,12 +62,14 @@ async def health(request: Request, response: Response) -> Health:
     )
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Probe:
     """Tell that the process lives; whoever gets no answer should restart it."""
     return Probe(status="ok")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={_UNAVAILABLE.value: {"model": Probe, "description": "Send requests elsewhere"}})
 async def readyz(request: Request, response: Response) -> Probe:
     """Tell whether requests should be sent here."""

@@ -1,4 +1,4 @@
-"""GET /model, its weights and their pictures, its report: the network, open to look into."""
+"""GET /model, its weights and their pictures, its report: the network, open to look into. HEAD tells size and ETag."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REPORT_RESPONSE: dict[int | str, dict[str, Any]] = {
 _FIGURE_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {"description": "One drawing of the report", "content": {"image/png": {}}}
 }
-_IMAGE_RESPONSE: dict[int | str, dict[str, Any]] = {
+_IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = _WEIGHTS_RESPONSES | {
     200: {"description": "The incoming weights of units as pictures", "content": {"image/png": {}}}
 }
 
@@ -74,6 +74,7 @@ class Model(BaseModel):
     report: bool = Field(description="whether /model/report tells more of what was measured")
 
 
+@router.head("", include_in_schema=False)
 @router.get("")
 async def model(shared: Shared) -> Model:
     """Tell which model answers."""
@@ -97,6 +98,7 @@ async def model(shared: Shared) -> Model:
     )
 
 
+@router.head("/weights", include_in_schema=False)
 @router.get(
     "/weights",
     response_class=Response,
@@ -111,6 +113,7 @@ async def weights(request: Request, shared: Shared, form: FormQuery = None) -> R
     return await shared.load.in_thread(_represent, request, shared.weights, form, None)
 
 
+@router.head("/weights/{index}", include_in_schema=False)
 @router.get(
     "/weights/{index}",
     response_class=Response,
@@ -122,10 +125,11 @@ async def layer_weights(request: Request, shared: Shared, index: LayerIndex, for
     return await shared.load.in_thread(_represent, request, shared.weights, form, index)
 
 
+@router.head("/weights/{index}/image", include_in_schema=False)
 @router.get(
     "/weights/{index}/image",
     response_class=Response,
-    responses=_IMAGE_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_IMAGE_RESPONSES | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def weights_image(
     shared: Shared,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app, release
+from service.app import create_app, from_environment, release
 from service.errors import ArtifactError
 from service.settings import Settings
 
@@ -24,3 +25,35 @@ def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
 def test_release_says_so_in_a_checkout() -> None:
     """Where the package is not installed there is no version to tell."""
     assert "checkout" == release()
+
+
+def test_a_worker_has_the_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is set for the service is set for each of its workers."""
+    monkeypatch.setenv("DIGITS_API_KEYS", "key")
+
+    assert 401 == TestClient(from_environment()).get("/model").status_code
+
+
+def test_a_worker_without_its_keys_ends_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The file may be gone when a worker is replaced; the log says so, without a traceback."""
+    monkeypatch.setenv("DIGITS_API_KEYS_FILE", str(tmp_path / "keys"))
+
+    with pytest.raises(SystemExit) as caught:
+        from_environment()
+    (record,) = caplog.records
+
+    assert 1 == caught.value.code
+    assert record.message.startswith("DIGITS_API_KEYS_FILE: ")
+    assert record.exc_info is None
+
+
+def test_every_schema_of_the_api_is_in_its_document(tiny_client: TestClient) -> None:
+    """Nothing points to where nothing is."""
+    response = tiny_client.get("/openapi.json")
+    there = {f"#/components/schemas/{name}" for name in response.json()["components"]["schemas"]}
+    wanted = set(re.findall(r'"\$ref":"([^"]+)"', response.text))
+
+    assert "#/components/schemas/InputTensor" in wanted
+    assert set() == wanted - there

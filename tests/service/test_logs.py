@@ -74,6 +74,7 @@ def test_the_configuration_is_one_that_logging_takes(
     logging.config.dictConfig(configuration("info", form))  # type: ignore[arg-type]
     logging.getLogger("any").info("hello")
     logging.getLogger("any").debug("whisper")
+    logging.getLogger("python_multipart.multipart").warning("the form is damaged, as the line of its request tells")
     (line,) = capsys.readouterr().err.splitlines()
 
     assert is_json == line.startswith("{")

@@ -118,6 +118,8 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str
         ("WEB_CONCURRENCY", "many", "valid integer"),
         ("DIGITS_CORS_ORIGINS", "example.org", "match pattern"),
         ("DIGITS_CORS_ORIGINS", "https://example.org/", "match pattern"),
+        ("DIGITS_CORS_ORIGINS", "https://Example.org", "match pattern"),
+        ("DIGITS_CORS_ORIGINS", "https://*.example.org", "match pattern"),
         ("DIGITS_ROOT_PATH", "digits", "match pattern"),
         ("DIGITS_ROOT_PATH", "/digits/", "match pattern"),
         ("DIGITS_LOG_FORMAT", "xml", "'auto', 'json' or 'text'"),
@@ -163,9 +165,9 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_keys_come_from_the_variable_and_the_file(tmp_path: Path) -> None:
-    """Both are joined; the file may have blank lines and ends of lines from Windows."""
+    """Both are joined; the file may have blank lines, and come from Windows."""
     file = tmp_path / "keys"
-    file.write_bytes(b"two\r\n\n three \n")
+    file.write_bytes(b"\xef\xbb\xbftwo\r\n\n three \n")
 
     assert ["one", "two", "three"] == Settings(api_keys=("one",), api_keys_file=file).keys()
 
@@ -194,9 +196,18 @@ def test_no_message_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIGITS_API_KEYS", "good-secret,bad secret")
     settings = read_settings()
 
-    with pytest.raises(SettingsError, match=r"^key 2 of 2 cannot be sent") as caught:
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: key 2 of 2 ") as caught:
         settings.keys()
     assert "secret" not in f"{caught.value} {settings!r}"
+
+
+def test_a_key_of_the_file_that_cannot_be_used_is_told_by_its_place(tmp_path: Path) -> None:
+    """The message names the variable of the file, and the place in it."""
+    file = tmp_path / "keys"
+    file.write_text("good\nbad key\n")
+
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS_FILE: key 2 of 2 "):
+        Settings(api_keys=("one",), api_keys_file=file).keys()
 
 
 def test_settings_do_not_change() -> None:

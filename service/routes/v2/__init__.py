@@ -31,8 +31,18 @@ from service.routes.v2.schemas import (
     TensorFacts,
 )
 
-_REFUSALS: dict[int | str, dict[str, Any]] = {status: {"model": Refusal} for status in (404, 422)}
-router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], responses=_REFUSALS)
+Responses = dict[int | str, dict[str, Any]]
+
+
+def _refusals(*statuses: HTTPStatus) -> Responses:
+    return {status.value: {"model": Refusal} for status in statuses}
+
+
+UNAUTHORIZED = _refusals(HTTPStatus.UNAUTHORIZED)
+_NOT_SERVED = _refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+# They need no key.
+probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
 async def _served(shared: Shared, name: str, version: str | None = None) -> State:
@@ -50,13 +60,13 @@ _MODEL = "/models/{name}"
 _VERSION = "/models/{name}/versions/{version}"
 
 
-@router.get("/health/live")
+@probes.get("/health/live")
 async def live() -> Live:
     """Tell that the server lives."""
     return Live(live=True)
 
 
-@router.get("/health/ready", responses={503: {"model": Ready, "description": "Send requests elsewhere"}})
+@probes.get("/health/ready", responses={503: {"model": Ready, "description": "Send requests elsewhere"}})
 async def ready(request: Request, response: Response) -> Ready:
     """Tell whether requests should be sent here."""
     is_ready = health.is_ready(request)
@@ -73,8 +83,8 @@ async def server(request: Request) -> ServerFacts:
     )
 
 
-@router.get(_MODEL)
-@router.get(_VERSION)
+@router.get(_MODEL, responses=_NOT_SERVED)
+@router.get(_VERSION, responses=_NOT_SERVED)
 async def model(served: Served) -> ModelFacts:
     """Tell what the model takes and gives."""
     artifact = served.classifier.model
@@ -90,8 +100,11 @@ async def model(served: Served) -> ModelFacts:
     )
 
 
-@router.get(f"{_MODEL}/ready")
-@router.get(f"{_VERSION}/ready")
+_READINESS: Responses = _NOT_SERVED | {503: {"model": ModelReady, "description": "Send requests elsewhere"}}
+
+
+@router.get(f"{_MODEL}/ready", responses=_READINESS)
+@router.get(f"{_VERSION}/ready", responses=_READINESS)
 async def model_ready(served: Served, response: Response) -> ModelReady:
     """Tell whether the model answers; it does whenever the server is ready."""
     if not served.ready:
@@ -101,7 +114,12 @@ async def model_ready(served: Served, response: Response) -> ModelReady:
 
 _INFERENCE: dict[str, Any] = {
     "response_model": InferenceResponse,
-    "responses": {status: {"model": Refusal} for status in (400, 413, 415)},
+    "responses": {
+        200: {"description": "The answer; as bytes where tensors behind the JSON are asked for"}
+        | {"content": {"application/octet-stream": {}}}
+    }
+    | _NOT_SERVED
+    | _refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
 }
 

@@ -12,7 +12,7 @@ INFERENCE_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         "application/json": {
-            "schema": InferenceRequest.model_json_schema(),
+            "schema": {"$ref": f"#/components/schemas/{InferenceRequest.__name__}"},
             "example": {
                 "inputs": [
                     {
@@ -23,6 +23,8 @@ INFERENCE_BODY: dict[str, Any] = {
                     }
                 ]
             },
-        }
+        },
+        # The same JSON, with tensors behind it.
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
 }

@@ -95,7 +95,7 @@ def _outputs(
         PROBABILITIES: Tensor(PROBABILITIES, "FP32", shares.shape, shares),
     }
     all_binary = bool(asked.parameters.get("binary_data_output"))
-    if asked.outputs is None:
+    if not asked.outputs:
         return [(tensor, all_binary) for tensor in known.values()]
     found = []
     for requested in asked.outputs:

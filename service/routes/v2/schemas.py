@@ -83,10 +83,10 @@ class RequestedTensor(BaseModel):
 class InferenceRequest(BaseModel):
     """What is asked."""
 
-    id: str | None = None
+    id: str | None = Field(None, max_length=1024, description="comes back in the answer")
     parameters: Parameters = Field({}, description="binary_data_output: all outputs as bytes behind the JSON")
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
-    outputs: list[RequestedTensor] | None = Field(None, description="which outputs; default: all")
+    outputs: list[RequestedTensor] | None = Field(None, description="which outputs; default, or when empty: all")
 
 
 class OutputTensor(BaseModel):

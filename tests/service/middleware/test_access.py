@@ -78,7 +78,11 @@ def test_the_api_page_tells_of_the_key(guarded: TestClient) -> None:
 
     assert {"key": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
     assert [{"key": []}] == document["paths"]["/predict"]["post"]["security"]
-    assert "security" not in document["paths"]["/readyz"]["get"]
+    assert {"application/problem+json"} == set(document["paths"]["/predict"]["post"]["responses"]["401"]["content"])
+    assert {"application/json"} == set(document["paths"]["/v2"]["get"]["responses"]["401"]["content"])
+    for probe in ("/readyz", "/v2/health/ready"):
+        assert "security" not in document["paths"][probe]["get"]
+        assert {"200", "503"} == set(document["paths"][probe]["get"]["responses"])
 
 
 # --- Other origins

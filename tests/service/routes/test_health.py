@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from fastapi.testclient import TestClient
 
 from service import artifact
@@ -39,3 +40,9 @@ def test_after_shutdown_began_the_service_is_not_ready() -> None:
 
     assert 503 == client.get("/health").status_code
     assert 503 == client.get("/readyz").status_code
+
+
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz"])
+def test_monitors_may_ask_for_the_status_alone(tiny_client: TestClient, path: str) -> None:
+    """Many ask with HEAD."""
+    assert 200 == tiny_client.head(path).status_code

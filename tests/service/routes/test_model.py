@@ -124,6 +124,17 @@ def test_a_copy_that_is_current_is_not_sent_again(tiny_client: TestClient, path:
     assert 200 == tiny_client.get(path, headers={"if-none-match": '"other"'}).status_code
 
 
+@pytest.mark.parametrize("path", ["/model", "/model/weights", "/model/weights/0", "/model/weights/0/image"])
+def test_size_and_etag_can_be_had_alone(tiny_client: TestClient, path: str) -> None:
+    """HEAD has the headers that GET has."""
+    head, get = tiny_client.head(path), tiny_client.get(path)
+
+    assert 200 == head.status_code
+    assert [get.headers.get(name) for name in ("etag", "content-length", "content-type")] == (
+        [head.headers.get(name) for name in ("etag", "content-length", "content-type")]
+    )
+
+
 def test_first_layer_is_drawn(tiny_client: TestClient) -> None:
     """The picture has the tiles that were asked for."""
     response = tiny_client.get("/model/weights/0/image", params={"rows": 2, "columns": 3, "first": 5})

@@ -150,6 +150,13 @@ def test_only_what_is_asked_for_comes_back(client: TestClient) -> None:
     assert names == [[output["name"] for output in answer["outputs"]] for answer in answers]
 
 
+def test_all_comes_back_where_nothing_is_asked_for(client: TestClient) -> None:
+    """An empty list of outputs is none, as for Triton."""
+    answer = ask(client, outputs=[], datatype="UINT8", shape=[1, 784], data=[0] * 784).json()
+
+    assert ["predict", "predict_proba"] == [output["name"] for output in answer["outputs"]]
+
+
 def test_the_best_classes_can_be_had(client: TestClient) -> None:
     """`classification` gives the n best of each row as value:index:label."""
     data = [base64.b64encode(PICTURES[1]).decode()]
@@ -211,7 +218,16 @@ def test_outputs_that_there_are_not_are_refused(client: TestClient, outputs: lis
 
 
 @pytest.mark.parametrize(
-    ("body", "status"), [(b"", 400), (b"{", 400), (b"[]", 422), (b'{"inputs": []}', 422), (b"null", 422)]
+    ("body", "status"),
+    [
+        (b"", 400),
+        (b"{", 400),
+        (b"[]", 422),
+        (b'{"inputs": []}', 422),
+        (b"null", 422),
+        (b'{"id": "\\ud800", "inputs": [{"name": "x", "shape": [0, 784], "datatype": "UINT8", "data": []}]}', 422),
+        (b'{"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["\\ud800"]}]}', 422),
+    ],
 )
 def test_a_body_that_is_no_question_is_refused(client: TestClient, body: bytes, status: int) -> None:
     """Whatever is sent, the answer has the protocol's form."""

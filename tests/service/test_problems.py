@@ -38,7 +38,7 @@ def make_client(error: Exception) -> TestClient:
 
 @pytest.mark.parametrize("error", _RAISED)
 def test_every_error_of_a_request_is_a_client_s(error: type[DigitsError]) -> None:
-    """Every error that a request can cause has a status from 400 to 499, or is overload, and says what the error says."""
+    """Every error that a request can cause has a status from 400 to 499, or is overload, and says what it says."""
     response = make_client(error("do this")).get("/")
 
     assert 400 <= response.status_code < 500 or (errors.Overloaded, 503) == (error, response.status_code)

@@ -17,7 +17,7 @@ from service.errors import PictureError
 from service.problems import Problem
 from service.routes import bodies, examples
 from service.routes.answers import Answer, answer
-from service.routes.state import Shared
+from service.routes.state import Shared, state_of
 
 router = APIRouter(tags=["predict"])
 BATCH = "/predict/batch"
@@ -36,7 +36,6 @@ BATCH = "/predict/batch"
 )
 async def predict(
     request: Request,
-    shared: Shared,
     top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
     explain: Annotated[bool, Query(description="also return how the answer came about")] = False,
 ) -> Response:
@@ -45,6 +44,8 @@ async def predict(
     Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, WebP, GIF, BMP and TIFF, of any size up
     to the limits, dark on light or light on dark.
     """
+    # Not by dependency: resolving one costs more than normalising a tiny picture.
+    shared = state_of(request)
     picture = await bodies.read(request)
     if not isinstance(picture, bytes) or is_tiny(picture):
         # Waiting for a thread would take longer than the answer.

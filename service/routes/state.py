@@ -34,10 +34,15 @@ class State:
         self.ready = False
 
 
-async def _state(request: Request) -> State:
-    # Not awaiting anything, but a plain function would be called in a thread.
+def state_of(request: Request) -> State:
+    """Return what the handlers of this request's application share."""
     state: State = request.app.state.digits
     return state
+
+
+async def _state(request: Request) -> State:
+    # Not awaiting anything, but a plain function would be called in a thread.
+    return state_of(request)
 
 
 Shared = Annotated[State, Depends(_state)]

@@ -101,7 +101,7 @@ async def model_ready(served: Served, response: Response) -> ModelReady:
 
 _INFERENCE: dict[str, Any] = {
     "response_model": InferenceResponse,
-    "responses": {status: {"model": Refusal} for status in (400, 413, 415)},
+    "responses": {status: {"model": Refusal} for status in (400, 408, 413, 415)},
     "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
 }
 
@@ -110,8 +110,8 @@ _INFERENCE: dict[str, Any] = {
 @router.post(f"{_VERSION}/infer", **_INFERENCE)
 async def infer(request: Request, served: Served) -> Response:
     """Read digits: numbers in MNIST form, or encoded pictures."""
-    body = await request.body()
-    asked, given = inference.read(body, request.headers.get(inference.JSON_LENGTH_HEADER))
+    json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
+    asked, given = await bodies.apart(inference.read, await request.body(), json_length)
     if isinstance(given, list):
         bodies.check_number(given, served.max_pictures)
     return await served.in_thread(_answer, served, asked, given)

@@ -84,7 +84,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     problems.install(app)
     # The last one added is the first to see a request.
-    app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
+    app.add_middleware(
+        Limits,
+        max_bytes=settings.max_bytes,
+        seconds=settings.body_seconds,
+        at_paths={predict.BATCH: settings.max_batch_bytes},
+    )
     if keys:
         app.add_middleware(Access, keys=keys, open_paths={"/"})
     app.add_middleware(Telemetry, metrics=counted)

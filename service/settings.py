@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     max_pixels: int = Field(MAX_PIXELS, ge=784, le=_MOST_PIXELS, description="largest picture in pixels")
     max_batch: int = Field(64, ge=1, description="most pictures in one request")
     max_batch_bytes: int = Field(64 * _MIB, ge=1024, description="largest body of a batch in bytes")
+    body_seconds: float = Field(
+        30, gt=0, allow_inf_nan=False, description="time for a body to come in, and a second more for each 8 KiB"
+    )
     api_keys: Keys = Field(
         (), description="only requests with one of these keys, separated by commas, are answered; none: all are"
     )

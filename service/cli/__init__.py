@@ -12,6 +12,7 @@ import uvicorn
 
 from service import artifact, logs, metrics
 from service.app import create_app, release
+from service.connections import Connection
 from service.errors import DigitsError
 from service.settings import Settings, read_settings
 
@@ -91,6 +92,8 @@ def _serve(settings: Settings) -> int:
             workers=settings.workers,
             host=settings.host,
             port=settings.port,
+            http=Connection,
+            ws="none",
             root_path=settings.root_path,
             log_config=logs.configuration(settings.log_level, settings.log_format),
             log_level=settings.log_level,

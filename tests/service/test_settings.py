@@ -28,6 +28,7 @@ VALUES: list[tuple[str, str, str, object]] = [
     ("WEB_CONCURRENCY", "3", "workers", 3),
     ("DIGITS_MAX_BATCH", "8", "max_batch", 8),
     ("DIGITS_MAX_BATCH_BYTES", "2048", "max_batch_bytes", 2048),
+    ("DIGITS_BODY_SECONDS", "2.5", "body_seconds", 2.5),
     ("DIGITS_API_KEYS", "one, two,", "api_keys", (SecretStr("one"), SecretStr("two"))),
     ("DIGITS_API_KEYS_FILE", "/run/secrets/keys", "api_keys_file", Path("/run/secrets/keys")),
     ("DIGITS_CORS_ORIGINS", "*", "cors_origins", ("*",)),

@@ -102,7 +102,12 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     _complete_document(app)
     # The last one added is the first to see a request.
-    app.add_middleware(Limits, max_bytes=settings.max_bytes, at_paths={predict.BATCH: settings.max_batch_bytes})
+    app.add_middleware(
+        Limits,
+        max_bytes=settings.max_bytes,
+        seconds=settings.body_seconds,
+        at_paths={predict.BATCH: settings.max_batch_bytes},
+    )
     app.add_middleware(Admission)
     if keys:
         app.add_middleware(Access, keys=keys, open_paths=files)

@@ -7,6 +7,8 @@ scope: what is ink and what is paper (`normalization`).
 from __future__ import annotations
 
 import io
+import re
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -30,7 +32,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
 
 # What each accepted format starts with: such a file is a damaged picture, any other is none at all.
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*")
+_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # ISO media brands at byte 8, after `ftyp`.
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 
@@ -41,6 +43,22 @@ WORKING_SIDE = 288
 # Twice MNIST's form on each side; and what it needs at most, with some for metadata.
 _TINY_PIXELS = 56 * 56
 _TINY_BYTES = 16 * 1024
+_HEADER = b"IHDR"
+
+# Chunks of PNG that may unfold to a MiB each.
+_COMPRESSED = re.compile(b"zTXt|iTXt|iCCP")
+
+# Pillow goes through the parts of a file one by one in Python, and 20 MiB hold millions of the smallest. A PNG as large
+# in chunks of 2 KiB is read in less than half as many steps.
+_MOST_READS = 100_000
+# Each goes over all pixels, and may be a few bytes. A progressive JPEG has ten, an MPO those of each of its pictures.
+_MOST_SCANS = 40
+_SCAN = b"\xff\xda"
+# EXIF itself has 64 KiB at most.
+_MOST_EXIF = 1024 * 1024
+
+# How much of a picture is numbers at a time, where these take more than its pixels.
+_BAND_PIXELS = 1_000_000
 
 # Smaller pictures take no memory worth counting.
 _LARGE_PIXELS = 1_000_000
@@ -60,7 +78,18 @@ _UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
 )
 
 # What Pillow raises on damaged files besides OSError, format by format.
-_DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError, AttributeError)
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    AttributeError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +152,9 @@ def is_tiny(data: bytes) -> bool:
     return (
         len(data) <= _TINY_BYTES
         and data.startswith(_SIGNATURES[0])
+        # Nor does a second header contradict the first.
+        and data.find(_HEADER) == data.rfind(_HEADER) == 12
+        and _COMPRESSED.search(data) is None
         and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _TINY_PIXELS
     )
 
@@ -131,6 +163,9 @@ def _read(image: Image.Image, data: bytes) -> Picture:
     if image.format == "PNG":
         # Pillow makes some picture of flipped bits; here it looks at the checksums, in a copy that it uses up.
         _open(data).verify()
+    if image.format in {"JPEG", "MPO"} and data.count(_SCAN) > _MOST_SCANS:
+        message = f"the picture has more than {_MOST_SCANS} scans: save it anew"
+        raise UnreadablePicture(message)
     width, height = image.size
     orientation = _orientation(image)
     # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
@@ -140,6 +175,20 @@ def _read(image: Image.Image, data: bytes) -> Picture:
     if upright is not None:
         grey = upright(grey)
     return Picture(np.ascontiguousarray(grey), image.format or "", width, height)
+
+
+class _Rationed(io.BytesIO):
+    """A file that fails when it is read in more pieces than a picture is made of."""
+
+    _n_reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Return the next bytes."""
+        self._n_reads += 1
+        if self._n_reads > _MOST_READS:
+            message = "it has too many parts"
+            raise OSError(message)
+        return super().read(size)
 
 
 def _silence_pillow() -> None:
@@ -155,7 +204,7 @@ def _silence_pillow() -> None:
 
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(_Rationed(data), formats=FORMATS)
     except (UnidentifiedImageError, *_DAMAGE) as error:
         if data.startswith(_SIGNATURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
             message = "the picture is truncated or corrupt: its header cannot be read"
@@ -194,6 +243,8 @@ def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 where there is none or the tag is damaged."""
     if image.format == "TIFF":
         return 1  # Pillow turns TIFF itself, on load.
+    if any(len(image.info.get(kind, b"")) > _MOST_EXIF for kind in ("exif", "Raw profile type exif")):
+        return 1
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DAMAGE:
@@ -204,7 +255,7 @@ def _orientation(image: Image.Image) -> int:
 def _grey(image: Image.Image) -> FloatArray:
     """Return the picture's brightness, whatever its mode."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _reduced_array(_wide_range(image))
+        return _wide_range(image)
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
         return _without_alpha(_array(_reduced(image.convert("RGBA"))))
     if image.mode in {"1", "L"}:
@@ -229,25 +280,26 @@ def _array(image: Image.Image) -> FloatArray:
 
 
 def _wide_range(image: Image.Image) -> FloatArray:
-    """Scale 16-bit, 32-bit and float greys to 0..1; `convert("L")` would clip them to white."""
-    values = np.nan_to_num(np.asarray(image).astype(np.float32), posinf=0, neginf=0)
-    if image.mode.startswith("I;16"):
-        return values / np.float32(65535)
+    """Scale 16-bit, 32-bit and float greys to 0..1, reduced to working size; `convert("L")` would clip them to white.
+
+    In bands, since all pixels as numbers at once would be several times the picture.
+    """
+    factor = _factor(image.height, image.width)
+    n_rows = factor * max(1, _BAND_PIXELS // (factor * image.width))
+    lowest, highest, bands = 0.0, -np.inf, []
+    for top in range(0, image.height, n_rows):
+        band = image.crop((0, top, image.width, min(top + n_rows, image.height)))
+        values = np.nan_to_num(np.asarray(band).astype(np.float32), posinf=0, neginf=0)
+        lowest, highest = min(lowest, float(values.min())), max(highest, float(values.max()))
+        bands.append(values if factor == 1 else np.asarray(Image.fromarray(values).reduce(factor)))
+    reduced: FloatArray = np.concatenate(bands)
     # PNG with 16 bits may arrive as 32-bit integers; any other range is known only from its extremes.
-    lowest, highest = min(float(values.min()), 0.0), float(values.max())
-    if image.mode == "I" and lowest >= 0 and highest <= 65535:
-        return values / np.float32(65535)
+    if image.mode.startswith("I;16") or (image.mode == "I" and lowest >= 0 and highest <= 65535):
+        return reduced / np.float32(65535)
     # Halves, since the extremes may lie further apart than float32 reaches.
     spread = max(highest / 2 - lowest / 2, 1e-6)
-    scaled: FloatArray = (values / np.float32(2) - np.float32(lowest / 2)) / np.float32(spread)
+    scaled: FloatArray = (reduced / np.float32(2) - np.float32(lowest / 2)) / np.float32(spread)
     return scaled
-
-
-def _reduced_array(grey: FloatArray) -> FloatArray:
-    factor = _factor(*grey.shape)
-    if factor == 1:
-        return grey
-    return np.asarray(Image.fromarray(grey).reduce(factor), np.float32)
 
 
 def _brightness(rgb: FloatArray) -> FloatArray:

@@ -8,6 +8,8 @@ DigitsError
 │   └── NoInk                 nothing is drawn on it
 ├── RequestError            something about the request around it
 │   ├── BodyTooLarge          more bytes than allowed
+│   ├── BodyTooSlow           it did not come in time
+│   ├── BodyCompressed        it would have to be unpacked first
 │   ├── TooManyPictures       more pictures than allowed
 │   ├── Unauthorized          no key, or one that is not known
 │   ├── InvalidBody           a form or JSON without the expected fields
@@ -55,6 +57,14 @@ class RequestError(DigitsError):
 
 class BodyTooLarge(RequestError):
     """The body has more bytes than allowed."""
+
+
+class BodyTooSlow(RequestError):
+    """The body did not come in time."""
+
+
+class BodyCompressed(RequestError):
+    """The body is compressed as a whole."""
 
 
 class TooManyPictures(RequestError):

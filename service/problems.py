@@ -35,6 +35,8 @@ _TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxy
         errors.UnsupportedFormat: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
         errors.PictureTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
         errors.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
+        errors.BodyTooSlow: (HTTPStatus.REQUEST_TIMEOUT, "request-timeout"),
+        errors.BodyCompressed: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
         errors.TooManyPictures: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too-many-pictures"),
         errors.Unauthorized: (HTTPStatus.UNAUTHORIZED, "unauthorized"),
         errors.Overloaded: (HTTPStatus.SERVICE_UNAVAILABLE, "overloaded"),
@@ -53,6 +55,8 @@ _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: MappingProxyType({"WWW-Authenticate": "Bearer"}),
         HTTPStatus.SERVICE_UNAVAILABLE: MappingProxyType({"Retry-After": "1"}),
+        # The rest of the body is not waited for.
+        HTTPStatus.REQUEST_TIMEOUT: MappingProxyType({"Connection": "close"}),
     }
 )
 _INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")

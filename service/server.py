@@ -12,8 +12,8 @@ from uvicorn.supervisors import Multiprocess
 
 from service import artifact, logs, metrics
 from service.app import create_app
+from service.connections import Connection
 from service.errors import SettingsError
-from service.protocol import Protocol
 from service.settings import Settings
 
 # Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
@@ -36,7 +36,8 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             "service.app:from_environment" if several else create_app(settings),
             factory=several,
-            http=Protocol,
+            http=Connection,
+            ws="none",
             workers=settings.workers,
             host=settings.host,
             port=settings.port,

@@ -82,6 +82,9 @@ class Settings(BaseSettings):
     max_batch: int = Field(64, ge=1, description="most pictures in one request")
     max_batch_bytes: int = Field(64 * _MIB, ge=1024, description="largest body of a batch in bytes")
     max_bytes_in_hand: int = Field(256 * _MIB, ge=1024, description="what the bodies of all requests may have at once")
+    body_seconds: float = Field(
+        30, gt=0, allow_inf_nan=False, description="time for a body to come in, and a second more for each 8 KiB"
+    )
     drain_seconds: float = Field(
         1, ge=0, le=600, description="time between SIGTERM, from which on /readyz says 503, and the end of new requests"
     )

@@ -7,7 +7,6 @@ four bytes. Of the protocol's datatypes those in which digits come. Out of scope
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -18,13 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import InvalidBody, InvalidJson
+from service import payload
+from service.errors import InvalidBody
 
 BYTES = "BYTES"
 _DTYPES: Mapping[str, npt.DTypeLike] = MappingProxyType(
     {"UINT8": "u1", "INT32": "<i4", "INT64": "<i8", "FP32": "<f4", "FP64": "<f8"}
 )
 _LENGTH = re.compile("[0-9]{1,18}")
+# 318 digits as numbers.
+_MOST_MARKS = 250_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +50,7 @@ def split_body(body: bytes, json_length: str | None) -> tuple[Any, bytes]:
             message = f"Inference-Header-Content-Length is {json_length}, but the body has {length} bytes"
             raise InvalidBody(message)
         length = int(json_length)
-    try:
-        return json.loads(body[:length]), body[length:]
-    except (ValueError, RecursionError) as error:
-        message = f"the body is not JSON: {error}"
-        raise InvalidJson(message) from error
+    return payload.parse(body[:length], _MOST_MARKS, "send larger tensors as bytes behind it"), body[length:]
 
 
 def read_tensor(name: str, datatype: str, shape: Sequence[int], *, data: Any, raw: bytes | None) -> Tensor:
@@ -119,10 +117,10 @@ def _numbers(name: str, data: Any, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 def _strings(name: str, data: Any) -> list[bytes]:
     flat = np.array(data, object).ravel().tolist()
-    if not all(isinstance(value, str) for value in flat):
-        raise _invalid(name, "its data are not strings")
-    # Half of a surrogate pair, which JSON can escape, is no character; nor is it base64.
-    return [value.encode(errors="replace") for value in flat]
+    try:
+        return [value.encode() for value in flat]
+    except (AttributeError, UnicodeEncodeError) as error:
+        raise _invalid(name, "its data are not strings") from error
 
 
 def _byte_strings(name: str, raw: bytes) -> list[bytes]:

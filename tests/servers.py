@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import uvicorn
@@ -24,12 +24,13 @@ _SECONDS = 60
 
 
 @contextmanager
-def in_thread(app: ASGIApp) -> Iterator[str]:
-    """Serve an application from a thread, and give its address."""
+def in_thread(app: ASGIApp, **options: Any) -> Iterator[str]:
+    """Serve an application from a thread, with options of uvicorn, and give its address."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()  # so that whoever comes before the server is ready waits
-        server = uvicorn.Server(uvicorn.Config(app, http=Protocol, log_config=None, access_log=False))
+        settings = {"http": Protocol, **options}
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **settings))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         try:

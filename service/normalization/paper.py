@@ -57,7 +57,7 @@ def find_sheet(grey: FloatArray) -> Box | None:
     scale = max(grey.shape) / _SHEET_CELLS
     if scale < 1:
         return None
-    small = _resized(grey, round(height / scale), round(width / scale))
+    small = _resized(grey, max(1, round(height / scale)), max(1, round(width / scale)))
     light = small > otsu(small)
     sheets = []
     for side in (light, ~light):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, TypeVarTuple
 
+import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
 from fastapi import Request
@@ -15,10 +15,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import InvalidBody, InvalidJson, TooManyPictures
+from service import payload
+from service.errors import InvalidBody, TooManyPictures
 from service.network import IMAGE_SIDE
 
 FILE_FIELD = "file"
+_WANTED = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
+# A picture of 70x70 as pixels, so that whoever sends one is told of 28x28.
+_MOST_MARKS = 5_000
+# Of a form, besides pictures. Each part costs some microseconds, and 20 MiB could hold a million.
+_OTHER_PARTS = 100
+# Taking apart what is larger would keep others waiting.
+_LARGE = 256 * 1024
+
+T = TypeVar("T")
+Rest = TypeVarTuple("Rest")
 
 Pixels = npt.NDArray[np.int64]
 Picture = bytes | Pixels
@@ -58,15 +69,22 @@ async def read(request: Request) -> Picture:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return file_in_form(body, content_type)
+        return await apart(file_in_form, body, content_type)
     if kind == "application/json":
-        return picture_in_json(body)
+        return await apart(picture_in_json, body)
     return body
+
+
+async def apart(work: Callable[[bytes, *Rest], T], body: bytes, *rest: *Rest) -> T:
+    """Take a body apart: a large one in a thread, so that nobody waits for it."""
+    if len(body) <= _LARGE:
+        return work(body, *rest)
+    return await anyio.to_thread.run_sync(work, body, *rest)
 
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
     """Return the content of the one field `file` of a form. Raises InvalidBody."""
-    parts = _parts(body, content_type)
+    parts = _parts(body, content_type, 1 + _OTHER_PARTS)
     files = _files(parts)
     if len(files) != 1:
         message = f"send one picture in the field `{FILE_FIELD}`; the form has {_names(parts)}"
@@ -76,7 +94,8 @@ def file_in_form(body: bytes, content_type: str) -> bytes:
 
 async def read_many(request: Request, most: int) -> list[bytes]:
     """Return the contents of the fields `file` of a form, in their order. Raises InvalidBody and TooManyPictures."""
-    parts = _parts(await request.body(), request.headers.get("content-type", ""))
+    content_type = request.headers.get("content-type", "")
+    parts = await apart(_parts, await request.body(), content_type, most + _OTHER_PARTS)
     files = _files(parts)
     if not files:
         message = f"send pictures in a form, each in a field `{FILE_FIELD}`; the form has {_names(parts)}"
@@ -103,8 +122,8 @@ def _names(parts: list[_Part]) -> str:
     return ", ".join(repr(name.decode(errors="replace")) for name, _ in parts) or "nothing"
 
 
-def _parts(body: bytes, content_type: str) -> list[_Part]:
-    """Return name and content of each part of a form."""
+def _parts(body: bytes, content_type: str, most: int) -> list[_Part]:
+    """Return name and content of each part of a form. Raises InvalidBody, and TooManyPictures for too many parts."""
     # The whole body is in memory already, so there is nothing to spool to disk.
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
@@ -112,7 +131,7 @@ def _parts(body: bytes, content_type: str) -> list[_Part]:
             "send multipart/form-data with its boundary in the Content-Type: let your HTTP library set that header"
         )
         raise InvalidBody(message)
-    parts = _Parts()
+    parts = _Parts(most)
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -129,8 +148,9 @@ def _parts(body: bytes, content_type: str) -> list[_Part]:
 class _Parts:
     """Collects the parts of a form as the parser meets them."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self.found: list[_Part] = []
+        self._most = most
         self.complete = False
         self._header = bytearray()
         self._value = bytearray()
@@ -150,6 +170,9 @@ class _Parts:
         }
 
     def _begin(self) -> None:
+        if len(self.found) == self._most:
+            message = f"the form has more than {self._most} parts: send fewer pictures at once"
+            raise TooManyPictures(message)
         self._name = b""
         self._content = bytearray()
 
@@ -165,14 +188,9 @@ class _Parts:
 
 def picture_in_json(body: bytes) -> Picture:
     """Return what {"image": ...} or {"pixels": ...} holds."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        message = f"the body is not JSON: {error}"
-        raise InvalidJson(message) from error
+    content = payload.parse(body, _MOST_MARKS, _WANTED)
     if not isinstance(content, dict) or set(content) not in ({"image"}, {"pixels"}):
-        message = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
-        raise InvalidBody(message)
+        raise InvalidBody(_WANTED)
     if "image" in content:
         return from_base64(content["image"])
     return _pixels(content["pixels"])
@@ -190,7 +208,7 @@ def from_base64(text: object) -> bytes:
             raise InvalidBody(message)
     try:
         # Line breaks, as `base64 FILE` prints them, are the only thing between digits that is no mistake.
-        return base64.b64decode("".join(text.split()), validate=True)
+        return base64.b64decode(text.encode().translate(None, b" \t\r\n"), validate=True)
     except (binascii.Error, ValueError) as error:
         message = f"image is not base64: {error}"
         raise InvalidBody(message) from error

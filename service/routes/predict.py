@@ -28,6 +28,7 @@ BATCH = "/predict/batch"
     response_model=Answer,
     responses=problems.documented(
         HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -79,7 +80,12 @@ class Results(BaseModel):
 @router.post(
     BATCH,
     response_model_exclude_unset=True,
-    responses=problems.documented(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=problems.documented(
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def predict_batch(request: Request, shared: Shared) -> Results:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import threading
+import tracemalloc
 import warnings
 import zlib
 from typing import Any
@@ -52,7 +53,7 @@ def grey_of(data: bytes) -> FloatArray:
     return decode(data, MAX_PIXELS).grey
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
     """Return a chunk of a PNG."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
@@ -579,6 +580,106 @@ def test_a_tile_that_is_no_number_does_not_count() -> None:
     np.testing.assert_array_equal(GREY, grey_of(described.replace(tag, other)))
 
 
+# --- Bombs: small files that would cost much
+
+
+def with_chunks(*chunks: bytes, place: bytes = b"IDAT") -> bytes:
+    """Return a PNG with these chunks before its data, or at another place."""
+    head, rest = FILES["PNG"][: FILES["PNG"].index(place) - 4], FILES["PNG"][FILES["PNG"].index(place) - 4 :]
+    return head + b"".join(chunks) + rest
+
+
+def unfolding(kind: bytes, n_bytes: int) -> bytes:
+    """Return a compressed chunk of a PNG that would unfold to so many bytes."""
+    head = b"key\0" + bytes(1) if kind != b"iTXt" else b"key\0\1\0\0\0"
+    return chunk(kind, head + zlib.compress(bytes(n_bytes), 9))
+
+
+def with_scans(n_more: int) -> bytes:
+    """Return a progressive JPEG with its last scan so many times more."""
+    data = encode(DIGIT, "JPEG", progressive=True)
+    last = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2] + n_more * last + data[-2:]
+
+
+def with_extensions(n: int) -> bytes:
+    """Return a GIF with so many comments."""
+    return FILES["GIF"][:13] + FILES["GIF"][13:].replace(b",", n * b"\x21\xfe\x01a\x00" + b",", 1)
+
+
+def run_length_encoded(n_ends_of_line: int) -> bytes:
+    """Return a BMP that consists of ends of lines."""
+    size = struct.pack("<IiiHHIIiiII", 40, 20, 20, 1, 8, 1, 0, 0, 0, 256, 0)
+    return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + size + bytes(1024) + n_ends_of_line * b"\0\0" + b"\0\1"
+
+
+BOMBS: dict[str, bytes] = {
+    "PNG text": with_chunks(unfolding(b"zTXt", 500 * 2**20)),
+    "PNG international text": with_chunks(unfolding(b"iTXt", 500 * 2**20)),
+    "PNG profile": with_chunks(unfolding(b"iCCP", 500 * 2**20)),
+    "PNG texts": with_chunks(*[unfolding(b"zTXt", 2**20 - 1)] * 65),
+    "PNG chunks": with_chunks(*[chunk(b"abCd")] * 60_000),
+    "PNG chunks behind its data": with_chunks(*[chunk(b"abCd")] * 60_000, place=b"IEND"),
+    "JPEG segments": FILES["JPEG"][:2] + 60_000 * b"\xff\xfe\0\2" + FILES["JPEG"][2:],
+    "JPEG padding": FILES["JPEG"][:2] + 200_000 * b"\xff" + FILES["JPEG"][2:],
+    "JPEG scans": with_scans(1_000),
+    "GIF extensions": with_extensions(50_000),
+    "BMP lines": run_length_encoded(200_000),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_before_it_unfolds(name: str) -> None:
+    """It is unreadable, and reading it took little more than the file itself."""
+    data = BOMBS[name]
+    tracemalloc.start()
+    with pytest.raises(UnreadablePicture):
+        decode(data, MAX_PIXELS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 4 * len(data) + 10_000_000 > peak
+
+
+def test_the_values_of_tags_are_read_once() -> None:
+    """Tags of a TIFF that all point to the whole file do not multiply it."""
+    size = 2_000_000
+    tags = [
+        (tag, 3, 1, value) for tag, value in ((256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (277, 1), (278, 20))
+    ]
+    tags += [(273, 4, 1, 12 * 2_000), (279, 4, 1, 400), *((tag, 7, size, 8) for tag in range(1_000, 2_000))]
+    entries = b"".join(struct.pack("<HHII", *tag) for tag in sorted(tags))
+    data = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(size)
+    tracemalloc.start()
+    decode(data, MAX_PIXELS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 5 * size > peak
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_exif_of_unlikely_size_is_left_alone(form: str) -> None:
+    """EXIF of more than a MiB does not turn a picture, since nobody looks into it."""
+    exif = Image.Exif()
+    exif[274] = 6
+    exif[0x9286] = bytes(1_100_000)
+
+    np.testing.assert_allclose(grey_of(encode(DIGIT, form, exif=exif, lossless=True)), GREY, atol=0.01)
+
+
+def test_a_directory_of_tags_that_ends_early_does_not_hurt() -> None:
+    """EXIF in the form of a BigTIFF without its entries is read as none."""
+    exif = b"Exif\0\0II+\0\x08\0\0\0" + struct.pack("<Q", 5)
+
+    np.testing.assert_array_equal(GREY, grey_of(with_chunks(chunk(b"eXIf", exif[6:]))))
+
+
+def test_pictures_have_few_scans() -> None:
+    """A progressive JPEG of three times the usual number of scans is read."""
+    assert GREY.shape == grey_of(with_scans(20)).shape
+
+
 # --- Damage
 
 
@@ -821,6 +922,25 @@ def test_tiny_pictures_are_known_by_their_header() -> None:
     assert not is_tiny(encode(draw(size=(28, 28)), "BMP"))
     assert not is_tiny(tiny + bytes(16 * 1024))
     assert not is_tiny(b"")
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        [unfolding(b"zTXt", 100_000)],
+        [unfolding(b"iTXt", 100_000)],
+        [unfolding(b"iCCP", 100_000)],
+        [chunk(b"IHDR", struct.pack(">IIBBBBB", 3000, 3000, 1, 0, 0, 0, 0))],
+    ],
+    ids=["text", "international text", "profile", "second header"],
+)
+def test_what_may_unfold_is_not_tiny(chunks: list[bytes]) -> None:
+    """A small header does not speak for a file with compressed text, or with another header behind it."""
+    head, rest = encode(draw(size=(28, 28)))[:33], encode(draw(size=(28, 28)))[33:]
+
+    assert is_tiny(head + rest)
+    assert not is_tiny(head + b"".join(chunks) + rest)
+    assert not is_tiny(head[:8] + chunk(b"tEXt", head[16:24]) + head[8:] + rest)
 
 
 def test_a_bomb_is_not_tiny() -> None:

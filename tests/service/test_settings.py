@@ -30,6 +30,7 @@ VALUES: list[tuple[str, str, str, object]] = [
     ("DIGITS_MAX_BATCH_BYTES", "2048", "max_batch_bytes", 2048),
     ("DIGITS_MAX_BYTES_IN_HAND", "4096", "max_bytes_in_hand", 4096),
     ("DIGITS_DRAIN_SECONDS", "2.5", "drain_seconds", 2.5),
+    ("DIGITS_BODY_SECONDS", "2.5", "body_seconds", 2.5),
     ("DIGITS_API_KEYS", "one, two,", "api_keys", (SecretStr("one"), SecretStr("two"))),
     ("DIGITS_API_KEYS_FILE", "/run/secrets/keys", "api_keys_file", Path("/run/secrets/keys")),
     ("DIGITS_CORS_ORIGINS", "*", "cors_origins", ("*",)),

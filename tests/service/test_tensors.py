@@ -77,6 +77,7 @@ def test_strings_in_json_are_text() -> None:
         ("UINT8", [1], [-1], None, "do not fit"),
         ("FP16", [1], [1.0], None, "known are UINT8"),
         (BYTES, [1], [1], None, "not strings"),
+        (BYTES, [1], ["\ud800"], None, "not strings"),
         (BYTES, [2], ["a"], None, "1 elements"),
         (BYTES, [1], None, b"\x05\0\0\0abc", "within an element"),
         (BYTES, [1], None, b"\x05\0", "within an element"),
@@ -103,7 +104,7 @@ def test_a_length_beyond_the_body_is_refused(length: str) -> None:
         split_body(b'{"a": 1}', length)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[" * 100_000, b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 200_000, b"\xff"])
 def test_what_is_no_json_is_refused(body: bytes) -> None:
     """Truncated, bottomless or binary: the error says it is not JSON."""
     with pytest.raises(InvalidJson, match="not JSON"):

@@ -119,7 +119,12 @@ _INFERENCE: dict[str, Any] = {
         | {"content": {"application/octet-stream": {}}}
     }
     | _NOT_SERVED
-    | _refusals(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    | _refusals(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ),
     "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
 }
 
@@ -128,8 +133,8 @@ _INFERENCE: dict[str, Any] = {
 @router.post(f"{_VERSION}/infer", **_INFERENCE)
 async def infer(request: Request, served: Served) -> Response:
     """Read digits: numbers in MNIST form, or encoded pictures."""
-    body = await request.body()
-    asked, given = inference.read(body, request.headers.get(inference.JSON_LENGTH_HEADER))
+    json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
+    asked, given = await bodies.apart(inference.read, await request.body(), json_length)
     if isinstance(given, list):
         bodies.check_number(given, served.max_pictures)
     return await served.load.in_thread(_answer, served, asked, given)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from service import tensors
 from service.artifact import Artifact
 from service.classifier import Prediction
-from service.errors import InvalidBody
+from service.errors import InvalidBody, TooManyPictures
 from service.network import IMAGE_SIDE, PIXELS, FloatArray
 from service.routes import bodies
 from service.routes.v2.schemas import LABELS, PROBABILITIES, InferenceRequest, InferenceResponse, OutputTensor
@@ -19,12 +19,14 @@ from service.tensors import BYTES, Tensor
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 CLASSIFICATION = "classification"
+# As many as MNIST has for testing. What is found on the way to their answers takes some twenty times their bytes.
+_MOST_DIGITS = 10_000
 
 
 def read(body: bytes, json_length: str | None) -> tuple[InferenceRequest, FloatArray | list[bytes]]:
     """Return what is asked, and of what: digits in MNIST form (n, 784), 0..1, or encoded pictures.
 
-    Raises InvalidBody and InvalidJson.
+    Raises InvalidBody, InvalidJson and TooManyPictures.
     """
     content, behind = tensors.split_body(body, json_length)
     try:
@@ -53,6 +55,9 @@ def _inputs(given: Tensor) -> FloatArray:
     if given.shape[1:] not in ((PIXELS,), (IMAGE_SIDE, IMAGE_SIDE)):
         message = f"input {given.name!r} has the shape {list(given.shape)}: send [n, 784] or [n, 28, 28]"
         raise InvalidBody(message)
+    if given.shape[0] > _MOST_DIGITS:
+        message = f"input {given.name!r} has {given.shape[0]:,} digits: send at most {_MOST_DIGITS:,} at once"
+        raise TooManyPictures(message)
     values = np.asarray(given.values)
     full_ink = 1 if values.dtype.kind == "f" else 255
     # Written so that what is not a number is found, too.

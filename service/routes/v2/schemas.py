@@ -68,7 +68,8 @@ class InputTensor(BaseModel):
 
     name: str = Field(description="any name")
     datatype: str = Field(description="FP32 or FP64 from 0 to 1, UINT8, INT32 or INT64 from 0 to 255, or BYTES")
-    shape: list[int] = Field(description="[n, 784] or [n, 28, 28]; of BYTES [n] or [n, 1]")
+    # The product of very many large numbers would take minutes.
+    shape: list[int] = Field(max_length=8, description="[n, 784] or [n, 28, 28]; of BYTES [n] or [n, 1]")
     parameters: Parameters = {}
     data: list[Any] | None = Field(None, description="flat or nested; of BYTES base64 of encoded pictures")
 
@@ -86,7 +87,9 @@ class InferenceRequest(BaseModel):
     id: str | None = Field(None, max_length=1024, description="comes back in the answer")
     parameters: Parameters = Field({}, description="binary_data_output: all outputs as bytes behind the JSON")
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
-    outputs: list[RequestedTensor] | None = Field(None, description="which outputs; default, or when empty: all")
+    outputs: list[RequestedTensor] | None = Field(
+        None, max_length=8, description="which outputs; default, or when empty: all"
+    )
 
 
 class OutputTensor(BaseModel):

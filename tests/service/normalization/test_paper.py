@@ -333,3 +333,9 @@ def test_otsu_of_neighbouring_numbers_is_one_of_them(value: float) -> None:
     values = np.array([np.nextafter(np.float32(value), np.float32(0)), value], np.float32)
 
     assert values[0] <= paper.otsu(values) <= values[1]
+
+
+@pytest.mark.parametrize("shape", [(1, 288), (288, 1)], ids=str)
+def test_a_line_of_pixels_has_no_sheet(shape: tuple[int, int]) -> None:
+    """What is left of a picture that is far longer than it is wide is all of it paper."""
+    assert paper.find_sheet(np.linspace(0, 1, 288, dtype=np.float32).reshape(shape)) is None

@@ -129,6 +129,17 @@ def test_pixels_are_taken_as_they_are(client: TestClient) -> None:
     assert answer["explanation"]["normalization"] is None
 
 
+def test_a_large_body_is_taken_apart_elsewhere(client: TestClient) -> None:
+    """As a form or in base64, a picture of more than the event loop takes apart itself gets its answer."""
+    large = PICTURE + bytes(300_000)
+    bodies: list[dict[str, Any]] = [
+        {"files": {"file": large}},
+        {"json": {"image": base64.b64encode(large).decode()}},
+    ]
+
+    assert [4, 4] == [client.post("/predict", **body).json()["digit"] for body in bodies]
+
+
 def test_top_k_lists_the_best_first(client: TestClient) -> None:
     """`top_k` adds that many classes with falling probability, the answer first."""
     answer = client.post("/predict", content=PICTURE, params={"top_k": 3}).json()
@@ -208,7 +219,11 @@ def test_curved_activations_have_no_stencils(tmp_path: Path) -> None:
         ),
         ({"content": b"{", "headers": JSON}, (400, "invalid-json")),
         ({"content": b"\xff", "headers": JSON}, (400, "invalid-json")),
-        ({"content": b"[" * 100_000, "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"[" * 5_000, "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"[" * 100_000, "headers": JSON}, (422, "invalid-request")),
+        ({"json": {"pixels": [[0] * 71] * 71}}, (422, "invalid-request")),
+        ({"content": b'{"image": "\\ud800"}', "headers": JSON}, (400, "invalid-json")),
+        ({"files": [("other", b"")] * 101 + [("file", PICTURE)]}, (413, "too-many-pictures")),
         ({"json": []}, (422, "invalid-request")),
         ({"json": {}}, (422, "invalid-request")),
         ({"json": {"image": "", "pixels": []}}, (422, "invalid-request")),
@@ -295,11 +310,12 @@ def test_a_batch_of_nothing_readable_is_answered(tiny_client: TestClient) -> Non
     ("request_body", "expected"),
     [
         ({"files": [("file", b"x")] * 65}, (413, "too-many-pictures")),
+        ({"files": [("file", b"x")] * 165}, (413, "too-many-pictures")),
         ({"files": [("image", b"x")]}, (422, "invalid-request")),
         ({"content": PICTURE}, (422, "invalid-request")),
         ({"json": {"image": ""}}, (422, "invalid-request")),
     ],
-    ids=["too many", "another field", "raw", "JSON"],
+    ids=["too many", "far too many", "another field", "raw", "JSON"],
 )
 def test_a_batch_that_is_none_is_refused(
     tiny_client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]

@@ -181,6 +181,7 @@ def test_the_best_classes_can_be_had(client: TestClient) -> None:
         ({"datatype": "BYTES", "shape": [1], "data": [base64.b64encode(UNREADABLE).decode()]}, 400, "truncated"),
         ({"datatype": "BYTES", "shape": [65], "data": [""] * 65}, 413, "at most 64"),
         ({"datatype": 1, "shape": [1], "data": []}, 422, "inputs/0/datatype"),
+        ({"datatype": "UINT8", "shape": [10**4000] * 1000, "data": []}, 422, "inputs/0/shape"),
         (
             {"datatype": "BYTES", "shape": [1], "data": [""], "parameters": {"binary_data_size": 4}},
             422,
@@ -205,6 +206,7 @@ def test_a_question_that_cannot_be_answered_says_why(
         ([{"name": "other"}], "ask for predict or predict_proba"),
         ([{"name": "predict", "parameters": {"classification": 1}}], "classification is for predict_proba"),
         ([{"name": "predict_proba", "parameters": {"classification": 0}}], "from 1 on"),
+        ([{"name": "predict_proba"}] * 1000, "outputs: "),
         ([{"name": "predict_proba", "parameters": {"classification": True}}], "from 1 on"),
         ([{"name": "predict_proba", "parameters": {"classification": "2"}}], "from 1 on"),
     ],
@@ -326,6 +328,21 @@ def test_triton_understands_refusals(real: triton.InferenceServerClient) -> None
 
     with pytest.raises(InferenceServerException, match=r"send \[n, 784\]"):
         real.infer(MODEL, [given])
+
+
+def test_too_many_digits_are_refused(client: TestClient) -> None:
+    """More digits than MNIST has for testing would take much memory at once."""
+    parameters = {"binary_data_size": 10_001 * 784}
+    given = {"name": "x", "datatype": "UINT8", "shape": [10_001, 784], "parameters": parameters}
+    text = json.dumps({"inputs": [given]}).encode()
+    response = client.post(
+        INFER,
+        content=text + bytes(10_001 * 784),
+        headers={"inference-header-content-length": str(len(text))},
+    )
+
+    assert 413 == response.status_code
+    assert "send at most 10,000 at once" in response.json()["error"]
 
 
 def test_bytes_that_do_not_match_their_size_are_refused(client: TestClient) -> None:

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import runpy
-import select
 import signal
 import socket
 import subprocess
@@ -202,13 +201,13 @@ def test_a_process_serves_and_shuts_down(process: subprocess.Popen[str]) -> None
     """It says where it listens, answers there, and ends with status 0 after it has shut down in order."""
     assert process.stderr is not None
     address, log = "", ""
-    while not address:
-        ready, _, _ = select.select([process.stderr], [], [], SECONDS)
-        assert ready, log
-        line = process.stderr.readline()
-        assert line, log
+    impatient = threading.Timer(SECONDS, process.kill)
+    impatient.start()
+    while not address and (line := process.stderr.readline()):
         log += line
         address = "".join(re.findall(r"running on (http://127\.0\.0\.1:\d+)", line))
+    impatient.cancel()
+    assert address, log
     health = httpx.get(f"{address}/health")
     process.send_signal(signal.SIGTERM)
     status = process.wait(SECONDS)

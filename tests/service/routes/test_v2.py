@@ -227,8 +227,8 @@ def test_outputs_that_there_are_not_are_refused(client: TestClient, outputs: lis
         (b"[]", 422),
         (b'{"inputs": []}', 422),
         (b"null", 422),
-        (b'{"id": "\\ud800", "inputs": [{"name": "x", "shape": [0, 784], "datatype": "UINT8", "data": []}]}', 422),
-        (b'{"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["\\ud800"]}]}', 422),
+        (b'{"id": "\\ud800", "inputs": [{"name": "x", "shape": [0, 784], "datatype": "UINT8", "data": []}]}', 400),
+        (b'{"inputs": [{"name": "x", "shape": [1], "datatype": "BYTES", "data": ["\\ud800"]}]}', 400),
     ],
 )
 def test_a_body_that_is_no_question_is_refused(client: TestClient, body: bytes, status: int) -> None:

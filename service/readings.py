@@ -7,6 +7,7 @@ and how readings are shown (`cli`).
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -18,13 +19,16 @@ from itertools import islice
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
+from signal import SIGINT
 from threading import Thread
 
 from threadpoolctl import threadpool_limits
 
 from service.classifier import Classifier
 from service.errors import DigitsError, PictureError
+
+if sys.platform != "win32":  # pragma: no branch
+    from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
 
 # Files handed out ahead for each process, so that none has to wait for the next.
 _AHEAD = 4
@@ -89,7 +93,7 @@ def _read_by_many(files: Iterable[Path], model: Path, max_pixels: int, workers: 
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
     futures = (pool.submit(_read_in_worker, model, max_pixels, file) for file in files)
     try:
-        with _ignoring_interrupts():
+        with _interrupts_held():
             waiting = deque(islice(futures, workers * _AHEAD))
         while waiting:
             yield waiting.popleft().result()
@@ -107,13 +111,19 @@ def _read_by_many(files: Iterable[Path], model: Path, max_pixels: int, workers: 
 
 
 @contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Start processes that ignore Ctrl-C, which a terminal sends to all of them: this one ends the others."""
-    before = signal(SIGINT, SIG_IGN)
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that do not hear Ctrl-C, which a terminal sends to all of them: this one ends the others.
+
+    It hears afterwards of one that came meanwhile.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = pthread_sigmask(SIG_BLOCK, {SIGINT})
     try:
         yield
     finally:
-        signal(SIGINT, before)
+        pthread_sigmask(SIG_SETMASK, before)
 
 
 def _read_in_worker(model: Path, max_pixels: int, file: Path) -> Reading:

@@ -7,7 +7,7 @@ VENV ?= .venv
 VENV_DEV ?= .venv-dev
 VENV_RAY ?= .venv-ray
 
-.PHONY: serve test test-ray lint format lock
+.PHONY: serve test test-ray lint format lock audit sbom
 
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m service serve
@@ -50,3 +50,11 @@ lock:
 		pyproject.toml --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
 		pyproject.toml --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt
+
+# Known weaknesses of what is locked, as its advisories tell them. Needs uv.
+audit:
+	uvx pip-audit --strict --disable-pip --require-hashes -r requirements/runtime.txt -r requirements/dev.txt
+
+# What the image's Python environment consists of, as CycloneDX. Needs uv.
+sbom:
+	uvx --from cyclonedx-bom cyclonedx-py requirements --output-reproducible -o sbom.json requirements/runtime.txt

@@ -1,0 +1,56 @@
+"""The service in a process of its own: where it listens, and what memory it takes as Linux tells it."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running service."""
+
+    pid: int
+    port: int
+
+    def mebibytes(self) -> float:
+        """Return the memory that the process takes now."""
+        status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+
+
+@contextmanager
+def served() -> Iterator[Served]:
+    """Serve on a free port until the end of the block; only errors are logged."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = os.environ | {"DIGITS_PORT": str(port), "DIGITS_LOG_LEVEL": "error"}
+    with subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=ROOT, env=variables) as process:
+        try:
+            while not _is_ready(port):
+                if process.poll() is not None:
+                    sys.exit("the service did not start")
+                time.sleep(0.1)
+            yield Served(process.pid, port)
+        finally:
+            process.terminate()
+
+
+def _is_ready(port: int) -> bool:
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/readyz").is_success
+    except httpx.TransportError:
+        return False

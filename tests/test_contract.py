@@ -1,0 +1,59 @@
+"""The OpenAPI document is kept: whatever it allows, and much of what it does not, gets an answer that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi import checks
+
+from service import artifact
+from service.app import create_app
+from service.settings import Settings
+
+CHECKS = [
+    not_a_server_error,
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+# The paths do not depend on the model, so there need not be one yet.
+SCHEMA = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
+OPERATIONS = {result.ok().label: result.ok() for result in SCHEMA.get_all_operations() if isinstance(result, Ok)}
+
+
+@pytest.fixture(scope="module")
+def served(tiny_model: Path) -> Iterator[dict[str, Any]]:
+    """Return the application, running, and what names its model in a path."""
+    app = create_app(Settings(model=tiny_model))
+    with TestClient(app):
+        model = artifact.load(tiny_model)
+        yield {"app": app, "name": model.metadata.name, "version": model.version, "index": 0}
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
+@pytest.mark.parametrize("label", OPERATIONS)
+def test_answers_are_as_the_document_says(served: dict[str, Any], label: str, mode: GenerationMode) -> None:
+    """No answer is 5xx, and status, content type, headers and body are among the documented ones."""
+    operation = OPERATIONS[label]
+    if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
+        pytest.skip("there is nothing to get wrong")
+
+    @settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(case=operation.as_strategy(generation_mode=mode), found=st.booleans())
+    def ask(case: Case[Any], *, found: bool) -> None:
+        if found:  # by chance, no path would lead to a model or a layer
+            case.path_parameters = {name: served[name] for name in case.path_parameters}
+        case.call_and_validate(app=served["app"], base_url="http://testserver", checks=CHECKS)
+
+    ask()

@@ -16,10 +16,9 @@ test: lint
 	$(VENV_DEV)/bin/coverage erase
 	OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses 4 --cov --cov-report=term
 
-# Apart from the others: Ray is large, and takes seconds to start. What answers is tested in its environment, too.
+# Apart from the others: Ray is large, and takes seconds to start.
 test-ray: $(VENV_RAY)/.installed
-	$(VENV_RAY)/bin/python -m pytest tests/deploy/test_ray.py tests/service/test_classifier.py tests/service/test_decoding.py \
-		tests/service/test_artifact.py tests/service/routes/test_predict.py tests/service/routes/test_model.py
+	$(VENV_RAY)/bin/python -m pytest tests/deploy/test_ray.py
 
 lint: $(VENV_DEV)/.installed
 	$(VENV_DEV)/bin/ruff check

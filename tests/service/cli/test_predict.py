@@ -341,6 +341,8 @@ def stuck(tmp_path: Path, tiny_model: Path) -> Iterator[tuple[subprocess.Popen[b
     """Return the command with a process that reads for ever, and what that reads, which is gone when it is."""
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
+    # Where tests run in the background, Ctrl-C is ignored, and what they start would inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
         [*COMMAND, "--workers", "2", str(pipe), str(pipe)],
         cwd=ROOT,
@@ -348,6 +350,7 @@ def stuck(tmp_path: Path, tiny_model: Path) -> Iterator[tuple[subprocess.Popen[b
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
+        signal.signal(signal.SIGINT, before)
         end = os.open(pipe, os.O_WRONLY)  # waits for a reader
         yield process, end
         os.close(end)

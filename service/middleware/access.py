@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service import problems
 from service.errors import Unauthorized
 from service.record import is_probe, record_of
 
@@ -29,9 +28,8 @@ class Access:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         if scope["type"] == "http" and not self._is_open(record_of(scope).path) and not self._has_key(scope):
-            error = Unauthorized("send one of the service's keys in the header `Authorization: Bearer KEY`")
-            await problems.of_error(scope, error)(scope, receive, send)
-            return
+            message = "send one of the service's keys in the header `Authorization: Bearer KEY`"
+            raise Unauthorized(message)
         await self.app(scope, receive, send)
 
     def _is_open(self, path: str) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
-from service.errors import Overloaded
 from service.record import is_probe, record_of
 from service.routes.state import State
 
@@ -27,11 +25,7 @@ class Admission:
             await self.app(scope, receive, send)
             return
         state: State = scope["app"].state.digits
-        try:
-            state.load.check()
-        except Overloaded as error:
-            await problems.of_error(scope, error)(scope, receive, send)
-            return
+        state.load.check()
         with state.load.holding() as hold:
 
             async def held_receive() -> Message:

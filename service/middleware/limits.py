@@ -9,7 +9,6 @@ from types import MappingProxyType
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
 from service.errors import BodyCompressed, BodyTooLarge, BodyTooSlow
 from service.record import record_of
 
@@ -45,8 +44,7 @@ class Limits:
         encoding = headers.get("content-encoding", _PLAIN).strip().lower()
         declared = headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            await problems.of_error(scope, _too_large(limit))(scope, receive, send)
-            return
+            raise _too_large(limit)
         n_received = 0
         is_complete = False
         started = asyncio.get_running_loop().time()

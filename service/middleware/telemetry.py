@@ -1,6 +1,6 @@
 """Every request leaves a line in the log and its trace in the metrics, and its id in the response.
 
-Whatever goes wrong further in ends here, as a problem.
+Whatever is refused or goes wrong further in ends here, as a problem: what lies within only raises.
 """
 
 from __future__ import annotations

@@ -42,14 +42,14 @@ $(VENV_RAY)/.installed: requirements/ray.txt
 	@touch $@
 
 # Locks for every Python and platform at once, with one version of each package, so that types are checked alike
-# everywhere. Needs uv.
+# everywhere. Extras are named, since older pips take the newest of a package that is asked for with some. Needs uv.
+COMPILE = uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	--no-strip-extras --no-header $(UPGRADE) pyproject.toml
+
 lock:
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
-		pyproject.toml -o requirements/runtime.txt
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
-		pyproject.toml --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header $(UPGRADE) \
-		pyproject.toml --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt
 
 # Known weaknesses of what is locked, as its advisories tell them. Needs uv.
 audit:

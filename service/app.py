@@ -83,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         version=release(),
         lifespan=lifespan,
+        openapi_tags=[{"name": name} for name in ("predict", "model", "Open Inference Protocol", "health")],
         # Its records of refused requests could hold pictures; ours tell what went wrong.
         telemetry={"logs": False, "exclude": lambda scope: is_probe(path_of(scope))},
     )
@@ -91,9 +92,10 @@ def create_app(settings: Settings) -> FastAPI:
     # Middleware asks for the key; this only tells OpenAPI so.
     told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
     refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
-    for family in (predict, model):
-        app.include_router(family.router, dependencies=told, responses=refused)
+    # Paths are looked for in this order: first what is asked most.
+    app.include_router(predict.router, dependencies=told, responses=refused)
     app.include_router(v2.router, dependencies=told, responses=v2.UNAUTHORIZED if keys else {})
+    app.include_router(model.router, dependencies=told, responses=refused)
     for open_router in (health.router, v2.probes, metrics.router):
         app.include_router(open_router)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -38,7 +39,7 @@ class Prediction:
     input: FloatArray
     report: Report | None
 
-    @property
+    @cached_property
     def index(self) -> int:
         """Position of the most probable class."""
         return int(self.probabilities.argmax())

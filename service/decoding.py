@@ -7,7 +7,6 @@ scope: what is ink and what is paper (`normalization`).
 from __future__ import annotations
 
 import io
-import re
 import struct
 import threading
 import warnings
@@ -21,6 +20,7 @@ import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
+from service import png
 from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import FloatArray
 
@@ -32,21 +32,13 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 ACCEPTED = "PNG, JPEG, WebP, GIF, BMP and TIFF"
 
 # What each accepted format starts with: such a file is a damaged picture, any other is none at all.
-_SIGNATURES = (b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
+_SIGNATURES = (png.SIGNATURE[:4], b"\xff\xd8", b"GIF8", b"BM", b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 # ISO media brands at byte 8, after `ftyp`.
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 
 # Larger pictures are reduced to between half this and this many pixels on their longer side: enough for a digit that
 # fills a seventh of the frame with a ballpoint's stroke, and what bounds the cost of normalising.
 WORKING_SIDE = 288
-
-# Twice MNIST's form on each side; and what it needs at most, with some for metadata.
-_TINY_PIXELS = 56 * 56
-_TINY_BYTES = 16 * 1024
-_HEADER = b"IHDR"
-
-# Chunks of PNG that may unfold to a MiB each.
-_COMPRESSED = re.compile(b"zTXt|iTXt|iCCP")
 
 # Pillow goes through the parts of a file one by one in Python, and 20 MiB hold millions of the smallest. A PNG as large
 # in chunks of 2 KiB is read in less than half as many steps.
@@ -63,6 +55,8 @@ _BAND_PIXELS = 1_000_000
 # Smaller pictures take no memory worth counting.
 _LARGE_PIXELS = 1_000_000
 
+# Where Pillow keeps what tells the orientation: EXIF, or XMP.
+_TELLING = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 _EXIF_ORIENTATION = ExifTags.Base.Orientation.value
 # EXIF orientation -> the picture as it was seen, as views of an array.
 _UPRIGHT: Mapping[int, Callable[[FloatArray], FloatArray]] = MappingProxyType(
@@ -129,40 +123,35 @@ def decode(data: bytes, max_pixels: int, budget: Budget | None = None) -> Pictur
     Raises UnsupportedFormat for what is no accepted picture, PictureTooLarge from the header alone, and
     UnreadablePicture for a damaged file.
     """
+    tiny = png.read_tiny(data)
+    if tiny is not None and tiny.width * tiny.height <= max_pixels:
+        return Picture(_grey(tiny), "PNG", tiny.width, tiny.height)
     _silence_pillow()
-    with _damage_reported(), _open(data) as image:
-        width, height = _extent(image)
-        if width * height > max_pixels:
-            message = (
-                f"the picture has {width} x {height} = {width * height / 1e6:.1f} megapixels, "
-                f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
-            )
-            raise PictureTooLarge(message)
-        is_large = width * height > _LARGE_PIXELS
-        with budget.taking(width * height) if budget and is_large else nullcontext():
-            return _read(image, data)
-
-
-def is_tiny(data: bytes) -> bool:
-    """Say whether a file is so small a picture, by its length and header, that it is read before a thread would begin.
-
-    It may be damaged, or no picture at all behind its header.
-    """
-    # Width and height stand at a fixed place in a PNG, which is what small pictures come as.
-    return (
-        len(data) <= _TINY_BYTES
-        and data.startswith(_SIGNATURES[0])
-        # Nor does a second header contradict the first.
-        and data.find(_HEADER) == data.rfind(_HEADER) == 12
-        and _COMPRESSED.search(data) is None
-        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _TINY_PIXELS
-    )
+    try:
+        with _open(data) as image:
+            width, height = _extent(image)
+            if width * height > max_pixels:
+                message = (
+                    f"the picture has {width} x {height} = {width * height / 1e6:.1f} megapixels, "
+                    f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
+                )
+                raise PictureTooLarge(message)
+            is_large = width * height > _LARGE_PIXELS
+            with budget.taking(width * height) if budget and is_large else nullcontext():
+                return _read(image, data)
+    except Image.DecompressionBombError as error:
+        message = "the picture has more pixels than any that is accepted: send a smaller one"
+        raise PictureTooLarge(message) from error
+    except _DAMAGE as error:
+        message = f"the picture is truncated or corrupt: {error}"
+        raise UnreadablePicture(message) from error
 
 
 def _read(image: Image.Image, data: bytes) -> Picture:
     if image.format == "PNG":
-        # Pillow makes some picture of flipped bits; here it looks at the checksums, in a copy that it uses up.
-        _open(data).verify()
+        # Pillow makes some picture of flipped bits. It could look itself, but only in a copy that it uses up.
+        for _ in png.chunks(data, _MOST_READS):
+            pass
     if image.format in {"JPEG", "MPO"} and data.count(_SCAN) > _MOST_SCANS:
         message = f"the picture has more than {_MOST_SCANS} scans: save it anew"
         raise UnreadablePicture(message)
@@ -170,7 +159,7 @@ def _read(image: Image.Image, data: bytes) -> Picture:
     orientation = _orientation(image)
     # Lets a JPEG be decoded at 1/2, 1/4 or 1/8 of its size, which saves most of the work.
     image.draft(image.mode, (WORKING_SIDE, WORKING_SIDE))
-    grey = np.clip(_grey(image), 0, 1)  # Rounding leads a little beyond.
+    grey = _grey(image)
     upright = _UPRIGHT.get(orientation)
     if upright is not None:
         grey = upright(grey)
@@ -204,7 +193,8 @@ def _silence_pillow() -> None:
 
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(_Rationed(data), formats=FORMATS)
+        # Of a small file there are not as many pieces, and counting them takes time.
+        return Image.open(_Rationed(data) if len(data) > _MOST_READS else io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, *_DAMAGE) as error:
         if data.startswith(_SIGNATURES) or (data.startswith(b"RIFF") and data[8:12] == b"WEBP"):
             message = "the picture is truncated or corrupt: its header cannot be read"
@@ -214,18 +204,6 @@ def _open(data: bytes) -> Image.Image:
         else:
             message = f"this is not a picture in an accepted format: send {ACCEPTED}"
         raise UnsupportedFormat(message) from error
-
-
-@contextmanager
-def _damage_reported() -> Iterator[None]:
-    try:
-        yield
-    except Image.DecompressionBombError as error:
-        message = "the picture has more pixels than any that is accepted: send a smaller one"
-        raise PictureTooLarge(message) from error
-    except _DAMAGE as error:
-        message = f"the picture is truncated or corrupt: {error}"
-        raise UnreadablePicture(message) from error
 
 
 def _extent(image: Image.Image) -> tuple[int, int]:
@@ -241,8 +219,11 @@ def _extent(image: Image.Image) -> tuple[int, int]:
 
 def _orientation(image: Image.Image) -> int:
     """Return the EXIF orientation, 1 where there is none or the tag is damaged."""
-    if image.format == "TIFF":
-        return 1  # Pillow turns TIFF itself, on load.
+    if image.format == "PNG":
+        image.load()  # It may tell behind its pixels.
+    # Looking takes longer than to decode a tiny picture. And Pillow turns TIFF itself, on load.
+    if image.format == "TIFF" or _TELLING.isdisjoint(image.info):
+        return 1
     if any(len(image.info.get(kind, b"")) > _MOST_EXIF for kind in ("exif", "Raw profile type exif")):
         return 1
     try:
@@ -255,26 +236,31 @@ def _orientation(image: Image.Image) -> int:
 def _grey(image: Image.Image) -> FloatArray:
     """Return the picture's brightness, whatever its mode."""
     if image.mode.startswith("I") or image.mode == "F":
-        return _wide_range(image)
-    if image.mode.endswith(("A", "a")) or "transparency" in image.info:
-        return _without_alpha(_array(_reduced(image.convert("RGBA"))))
-    if image.mode in {"1", "L"}:
-        return _array(_reduced(image.convert("L")))
-    return _brightness(_array(_reduced(image.convert("RGB"))))
+        grey = _wide_range(image)
+    elif image.mode.endswith(("A", "a")) or "transparency" in image.info:
+        grey = _without_alpha(_array(_reduced(image, "RGBA")))
+    elif image.mode in {"1", "L"}:
+        return _array(_reduced(image, "L"))
+    else:
+        grey = _brightness(_array(_reduced(image, "RGB")))
+    return np.clip(grey, 0, 1)  # Rounding leads a little beyond.
 
 
 def _factor(height: int, width: int) -> int:
     return max(1, -(-max(height, width) // WORKING_SIDE))
 
 
-def _reduced(image: Image.Image) -> Image.Image:
-    """Average blocks of pixels so that the working size is not exceeded."""
+def _reduced(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image in a mode of 8 bits, blocks of its pixels averaged so that the working size is not exceeded."""
     factor = _factor(image.height, image.width)
+    if image.mode != mode:
+        image = image.convert(mode)  # It would copy it where there is nothing to be done.
     return image if factor == 1 else image.reduce(factor)
 
 
 def _array(image: Image.Image) -> FloatArray:
-    scaled: FloatArray = np.asarray(image, np.uint8).astype(np.float32)
+    shape = (image.height, image.width) if image.mode == "L" else (image.height, image.width, len(image.mode))
+    scaled: FloatArray = np.frombuffer(image.tobytes(), np.uint8).reshape(shape).astype(np.float32)
     scaled *= np.float32(1 / 255)
     return scaled
 

@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from pydantic_core import to_json
+
 Form = Literal["auto", "json", "text"]
 
 
@@ -42,7 +44,10 @@ class JsonFormatter(logging.Formatter):
         line |= getattr(record, "facts", {})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        try:
+            return to_json(line, fallback=str).decode()
+        except ValueError:  # half a character, as of a file name that is not in UTF-8
+            return json.dumps(line, default=str)
 
 
 class TextFormatter(logging.Formatter):

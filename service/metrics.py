@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import TracebackType
+from typing import get_args
 
 from opentelemetry import trace
 from opentelemetry.trace import Span, Tracer
@@ -98,13 +99,14 @@ class Metrics:
             ["code"],
             registry=self._registry,
         )
-        self._stages = Histogram(
+        stages = Histogram(
             "digits_stage_duration_seconds",
             "Time of one stage of an answer.",
             ["stage"],
             buckets=_STAGE_SECONDS,
             registry=self._registry,
         )
+        self._observe_stage = {stage: stages.labels(stage).observe for stage in get_args(Stage)}
         self._predictions = Counter(
             "digits_predictions", "Answers by digit and verdict.", ["digit", "verdict"], registry=self._registry
         )
@@ -135,7 +137,7 @@ class Metrics:
 
     def stage(self, stage: Stage) -> _Timer:
         """Return a context that times one stage."""
-        return _Timer(self._stages.labels(stage).observe, self._tracer, stage)
+        return _Timer(self._observe_stage[stage], self._tracer, stage)
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
         """Count answers."""

@@ -8,27 +8,33 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from starlette.datastructures import Headers
 from starlette.types import Scope
 
 REQUEST_ID_HEADER = "X-Request-ID"
+# As ASGI has it.
+RAW_REQUEST_ID_HEADER = REQUEST_ID_HEADER.lower().encode()
 _KEY = "digits.record"
 # What a caller may call its request: nothing that could forge a line of a log.
-_ACCEPTABLE = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_ACCEPTABLE = re.compile(rb"[A-Za-z0-9._:@/+=-]{1,128}")
 # W3C Trace Context: version, trace id, parent id, flags. A trace id of zeros is none.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
 # What is asked every few seconds, by machines that carry no key.
 _PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"})
 
 
 @dataclass(eq=False)
 class Record:
-    """One request: `path` is what the routes see, without the prefix of a proxy; `codes` names its problems."""
+    """One request: `path` is what the routes see, without the prefix of a proxy; `codes` names its problems.
+
+    `headers` are as ASGI has them, names in small letters; the last of each name.
+    """
 
     request_id: str
     path: str
+    headers: Mapping[bytes, bytes]
     codes: list[str] = field(default_factory=list)
 
 
@@ -46,7 +52,8 @@ def is_probe(path: str) -> bool:
 
 def open_record(scope: Scope) -> Record:
     """Put a new record into a scope and return it."""
-    record = Record(_choose_id(Headers(scope=scope)), path_of(scope))
+    headers = dict(scope["headers"])
+    record = Record(_choose_id(headers), path_of(scope), headers)
     scope[_KEY] = record
     return record
 
@@ -57,10 +64,10 @@ def record_of(scope: Scope) -> Record:
     return record
 
 
-def _choose_id(headers: Headers) -> str:
+def _choose_id(headers: Mapping[bytes, bytes]) -> str:
     """Return the caller's id where it is acceptable, else that of its trace, else a new one."""
-    sent = headers.get(REQUEST_ID_HEADER, "")
+    sent = headers.get(RAW_REQUEST_ID_HEADER, b"")
     if _ACCEPTABLE.fullmatch(sent):
-        return sent
-    trace = _TRACEPARENT.fullmatch(headers.get("traceparent", ""))
-    return trace[1] if trace else secrets.token_hex(8)
+        return sent.decode()
+    trace = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return trace[1].decode() if trace else secrets.token_hex(8)

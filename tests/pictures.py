@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
 from typing import Any
 
 import numpy as np
@@ -80,3 +82,14 @@ def encode(image: Image.Image | npt.NDArray[Any], form: str = "PNG", **options: 
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
     return buffer.getvalue()
+
+
+def chunk(kind: bytes, content: bytes = b"") -> bytes:
+    """Return a chunk of a PNG."""
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def unfolding(kind: bytes, n_bytes: int) -> bytes:
+    """Return a compressed chunk of a PNG that would unfold to so many bytes."""
+    head = b"key\0" + bytes(1) if kind != b"iTXt" else b"key\0\1\0\0\0"
+    return chunk(kind, head + zlib.compress(bytes(n_bytes), 9))

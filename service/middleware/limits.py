@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BodyCompressed, BodyTooLarge, BodyTooSlow
@@ -14,7 +13,7 @@ from service.record import record_of
 
 # What a poor mobile line still carries: who sends as fast may take as long as the whole body needs.
 BYTES_PER_SECOND = 8 * 1024
-_PLAIN = "identity"
+_PLAIN = b"identity"
 _COMPRESSED = "the body is compressed (Content-Encoding): send it as it is"
 
 
@@ -40,10 +39,10 @@ class Limits:
             await self.app(scope, receive, send)
             return
         limit = self.at_paths.get(record_of(scope).path, self.max_bytes)
-        headers = Headers(scope=scope)
-        encoding = headers.get("content-encoding", _PLAIN).strip().lower()
-        declared = headers.get("content-length", "")
-        if declared.isdecimal() and int(declared) > limit:
+        headers = record_of(scope).headers
+        encoding = headers.get(b"content-encoding", _PLAIN).strip().lower()
+        declared = headers.get(b"content-length", b"")
+        if declared.isdigit() and int(declared) > limit:
             raise _too_large(limit)
         n_received = 0
         is_complete = False

@@ -9,13 +9,12 @@ import logging
 from time import perf_counter
 from urllib.parse import quote
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import problems
 from service.metrics import Metrics
-from service.record import REQUEST_ID_HEADER, Record, is_probe, open_record
+from service.record import RAW_REQUEST_ID_HEADER, Record, is_probe, open_record
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +46,7 @@ class Telemetry:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = record.request_id
+                message["headers"] = [*message["headers"], (RAW_REQUEST_ID_HEADER, record.request_id.encode())]
             await send(message)
 
         self.metrics.in_flight.inc()

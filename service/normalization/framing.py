@@ -24,6 +24,7 @@ _SMALLEST = 16
 # In MNIST form the core of the strokes is white.
 _FAINTEST = 0.5
 _PLACES = np.arange(IMAGE_SIDE, dtype=np.float32)
+_ONES = np.ones(IMAGE_SIDE, np.float32)
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,14 @@ def mnist_form_box(grey: FloatArray) -> Box | None:
     """
     if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0:
         return None
-    by_row, by_column = grey.sum(axis=1), grey.sum(axis=0)
+    by_row, by_column = grey @ _ONES, _ONES @ grey
     rows, columns = by_row.nonzero()[0], by_column.nonzero()[0]
     if rows.size == 0:
         return None
     box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     if not _SMALLEST <= max(box.height, box.width) <= DIGIT_SIDE:
         return None
-    total = by_row.sum()
+    total = by_row @ _ONES
     off_centre = max(abs(by_row @ _PLACES / total - CENTRE), abs(by_column @ _PLACES / total - CENTRE))
     if off_centre > 1 or grey.max() < _FAINTEST:
         return None

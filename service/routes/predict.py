@@ -12,15 +12,16 @@ from starlette.types import Scope
 
 from service import problems
 from service.classifier import Classifier
-from service.decoding import is_tiny
 from service.errors import PictureError
+from service.png import is_tiny
 from service.problems import Problem
 from service.routes import bodies, examples
 from service.routes.answers import Answer, answer
-from service.routes.state import Shared, state_of
+from service.routes.direct import DirectRoute
+from service.routes.state import state_of
 
-router = APIRouter(tags=["predict"])
 BATCH = "/predict/batch"
+router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
 @router.post(
@@ -59,9 +60,7 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
         prediction = classifier.predict_picture(picture)
     else:
         prediction = classifier.predict_pixels(picture[None])[0]
-    found = answer(classifier, prediction, top_k, explain=explain)
-    # As bytes, since FastAPI would check once more that it is an Answer.
-    return Response(found.model_dump_json(exclude_unset=True), media_type="application/json")
+    return _json(answer(classifier, prediction, top_k, explain=explain))
 
 
 class Result(BaseModel):
@@ -79,7 +78,7 @@ class Results(BaseModel):
 
 @router.post(
     BATCH,
-    response_model_exclude_unset=True,
+    response_model=Results,
     responses=problems.documented(
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -88,22 +87,26 @@ class Results(BaseModel):
     ),
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
-async def predict_batch(request: Request, shared: Shared) -> Results:
+async def predict_batch(request: Request) -> Response:
     """Read the digits in many pictures at once.
 
     Send a form with a field `file` for each. One that cannot be read does not fail the others.
     """
+    shared = state_of(request)
     pictures = await bodies.read_many(request, shared.max_pictures)
     return await shared.load.in_thread(_results, shared.classifier, pictures, request.scope)
 
 
-def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> Results:
-    found = classifier.predict_pictures(pictures)
-    return Results(
-        results=[
-            Result(problem=problems.describe(scope, one))
-            if isinstance(one, PictureError)
-            else Result(prediction=answer(classifier, one))
-            for one in found
-        ]
-    )
+def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> Response:
+    results = [
+        Result(problem=problems.describe(scope, one))
+        if isinstance(one, PictureError)
+        else Result(prediction=answer(classifier, one))
+        for one in classifier.predict_pictures(pictures)
+    ]
+    return _json(Results(results=results))
+
+
+def _json(found: BaseModel) -> Response:
+    # As bytes, since FastAPI would check once more that it is what it is.
+    return Response(found.model_dump_json(exclude_unset=True), media_type="application/json")

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from service.decoding import ACCEPTED, WORKING_SIDE, Budget, decode, is_tiny
+from service.decoding import ACCEPTED, WORKING_SIDE, Budget, decode
 from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import FloatArray
-from tests.pictures import draw, encode
+from tests.pictures import chunk, draw, encode, unfolding
 
 MAX_PIXELS = 50_000_000
 DIGIT = draw()
@@ -51,11 +51,6 @@ LOSSY = {"JPEG", "progressive JPEG", "MPO", "WEBP"}
 def grey_of(data: bytes) -> FloatArray:
     """Return a file's brightness."""
     return decode(data, MAX_PIXELS).grey
-
-
-def chunk(kind: bytes, content: bytes = b"") -> bytes:
-    """Return a chunk of a PNG."""
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -589,12 +584,6 @@ def with_chunks(*chunks: bytes, place: bytes = b"IDAT") -> bytes:
     return head + b"".join(chunks) + rest
 
 
-def unfolding(kind: bytes, n_bytes: int) -> bytes:
-    """Return a compressed chunk of a PNG that would unfold to so many bytes."""
-    head = b"key\0" + bytes(1) if kind != b"iTXt" else b"key\0\1\0\0\0"
-    return chunk(kind, head + zlib.compress(bytes(n_bytes), 9))
-
-
 def with_scans(n_more: int) -> bytes:
     """Return a progressive JPEG with its last scan so many times more."""
     data = encode(DIGIT, "JPEG", progressive=True)
@@ -908,44 +897,6 @@ def test_pictures_are_decoded_in_many_threads_at_once() -> None:
 def test_files_made_by_hand_are_what_they_claim(data: bytes, size: tuple[int, int]) -> None:
     """Pillow finds in them the size that they were made with."""
     assert size == Image.open(io.BytesIO(data)).size
-
-
-# --- Tiny files
-
-
-def test_tiny_pictures_are_known_by_their_header() -> None:
-    """MNIST's form as PNG is tiny; a larger picture, another format and a padded file are not."""
-    tiny = encode(draw(size=(28, 28)))
-
-    assert is_tiny(tiny)
-    assert not is_tiny(encode(draw(size=(57, 56))))
-    assert not is_tiny(encode(draw(size=(28, 28)), "BMP"))
-    assert not is_tiny(tiny + bytes(16 * 1024))
-    assert not is_tiny(b"")
-
-
-@pytest.mark.parametrize(
-    "chunks",
-    [
-        [unfolding(b"zTXt", 100_000)],
-        [unfolding(b"iTXt", 100_000)],
-        [unfolding(b"iCCP", 100_000)],
-        [chunk(b"IHDR", struct.pack(">IIBBBBB", 3000, 3000, 1, 0, 0, 0, 0))],
-    ],
-    ids=["text", "international text", "profile", "second header"],
-)
-def test_what_may_unfold_is_not_tiny(chunks: list[bytes]) -> None:
-    """A small header does not speak for a file with compressed text, or with another header behind it."""
-    head, rest = encode(draw(size=(28, 28)))[:33], encode(draw(size=(28, 28)))[33:]
-
-    assert is_tiny(head + rest)
-    assert not is_tiny(head + b"".join(chunks) + rest)
-    assert not is_tiny(head[:8] + chunk(b"tEXt", head[16:24]) + head[8:] + rest)
-
-
-def test_a_bomb_is_not_tiny() -> None:
-    """A file of few bytes may have many pixels."""
-    assert not is_tiny(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
 
 
 def test_large_pictures_wait_for_their_pixels() -> None:

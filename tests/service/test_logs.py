@@ -58,6 +58,13 @@ def test_an_exception_stays_within_its_line(record: logging.LogRecord) -> None:
     assert "ZeroDivisionError" in json.loads(text)["exception"]
 
 
+def test_half_a_character_breaks_no_line(record: logging.LogRecord) -> None:
+    """As the name of a file has where it is not in UTF-8: it stands there as JSON can have it."""
+    record.args = ("\udcff",)
+
+    assert "POST \udcff" == json.loads(JsonFormatter().format(record))["message"]
+
+
 def test_text_tells_the_same_for_people(record: logging.LogRecord) -> None:
     """The message, how long it took, what was wrong and under which id."""
     assert (

@@ -15,7 +15,8 @@ from starlette.responses import Response
 from service.errors import NoSuchModel, PictureError
 from service.network import PIXELS, FloatArray
 from service.routes import bodies, health
-from service.routes.state import Shared, State
+from service.routes.direct import DirectRoute
+from service.routes.state import Shared, State, state_of
 from service.routes.v2 import examples, inference
 from service.routes.v2.schemas import (
     LABELS,
@@ -45,7 +46,7 @@ router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
-async def _served(shared: Shared, name: str, version: str | None = None) -> State:
+def _served_by(shared: State, name: str, version: str | None) -> State:
     """Return the shared state where a path names the model that is served."""
     model = shared.classifier.model
     if name != model.metadata.name or version not in {None, model.version}:
@@ -55,9 +56,49 @@ async def _served(shared: Shared, name: str, version: str | None = None) -> Stat
     return shared
 
 
+async def _served(shared: Shared, name: str, version: str | None = None) -> State:
+    return _served_by(shared, name, version)
+
+
 Served = Annotated[State, Depends(_served)]
 _MODEL = "/models/{name}"
 _VERSION = "/models/{name}/versions/{version}"
+
+
+# Digits as numbers that are answered sooner than a thread begins.
+_FEW = 4
+_INFERENCE: dict[str, Any] = {
+    "response_model": InferenceResponse,
+    "responses": {
+        200: {"description": "The answer; as bytes where tensors behind the JSON are asked for"}
+        | {"content": {"application/octet-stream": {}}}
+    }
+    | _NOT_SERVED
+    | _refusals(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    ),
+    "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
+}
+
+
+async def infer(request: Request, name: str, version: str | None = None) -> Response:
+    """Read digits: numbers in MNIST form, or encoded pictures."""
+    served = _served_by(state_of(request), name, version)
+    json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
+    asked, given = await bodies.apart(inference.read, await request.body(), json_length)
+    if isinstance(given, list):
+        bodies.check_number(given, served.max_pictures)
+    elif len(given) <= _FEW:
+        # Waiting for a thread would take longer than the answer.
+        return _answer(served, asked, given)
+    return await served.load.in_thread(_answer, served, asked, given)
+
+
+for _path in (_MODEL, _VERSION):
+    router.add_api_route(f"{_path}/infer", infer, methods=["POST"], route_class_override=DirectRoute, **_INFERENCE)
 
 
 @probes.get("/health/live")
@@ -110,34 +151,6 @@ async def model_ready(served: Served, response: Response) -> ModelReady:
     if not served.ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return ModelReady(name=served.classifier.model.metadata.name, ready=served.ready)
-
-
-_INFERENCE: dict[str, Any] = {
-    "response_model": InferenceResponse,
-    "responses": {
-        200: {"description": "The answer; as bytes where tensors behind the JSON are asked for"}
-        | {"content": {"application/octet-stream": {}}}
-    }
-    | _NOT_SERVED
-    | _refusals(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ),
-    "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
-}
-
-
-@router.post(f"{_MODEL}/infer", **_INFERENCE)
-@router.post(f"{_VERSION}/infer", **_INFERENCE)
-async def infer(request: Request, served: Served) -> Response:
-    """Read digits: numbers in MNIST form, or encoded pictures."""
-    json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
-    asked, given = await bodies.apart(inference.read, await request.body(), json_length)
-    if isinstance(given, list):
-        bodies.check_number(given, served.max_pictures)
-    return await served.load.in_thread(_answer, served, asked, given)
 
 
 def _answer(served: State, asked: InferenceRequest, given: FloatArray | list[bytes]) -> Response:

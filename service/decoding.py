@@ -246,20 +246,21 @@ def _grey(image: Image.Image) -> FloatArray:
     return np.clip(grey, 0, 1)  # Rounding leads a little beyond.
 
 
-def _factor(height: int, width: int) -> int:
-    return max(1, -(-max(height, width) // WORKING_SIDE))
+def _factor(width: int, height: int) -> int:
+    return max(1, -(-max(width, height) // WORKING_SIDE))
 
 
 def _reduced(image: Image.Image, mode: str) -> Image.Image:
     """Return an image in a mode of 8 bits, blocks of its pixels averaged so that the working size is not exceeded."""
-    factor = _factor(image.height, image.width)
+    factor = _factor(*image.size)
     if image.mode != mode:
         image = image.convert(mode)  # It would copy it where there is nothing to be done.
     return image if factor == 1 else image.reduce(factor)
 
 
 def _array(image: Image.Image) -> FloatArray:
-    shape = (image.height, image.width) if image.mode == "L" else (image.height, image.width, len(image.mode))
+    width, height = image.size
+    shape = (height, width) if image.mode == "L" else (height, width, len(image.mode))
     scaled: FloatArray = np.frombuffer(image.tobytes(), np.uint8).reshape(shape).astype(np.float32)
     scaled *= np.float32(1 / 255)
     return scaled
@@ -270,7 +271,7 @@ def _wide_range(image: Image.Image) -> FloatArray:
 
     In bands, since all pixels as numbers at once would be several times the picture.
     """
-    factor = _factor(image.height, image.width)
+    factor = _factor(*image.size)
     n_rows = factor * max(1, _BAND_PIXELS // (factor * image.width))
     lowest, highest, bands = 0.0, -np.inf, []
     for top in range(0, image.height, n_rows):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from typing import ParamSpec, TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 
+from service import processors
 from service.errors import Overloaded
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class Load:
         self._due = math.inf
         self._waiting: deque[float] = deque()
         # More threads than processors would only take turns, each with a decoded picture in memory.
-        n_threads = os.cpu_count() or 1
+        n_threads = processors.count()
         self._turns = CapacityLimiter(n_threads)
         self._threads = CapacityLimiter(n_threads)
 

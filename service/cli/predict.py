@@ -20,6 +20,7 @@ from typing import cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from service import processors
 from service.client import DigitClient, ProblemError
 from service.errors import SettingsError
 from service.files import find
@@ -44,7 +45,7 @@ _COLUMNS = ("file", "digit", "confidence", "verdict", "novelty", "error")
 def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what is read in each file and return the exit status: 1 when there is one in which nothing could be."""
     files = find(arguments.files)
-    workers = arguments.workers or ((os.cpu_count() or 1) if len(files) >= _MANY else 1)
+    workers = arguments.workers or (processors.count() if len(files) >= _MANY else 1)
     if arguments.url is None:
         readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)))
     else:

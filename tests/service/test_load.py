@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
+from service import processors
 from service.errors import Overloaded
 from service.load import CROWD, MAX_LAG, MAX_WAIT, Load
 
@@ -119,7 +119,7 @@ def test_bodies_together_have_a_limit() -> None:
 
 def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
     """Whoever comes is refused when the next in line has waited too long, and let in when the line moves again."""
-    n_threads = os.cpu_count() or 1
+    n_threads = processors.count()
     go_on = threading.Event()
     outcomes: list[str] = []
 
@@ -157,7 +157,7 @@ def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
 
     async def main() -> float:
         load = Load(1)
-        for _ in range(2 * (os.cpu_count() or 1)):
+        for _ in range(2 * processors.count()):
             with pytest.raises(ZeroDivisionError):
                 await load.in_thread(divide, 1, b=0)
         return await load.in_thread(divide, 1, b=4)

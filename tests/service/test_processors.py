@@ -1,0 +1,25 @@
+"""Tests of service.processors."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from service import processors
+
+
+def test_there_are_no_more_than_the_machine_has() -> None:
+    """One at least."""
+    assert 1 <= processors.count() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
+def test_a_bound_process_counts_those_it_is_bound_to() -> None:
+    """As `taskset` and the CPU manager of Kubernetes bind it."""
+    program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from service import processors; "
+    command = [sys.executable, "-c", program + "print(processors.count())"]
+
+    assert "1\n" == subprocess.run(command, check=True, capture_output=True, text=True).stdout

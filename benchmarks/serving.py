@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import httpx
 
@@ -32,13 +33,18 @@ class Served:
 
 
 @contextmanager
-def served() -> Iterator[Served]:
-    """Serve on a free port until the end of the block; only errors are logged."""
+def served(processor: int | None = None, **variables: str) -> Iterator[Served]:
+    """Serve on a free port until the end of the block, with these settings, bound to a processor if one is named.
+
+    Every request is logged, into a file that nobody reads.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    variables = os.environ | {"DIGITS_PORT": str(port), "DIGITS_LOG_LEVEL": "error"}
-    with subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=ROOT, env=variables) as process:
+    environment = os.environ | {"DIGITS_PORT": str(port)} | variables
+    bound = [] if processor is None else ["taskset", "-c", str(processor)]
+    command = [*bound, sys.executable, "-m", "service", "serve"]
+    with TemporaryFile() as log, subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log) as process:
         try:
             while not _is_ready(port):
                 if process.poll() is not None:

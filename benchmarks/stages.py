@@ -12,12 +12,11 @@ import io
 import time
 from collections.abc import Callable
 
-import numpy as np
 from PIL import Image
 
+from benchmarks import pictures
 from service import artifact
 from service.decoding import decode
-from service.network import IMAGE_SIDE
 from service.normalization import normalize
 from service.settings import bundled_model
 
@@ -36,27 +35,12 @@ def _best(work: Callable[[], object], n: int) -> float:
     return min(times)
 
 
-def _photo(pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bytes:
-    """Return the digit as a JPEG of 12 megapixels, dark on warm paper with grain."""
-    ink = np.asarray(Image.fromarray(pixels).resize((2000, 2000), Image.Resampling.BICUBIC), np.float32) / 255
-    grey = np.full((3000, 4000), 210, np.float32)
-    grey[500:2500, 1000:3000] -= 160 * ink
-    grey += np.random.default_rng(0).normal(0, 3, grey.shape).astype(np.float32)
-    warm = grey[:, :, None] * np.array([1, 0.95, 0.85], np.float32)
-    file = io.BytesIO()
-    Image.fromarray(np.clip(warm, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
-    return file.getvalue()
-
-
 def main() -> None:
     """Measure and print."""
     model = artifact.load(bundled_model())
     known = model.metadata.known_answer
     inputs = known.inputs
-    pixels = np.array(known.pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    png, photo = file.getvalue(), _photo(pixels)
+    png, photo = pictures.tiny(), pictures.photo()
     grey, photographed = decode(png, _MAX_PIXELS).grey, decode(photo, _MAX_PIXELS).grey
     inverted = 1 - grey
     full = _best(lambda: Image.open(io.BytesIO(photo)).load(), 1)

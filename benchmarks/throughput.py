@@ -9,7 +9,6 @@ counts. The service logs every request, into a file, and counts it, as it always
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import re
@@ -24,12 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import numpy as np
-from PIL import Image
 
-from service import artifact
-from service.network import IMAGE_SIDE
-from service.settings import bundled_model
+from benchmarks import pictures
 
 _ROOT = Path(__file__).parents[1]
 _PORT = 8077
@@ -53,13 +48,6 @@ class Case:
     counts: int = 1
 
 
-def _png() -> bytes:
-    known = artifact.load(bundled_model()).metadata.known_answer
-    file = io.BytesIO()
-    Image.fromarray(np.array(known.pixels, np.uint8).reshape(IMAGE_SIDE, IMAGE_SIDE)).save(file, "PNG")
-    return file.getvalue()
-
-
 def _form(pictures: list[bytes]) -> bytes:
     head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="d.png"\r\n\r\n'.encode()
     return b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{_BOUNDARY}--\r\n".encode()
@@ -67,8 +55,8 @@ def _form(pictures: list[bytes]) -> bytes:
 
 def cases() -> list[Case]:
     """Return everything that is compared."""
-    png = _png()
-    pixels = artifact.load(bundled_model()).metadata.known_answer.pixels
+    png = pictures.tiny()
+    pixels = pictures.digit().ravel().tolist()
     tensor = {"name": "image", "datatype": "UINT8", "shape": [1, len(pixels)], "data": pixels}
     form, json_type = f"multipart/form-data; boundary={_BOUNDARY}", "application/json"
     return [

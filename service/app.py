@@ -73,9 +73,8 @@ def create_app(settings: Settings) -> FastAPI:
             )
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
-            async with load.measured():
-                with draining(state.drain, settings.drain_seconds):
-                    yield
+            with draining(state.drain, settings.drain_seconds):
+                yield
             state.drain()
 
     app = FastAPI(

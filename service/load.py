@@ -1,17 +1,16 @@
 """How much a process has in hand, and whether it should take more: by how long work has waited, and by memory.
 
-Leaves: Overloaded. Who comes too often gets that at once, so that whoever is accepted is answered in time; after
-Nichols and Jacobson 2012, "Controlling Queue Delay", a queue is too long when what leaves it has waited too long.
+Leaves: Overloaded. Who comes too often gets that soon, so that whoever is accepted is answered in time; after Nichols
+and Jacobson 2012, "Controlling Queue Delay", a queue is too long when what leaves it has waited too long.
 """
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
@@ -23,18 +22,18 @@ from service.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# Seconds that the event loop may be behind, and that the next in line for a thread may have waited. For the loop wait
-# probes and tiny pictures, in line for a thread only what takes long itself.
-MAX_LAG = 0.04
-# Fewer requests in one turn of the loop are not what keeps it: then the processor is busy with something else.
-CROWD = 16
+# So many requests are let in, and so many refused, in one round of the event loop, before it looks again who is there.
+# A probe, or who has just connected, waits for a round, so that rounds have to be short.
+AT_A_TIME = 2
+REFUSED_AT_A_TIME = 8
+# Seconds that a request may wait to be let in.
+PATIENCE = 0.1
+# Seconds that the next in line for a thread may have waited; there what takes long waits for what takes long.
 MAX_WAIT = 1.0
-# The loop's delay is measured against a clock of this many seconds.
-_TICK = 0.01
 
 
 class Load:
-    """What one process does at the moment; made within the event loop that it measures.
+    """What one process does at the moment.
 
     `max_bytes` is what the bodies of all requests may have together; `now` returns seconds.
     """
@@ -43,24 +42,53 @@ class Load:
         self._max_bytes = max_bytes
         self._now = now
         self._n_bytes = 0
-        self._n_requests = 0
-        self._due = math.inf
+        self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._n_let_in = 0
+        self._is_awaited = False
         self._waiting: deque[float] = deque()
         # More threads than processors would only take turns, each with a decoded picture in memory.
         n_threads = processors.count()
         self._turns = CapacityLimiter(n_threads)
         self._threads = CapacityLimiter(n_threads)
 
-    @property
-    def lag(self) -> float:
-        """Seconds that the event loop is behind."""
-        return max(0.0, self._now() - self._due)
+    async def let_in(self) -> None:
+        """Wait until the event loop has time for one more request. Raises Overloaded where that takes too long."""
+        if self._line or self._n_let_in >= AT_A_TIME:
+            # Its result is no error: that would hold on to this call, and this call to the future, until garbage is
+            # collected, for which everybody waits.
+            turn = asyncio.get_running_loop().create_future()
+            self._line.append((self._now(), turn))
+            self._await_round()
+            if not await turn:
+                raise _overloaded()
+        else:
+            self._n_let_in += 1
+            self._await_round()
 
-    def check(self) -> None:
-        """Take note of one more request. Raises Overloaded while so many are what keeps the event loop behind."""
-        self._n_requests += 1
-        if self._n_requests > CROWD and self.lag > MAX_LAG:
-            raise _overloaded()
+    def _await_round(self) -> None:
+        if not self._is_awaited:
+            self._is_awaited = True
+            asyncio.get_running_loop().call_soon(self._begin_round)
+
+    def _begin_round(self) -> None:
+        self._is_awaited = False
+        self._n_let_in = 0
+        now = self._now()
+        for _ in range(REFUSED_AT_A_TIME):
+            if not self._line or now - self._line[0][0] <= PATIENCE:
+                break
+            _, turn = self._line.popleft()
+            if not turn.done():
+                turn.set_result(False)
+        # In a line that is long the last come first: else all would wait as long as is just allowed, and many longer.
+        is_long = bool(self._line) and now - self._line[0][0] > PATIENCE / 2
+        while self._line and self._n_let_in < AT_A_TIME and now - self._line[-1][0] <= PATIENCE:
+            _, turn = self._line.pop() if is_long else self._line.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                self._n_let_in += 1
+        if self._n_let_in or self._line:
+            self._await_round()
 
     @contextmanager
     def holding(self) -> Iterator[Callable[[int], None]]:
@@ -93,23 +121,6 @@ class Load:
             return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._threads)
         finally:
             self._turns.release()
-
-    @asynccontextmanager
-    async def measured(self) -> AsyncIterator[None]:
-        """Measure the loop's delay within this context."""
-        loop = asyncio.get_running_loop()
-
-        def tick() -> None:
-            self._due = self._now() + _TICK
-            self._n_requests = 0
-            self._timer = loop.call_later(_TICK, tick)
-
-        tick()
-        try:
-            yield
-        finally:
-            self._timer.cancel()
-            self._due = math.inf
 
 
 def _overloaded() -> Overloaded:

@@ -72,7 +72,7 @@ class Metrics:
     def __init__(self) -> None:
         # They would double the number of series, and tell nothing.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._folder = os.environ.get(FOLDER_VARIABLE)
+        self._folder = os.environ.get(FOLDER_VARIABLE) or None
         self._registry = CollectorRegistry()
         if not self._folder:
             # Across processes these would have no meaning.
@@ -131,6 +131,11 @@ class Metrics:
             multiprocess_mode="livemax",
         )
         self._tracer = trace.get_tracer("digits")
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether several workers count together."""
+        return self._folder is not None
 
     def serves(self, model: Artifact) -> None:
         """Tell which model is served."""

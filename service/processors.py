@@ -8,8 +8,8 @@ import os
 def count() -> int:
     """Return how many processors this process may use.
 
-    That is as many as the machine has, or as `PYTHON_CPU_COUNT` says from Python 3.13 on, but no more than the process is
-    bound to, where the system can tell.
+    That is as many as the machine has, or from Python 3.13 on as `PYTHON_CPU_COUNT` says, but no more than the process
+    is bound to, where the system can tell.
     """
     n = os.cpu_count() or 1
     bound = getattr(os, "sched_getaffinity", lambda _: range(n))

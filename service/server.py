@@ -37,6 +37,9 @@ def serve(settings: Settings) -> None:
             "service.app:from_environment" if several else create_app(settings),
             factory=several,
             http=Connection,
+            # It takes in all who have connected; uvloop takes in one for each round of its loop, and a probe that comes
+            # behind many waits for long.
+            loop="asyncio",
             ws="none",
             workers=settings.workers,
             host=settings.host,

@@ -25,7 +25,7 @@ class Admission:
             await self.app(scope, receive, send)
             return
         state: State = scope["app"].state.digits
-        state.load.check()
+        await state.load.let_in()
         with state.load.holding() as hold:
 
             async def held_receive() -> Message:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -15,8 +16,10 @@ router = APIRouter(tags=["health"])
     response_class=Response,
     responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
-def metrics(request: Request) -> Response:
+async def metrics(request: Request) -> Response:
     """Return requests, answers, refusals and times as counted so far, of all workers."""
     counted: Metrics = request.app.state.metrics
-    body, content_type = counted.page(request.headers.get("accept", ""))
+    accept = request.headers.get("accept", "")
+    # Waiting for a thread takes long where there is much to do. Of several workers files have to be read.
+    body, content_type = await to_thread.run_sync(counted.page, accept) if counted.is_shared else counted.page(accept)
     return Response(body, headers={"Content-Type": content_type})

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import threading
-import time
 from typing import Any
 
 import anyio
+import anyio.lowlevel
+import numpy as np
 import pytest
 
 from service import processors
 from service.errors import Overloaded
-from service.load import CROWD, MAX_LAG, MAX_WAIT, Load
+from service.load import AT_A_TIME, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
 
 
 class Clock:
@@ -31,68 +34,135 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.mark.parametrize(
-    ("n_requests", "behind", "refused"),
-    [(CROWD, 2 * MAX_LAG, 0), (CROWD + 3, MAX_LAG / 2, 0), (CROWD + 3, 2 * MAX_LAG, 3)],
-    ids=["few", "in time", "a crowd"],
-)
-def test_a_crowd_that_keeps_the_loop_behind_is_refused(
-    clock: Clock, n_requests: int, behind: float, refused: int
-) -> None:
-    """What the loop does between two ticks is what whoever comes has to wait for; with the next tick all is well."""
+class Door:
+    """Requests that are let in or refused; rounds of the event loop take as long as each is said to cost."""
 
-    async def ask() -> tuple[int, int]:
-        load = Load(1, clock)
-        async with load.measured():
-            await anyio.sleep(0.05)
-            clock.seconds += behind + 0.0101
-            before = n_refused(load, n_requests)
-            await anyio.sleep(0.05)
-            return before, n_refused(load, CROWD)
+    def __init__(self, clock: Clock, let_in: float, refused: float = 0) -> None:
+        self.load = Load(1, clock)
+        self.clock = clock
+        self.costs = {"let in": let_in, "refused": refused}
+        self.outcomes: dict[int, tuple[str, float]] = {}
 
-    assert (refused, 0) == anyio.run(ask)
-
-
-def n_refused(load: Load, n_requests: int) -> int:
-    """Return how many of so many requests are refused."""
-    n = 0
-    for _ in range(n_requests):
+    async def ask(self, number: int) -> None:
+        """Come to the door, and note what became of it, and after how many seconds."""
+        came = self.clock.seconds
         try:
-            load.check()
+            await self.load.let_in()
+            outcome = "let in"
         except Overloaded:
-            n += 1
-    return n
+            outcome = "refused"
+        self.outcomes[number] = (outcome, self.clock.seconds - came)
+        self.clock.seconds += self.costs[outcome]
+
+    def waits(self, outcome: str) -> list[float]:
+        """Return the seconds after which requests had this outcome."""
+        return [seconds for found, seconds in self.outcomes.values() if found == outcome]
+
+    def come(self, n: int) -> None:
+        """Let so many come at once, and wait until there is nobody left."""
+
+        async def main() -> None:
+            async with anyio.create_task_group() as group:
+                for number in range(n):
+                    group.start_soon(self.ask, number)
+
+        anyio.run(main)
 
 
-def test_a_blocked_loop_is_noticed() -> None:
-    """By the real clock: a task that blocks is seen by the one after it, and forgotten when the loop goes on."""
+def test_few_are_let_in_at_once(clock: Clock) -> None:
+    """Nobody waits for a round while there are no more than one has room for."""
+    door = Door(clock, let_in=0.001)
+    for _ in range(3):
+        door.come(AT_A_TIME)
 
-    async def lags() -> tuple[float, float]:
-        load = Load(1)
-        async with load.measured():
-            await anyio.sleep(0.03)
-            time.sleep(0.2)  # noqa: ASYNC251 - blocks, as too much work does
-            blocked = load.lag
-            await anyio.sleep(0.05)
-            return blocked, load.lag
-
-    blocked, afterwards = anyio.run(lags)
-
-    assert blocked > 0.15
-    assert afterwards < blocked
+        assert [0.0] * AT_A_TIME == pytest.approx(door.waits("let in"), abs=0.001 * AT_A_TIME)
 
 
-def test_a_loop_that_is_not_measured_is_not_behind() -> None:
-    """Before the start and after the end nobody is refused for it."""
+def test_many_wait_in_their_order_while_that_is_soon(clock: Clock) -> None:
+    """A burst that is done within the time that one may wait is answered, all of it."""
+    n = 50
+    door = Door(clock, let_in=PATIENCE / 2 / n)
+    door.come(n)
+    waits = door.waits("let in")
 
-    async def lags() -> tuple[float, float]:
-        load = Load(1)
-        before = load.lag
-        async with load.measured():
-            pass
-        return before, load.lag
+    assert n == len(waits)
+    assert sorted(waits) == waits
 
-    assert (0, 0) == anyio.run(lags)
+
+def test_too_many_are_refused_and_the_others_do_not_wait(clock: Clock) -> None:
+    """Of ten times as many as can be done in time most are sent away; none that is let in waited longer than it may."""
+    n = 1000
+    door = Door(clock, let_in=10 * PATIENCE / n, refused=PATIENCE / n)
+    door.come(n)
+
+    assert n == len(door.outcomes)
+    assert n / 2 < len(door.waits("refused"))
+    assert n / 20 < len(door.waits("let in"))
+    assert max(door.waits("let in")) <= PATIENCE + AT_A_TIME * door.costs["let in"]
+
+
+def test_a_crowd_does_not_keep_others_from_the_event_loop(clock: Clock) -> None:
+    """Between any two things that it does there are no more than so many of the crowd, who come again when refused."""
+    done: list[int] = []
+
+    async def main() -> None:
+        door = Door(clock, let_in=0.001, refused=0.001)
+
+        async def insist(number: int) -> None:
+            for again in range(20):
+                await door.ask(1000 * again + number)
+
+        async with anyio.create_task_group() as group:
+            for number in range(200):
+                group.start_soon(insist, number)
+            await anyio.lowlevel.checkpoint()
+            while len(door.outcomes) < 3000:
+                done.append(len(door.outcomes))
+                await anyio.lowlevel.checkpoint()
+
+    anyio.run(main)
+
+    # Who is let in goes on in the next round, and comes again in the one after.
+    assert max(np.diff(done[1:])) <= 2 * (AT_A_TIME + REFUSED_AT_A_TIME)
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(0, None), (2 * PATIENCE, Overloaded)], ids=["let in", "refused"])
+def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[Overloaded] | None) -> None:
+    """Who waits behind a request that was cancelled is let in, or refused, in its place."""
+
+    async def main() -> BaseException | None:
+        load = Load(1, clock)
+        *_, gave_up, behind = [asyncio.ensure_future(load.let_in()) for _ in range(AT_A_TIME + 2)]
+        await asyncio.sleep(0)
+        gave_up.cancel()
+        clock.seconds += seconds
+        await asyncio.wait([behind], timeout=10)
+        return behind.exception()
+
+    assert outcome == (type(found) if (found := asyncio.run(main())) else None)
+
+
+def test_refusals_leave_no_garbage() -> None:
+    """What would have to be collected would make everybody wait while there is much to do."""
+    clock = Clock()
+    door = Door(clock, let_in=PATIENCE)
+
+    async def main() -> int:
+        gc.collect()
+        gc.disable()
+        async with anyio.create_task_group() as group:
+            for number in range(100):
+                group.start_soon(door.ask, number)
+        await anyio.lowlevel.checkpoint()
+        return gc.collect()
+
+    try:
+        n_collected = anyio.run(main)
+    finally:
+        gc.enable()
+
+    assert 50 < len(door.waits("refused"))
+    assert n_collected < 50
 
 
 def test_bodies_together_have_a_limit() -> None:

@@ -9,7 +9,6 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.app import create_app
-from service.load import MAX_LAG, Load
 from service.routes.state import State
 from service.settings import Settings
 from tests.pictures import draw, encode
@@ -30,9 +29,9 @@ def state_of(client: TestClient) -> State:
 
 @pytest.fixture
 def busy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
-    """Return a client of a service whose event loop is far behind."""
-    monkeypatch.setattr(Load, "lag", 2 * MAX_LAG)
-    monkeypatch.setattr("service.load.CROWD", 0)
+    """Return a client of a service in which whoever waits has waited too long."""
+    monkeypatch.setattr("service.load.AT_A_TIME", 0)
+    monkeypatch.setattr("service.load.PATIENCE", -1)
     return client
 
 

@@ -7,7 +7,7 @@ VENV ?= .venv
 VENV_DEV ?= .venv-dev
 VENV_RAY ?= .venv-ray
 
-.PHONY: serve test test-ray lint format lock audit sbom
+.PHONY: serve test test-ray lint format lock audit sbom peers
 
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m service serve
@@ -50,6 +50,13 @@ lock:
 	$(COMPILE) -o requirements/runtime.txt
 	$(COMPILE) --extra train --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt
+
+# What benchmarks compare the service with.
+peers: $(patsubst benchmarks/peers/%.txt,.venv-peers/%/bin/python,$(wildcard benchmarks/peers/*.txt))
+
+.venv-peers/%/bin/python: benchmarks/peers/%.txt
+	$(PYTHON) -m venv .venv-peers/$*
+	.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 
 # Known weaknesses of what is locked, as its advisories tell them. Needs uv.
 audit:

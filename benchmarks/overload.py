@@ -19,13 +19,12 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 
 import uvloop
 
 from benchmarks import pictures
 from benchmarks.serving import Served, served
-from benchmarks.wire import Answer, Connection, get, post
+from benchmarks.wire import Answer, Connection, get, percentile, post
 
 _PROBES = ("/readyz", "/metrics", "/health")
 _MOST_ACCEPTED, _MOST_PROBE = 0.25, 0.1
@@ -56,12 +55,6 @@ class Tally:
         found = sorted(self.seconds[status])
         times = "".join(f"{1000 * percentile(found, share):9.1f}" for share in (0.5, 0.99, 1))
         return f"{self.name:16}{status:6}{len(found):9}{len(found) / during:9.0f}{times}"
-
-
-def percentile(seconds: Iterable[float], share: float) -> float:
-    """Return the seconds that this share of them does not exceed, 0 of none."""
-    found = sorted(seconds)
-    return found[min(int(share * len(found)), len(found) - 1)] if found else 0.0
 
 
 async def _keep_asking(port: int, request: bytes, until: float, tally: Tally, pause: float = 0) -> None:

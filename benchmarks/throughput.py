@@ -1,4 +1,6 @@
-"""How many requests a second one process answers on one core, beside servers that do less (`benchmarks.ceilings`).
+"""How many requests a second one core answers, beside servers that do less, and those that people use otherwise.
+
+The former are in `benchmarks.ceilings`, the latter in `benchmarks/peers`, if `make peers` has made their environments.
 
     python -m benchmarks.throughput
 
@@ -9,16 +11,18 @@ counts. The service logs every request, into a file, and counts it, as it always
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,70 +35,121 @@ _PORT = 8077
 _ADDRESS = f"http://127.0.0.1:{_PORT}"
 _ROUNDS = 2
 _SECONDS = 5
+_PATIENCE = 60
 _BATCH = 64
-_SERVICE = "digits serve"
 _BOUNDARY = "digits-boundary"
+# What uvicorn is fastest with; the service does without, see docs/decisions.md.
+_FAST = ("--loop", "uvloop")
+_PEERS = _ROOT / ".venv-peers"
+_RAW, _UPLOAD, _MLSERVER = "FastAPI, body read", "FastAPI, UploadFile read", "MLServer, /v2 infer"
+_OPEN_INFERENCE = "service, /v2 infer, one row of JSON"
 
 
 @dataclass(frozen=True)
 class Case:
-    """One server and what it is asked; `counts` is how many pictures a request has."""
+    """One server, how it is started, and what it is asked; `counts` is how many pictures a request has."""
 
     name: str
-    app: str
+    command: tuple[str, ...]
     path: str
     content_type: str
     body: bytes
     counts: int = 1
 
 
-def _form(pictures: list[bytes]) -> bytes:
-    head = f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="d.png"\r\n\r\n'.encode()
+def _uvicorn(app: str, *options: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "uvicorn", app, "--port", str(_PORT), "--no-access-log", *options)
+
+
+def _peer(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return how a program of a peer's environment is started."""
+    return (str(_PEERS / name / "bin" / arguments[0]), *arguments[1:])
+
+
+def _form(*pictures: bytes, field: str = "file") -> bytes:
+    disposition = f'Content-Disposition: form-data; name="{field}"; filename="d.png"'
+    head = f"--{_BOUNDARY}\r\n{disposition}\r\nContent-Type: image/png\r\n\r\n".encode()
     return b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{_BOUNDARY}--\r\n".encode()
 
 
 def cases() -> list[Case]:
-    """Return everything that is compared."""
+    """Return everything that is compared, peers where their environments are there."""
     png = pictures.tiny()
     pixels = pictures.digit().ravel().tolist()
     tensor = {"name": "image", "datatype": "UINT8", "shape": [1, len(pixels)], "data": pixels}
+    infer, infer_path = json.dumps({"inputs": [tensor]}).encode(), "/v2/models/mnist-mlp/infer"
     form, json_type = f"multipart/form-data; boundary={_BOUNDARY}", "application/json"
-    return [
-        Case("bare uvicorn, body read", "benchmarks.ceilings:bare", "/predict", "image/png", png),
-        Case("FastAPI, body read", "benchmarks.ceilings:raw", "/predict", "image/png", png),
-        Case("FastAPI, UploadFile read", "benchmarks.ceilings:upload", "/predict", form, _form([png])),
-        Case("service, picture as body", _SERVICE, "/predict", "image/png", png),
-        Case("service, form", _SERVICE, "/predict", form, _form([png])),
+    in_json = json.dumps({"image": base64.b64encode(png).decode()}).encode()
+    service = (sys.executable, "-m", "service", "serve")
+    folder = str(_ROOT / "benchmarks" / "peers")
+    bentoml = ("bentoml", "serve", "bentoml_server:Digits", "--working-dir", folder, "--port", str(_PORT))
+    found = [
+        Case("bare uvicorn, body read", _uvicorn("benchmarks.ceilings:bare", *_FAST), "/predict", "image/png", png),
+        Case(_RAW, _uvicorn("benchmarks.ceilings:raw", *_FAST), "/predict", "image/png", png),
+        Case(_UPLOAD, _uvicorn("benchmarks.ceilings:upload", *_FAST), "/predict", form, _form(png)),
+        Case("service, picture as body", service, "/predict", "image/png", png),
+        Case("service, form", service, "/predict", form, _form(png)),
+        Case(_OPEN_INFERENCE, service, infer_path, json_type, infer),
+        Case("service, batch of 64", service, "/predict/batch", form, _form(*[png] * _BATCH), _BATCH),
+        Case("usual FastAPI, form", _uvicorn("usual:app", "--app-dir", folder), "/predict", form, _form(png)),
         Case(
-            "service, /v2 infer, one row of JSON",
-            _SERVICE,
-            "/v2/models/mnist-mlp/infer",
+            _MLSERVER,
+            _peer("mlserver", "python", f"{folder}/mlserver_server.py", str(_PORT)),
+            infer_path,
             json_type,
-            json.dumps({"inputs": [tensor]}).encode(),
+            infer,
         ),
-        Case("service, batch of 64", _SERVICE, "/predict/batch", form, _form([png] * _BATCH), _BATCH),
+        Case(
+            "LitServe, base64 in JSON",
+            _peer("litserve", "python", f"{folder}/litserve_server.py", str(_PORT)),
+            "/predict",
+            json_type,
+            in_json,
+        ),
+        Case("BentoML, form", _peer("bentoml", *bentoml), "/predict", form, _form(png, field="image")),
     ]
+    return [case for case in found if Path(case.command[0]).exists()]
 
 
 @contextmanager
-def _serving(app: str, log: Path) -> Iterator[None]:
-    serve = ["service", "serve"] if app == _SERVICE else ["uvicorn", app, "--port", str(_PORT), "--no-access-log"]
-    command = ["taskset", "-c", "0", sys.executable, "-m", *serve]
+def serving(case: Case, log: Path, processors: str = "0") -> Iterator[None]:
+    """Start the server of a case, bound to these processors, until the end of the block."""
+    command = ["taskset", "-c", processors, *case.command]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "DIGITS_PORT": str(_PORT), "DIGITS_DRAIN_SECONDS": "0"}
-    with log.open("ab") as stream, subprocess.Popen(command, cwd=_ROOT, env=environment, stderr=stream) as process:
+    with (
+        log.open("ab") as stream,
+        subprocess.Popen(
+            command, cwd=_ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+        ) as process,
+    ):
         try:
-            while process.poll() is None:
-                try:
-                    httpx.get(f"{_ADDRESS}/livez")
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.05)
+            _wait_for(case, process)
             yield
         finally:
             process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_PATIENCE / 6)
+            # Some peers do not end, or leave their workers behind.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
-def _rate(case: Case, folder: Path) -> float:
+def _wait_for(case: Case, process: subprocess.Popen[bytes]) -> None:
+    """Return as soon as a server gives an answer."""
+    started = time.monotonic()
+    headers = {"Content-Type": case.content_type}
+    while time.monotonic() - started < _PATIENCE and process.poll() is None:
+        try:
+            if httpx.post(_ADDRESS + case.path, content=case.body, headers=headers).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    message = f"{case.name} does not answer"
+    raise RuntimeError(message)
+
+
+def rate(case: Case, folder: Path) -> float:
     """Return requests a second."""
     body, script = folder / "body", folder / "post.lua"
     body.write_bytes(case.body)
@@ -121,13 +176,15 @@ def main() -> None:
         folder = Path(name)
         for _ in range(_ROUNDS):
             for case in everything:
-                with _serving(case.app, folder / "log"):
-                    rates[case.name] = max(rates.get(case.name, 0), _rate(case, folder))
-    raw, upload = rates["FastAPI, body read"], rates["FastAPI, UploadFile read"]
+                with serving(case, folder / "log"):
+                    rates[case.name] = max(rates.get(case.name, 0), rate(case, folder))
+    raw, upload = rates[_RAW], rates[_UPLOAD]
     print(f"{'':38}{'requests/s':>12}{'pictures/s':>12}{'of raw':>9}{'of upload':>11}")
     for case in everything:
-        rate = rates[case.name]
-        print(f"{case.name:38}{rate:12.0f}{rate * case.counts:12.0f}{rate / raw:9.2f}{rate / upload:11.2f}")
+        found = rates[case.name]
+        print(f"{case.name:38}{found:12.0f}{found * case.counts:12.0f}{found / raw:9.2f}{found / upload:11.2f}")
+    if _MLSERVER in rates:
+        print(f"\n{_OPEN_INFERENCE}: {rates[_OPEN_INFERENCE] / rates[_MLSERVER]:.1f} times MLServer")
 
 
 if __name__ == "__main__":

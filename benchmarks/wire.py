@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
@@ -33,6 +34,12 @@ def post(path: str, body: bytes, content_type: str = "application/octet-stream")
 def get(path: str) -> bytes:
     """Return a request without a body."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+def percentile(seconds: Iterable[float], share: float) -> float:
+    """Return the seconds that this share of them does not exceed, 0 of none."""
+    found = sorted(seconds)
+    return found[min(int(share * len(found)), len(found) - 1)] if found else 0.0
 
 
 class Connection:

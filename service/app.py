@@ -15,7 +15,8 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from service import problems
+from service import artifact, problems
+from service.artifact import Artifact
 from service.classifier import Classifier
 from service.drain import draining
 from service.errors import SettingsError
@@ -27,7 +28,8 @@ from service.middleware.limits import Limits
 from service.middleware.telemetry import Telemetry
 from service.record import REQUEST_ID_HEADER, is_probe, path_of
 from service.reports import Report
-from service.routes import health, metrics, model, page, predict, v2
+from service.routes import health, metrics, page, predict, v2
+from service.routes import model as model_routes
 from service.routes.state import State
 from service.routes.v2.schemas import InferenceRequest
 from service.settings import Settings, read_settings
@@ -49,8 +51,8 @@ def release() -> str:
         return "checkout"
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its model is loaded when it starts.
+def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
+    """Return the application; its model is loaded when it starts, unless it is here already.
 
     Raises SettingsError when the file of keys cannot be used; starting the application raises ArtifactError when the
     model cannot be served.
@@ -61,7 +63,8 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # One process answers many requests at once; BLAS threads of each would fight for the same processors.
         with threadpool_limits(1, user_api="blas"):
-            classifier = Classifier.load(settings.model, settings.max_pixels, counted)
+            loaded = model or artifact.load(settings.model)
+            classifier = Classifier(loaded, settings.max_pixels, counted)
             counted.serves(classifier.model)
             load = Load(settings.max_bytes_in_hand)
             state = State(
@@ -94,7 +97,7 @@ def create_app(settings: Settings) -> FastAPI:
     # Paths are looked for in this order: first what is asked most.
     app.include_router(predict.router, dependencies=told, responses=refused)
     app.include_router(v2.router, dependencies=told, responses=v2.UNAUTHORIZED if keys else {})
-    app.include_router(model.router, dependencies=told, responses=refused)
+    app.include_router(model_routes.router, dependencies=told, responses=refused)
     for open_router in (health.router, v2.probes, metrics.router):
         app.include_router(open_router)
 

@@ -22,9 +22,10 @@ from service.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So many requests are let in, and so many refused, in one round of the event loop, before it looks again who is there.
-# A probe, or who has just connected, waits for a round, so that rounds have to be short.
-AT_A_TIME = 2
+# So many requests are let in in one round of the event loop, before it looks again who is there. A probe, or who has
+# just connected, waits for a round: so these are short, and some requests are refused in each, when the line is long.
+AT_A_TIME = 16
+AT_A_TIME_WHEN_LONG = 2
 REFUSED_AT_A_TIME = 8
 # Seconds that a request may wait to be let in.
 PATIENCE = 0.1
@@ -82,7 +83,8 @@ class Load:
                 turn.set_result(False)
         # In a line that is long the last come first: else all would wait as long as is just allowed, and many longer.
         is_long = bool(self._line) and now - self._line[0][0] > PATIENCE / 2
-        while self._line and self._n_let_in < AT_A_TIME and now - self._line[-1][0] <= PATIENCE:
+        most = AT_A_TIME_WHEN_LONG if is_long else AT_A_TIME
+        while self._line and self._n_let_in < most and now - self._line[-1][0] <= PATIENCE:
             _, turn = self._line.pop() if is_long else self._line.popleft()
             if not turn.done():
                 turn.set_result(True)

@@ -27,14 +27,14 @@ class _TerminatedError(BaseException):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises SettingsError and ArtifactError."""
     # Before the server starts, which would bury the one clear line in its traceback.
-    artifact.load(settings.model)
+    model = artifact.load(settings.model)
     settings.keys()
     _check_address(settings.host, settings.port)
     signal.signal(signal.SIGTERM, _terminate)
     several = settings.workers > 1
     with metrics.shared_folder(needed=several), suppress(_TerminatedError):
         config = uvicorn.Config(
-            "service.app:from_environment" if several else create_app(settings),
+            "service.app:from_environment" if several else create_app(settings, model),
             factory=several,
             http=Connection,
             # It takes in all who have connected; uvloop takes in one for each round of its loop, and a probe that comes

@@ -28,8 +28,19 @@ class Served:
 
     def mebibytes(self) -> float:
         """Return the memory that the process takes now."""
+        return self._status("VmRSS") / 1024
+
+    def n_threads(self) -> int:
+        """Return how many threads the process has."""
+        return self._status("Threads")
+
+    def n_files(self) -> int:
+        """Return how many files and sockets the process has open."""
+        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+
+    def _status(self, name: str) -> int:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="utf-8")
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        return int(re.findall(rf"{name}:\s+(\d+)", status)[0])
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from benchmarks import pictures
 
 _ROOT = Path(__file__).parents[1]
 _PORT = 8077
-_ADDRESS = f"http://127.0.0.1:{_PORT}"
+ADDRESS = f"http://127.0.0.1:{_PORT}"
 _ROUNDS = 2
 _SECONDS = 5
 _PATIENCE = 60
@@ -112,7 +112,7 @@ def cases() -> list[Case]:
 
 
 @contextmanager
-def serving(case: Case, log: Path, processors: str = "0") -> Iterator[None]:
+def serving(case: Case, log: Path, processors: str = "0") -> Iterator[subprocess.Popen[bytes]]:
     """Start the server of a case, bound to these processors, until the end of the block."""
     command = ["taskset", "-c", processors, *case.command]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "DIGITS_PORT": str(_PORT), "DIGITS_DRAIN_SECONDS": "0"}
@@ -124,7 +124,7 @@ def serving(case: Case, log: Path, processors: str = "0") -> Iterator[None]:
     ):
         try:
             _wait_for(case, process)
-            yield
+            yield process
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -140,7 +140,7 @@ def _wait_for(case: Case, process: subprocess.Popen[bytes]) -> None:
     headers = {"Content-Type": case.content_type}
     while time.monotonic() - started < _PATIENCE and process.poll() is None:
         try:
-            if httpx.post(_ADDRESS + case.path, content=case.body, headers=headers).is_success:
+            if httpx.post(ADDRESS + case.path, content=case.body, headers=headers).is_success:
                 return
         except httpx.TransportError:
             pass
@@ -149,15 +149,16 @@ def _wait_for(case: Case, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(message)
 
 
-def rate(case: Case, folder: Path) -> float:
-    """Return requests a second."""
+def rate(case: Case, folder: Path, processors: str = "1") -> float:
+    """Return the requests a second that a running server answers to wrk on these processors."""
     body, script = folder / "body", folder / "post.lua"
     body.write_bytes(case.body)
     script.write_text(
         f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "{case.content_type}"\n'
         f'local file = io.open("{body}", "rb")\nwrk.body = file:read("*a")\nfile:close()\n'
     )
-    command = ["taskset", "-c", "1", "wrk", "-t1", "-c8", f"-d{_SECONDS}s", "-s", str(script), _ADDRESS + case.path]
+    ask = ["wrk", "-t1", "-c8", f"-d{_SECONDS}s", "-s", str(script), ADDRESS + case.path]
+    command = ["taskset", "-c", processors, *ask]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in printed:
         message = f"{case.name}: {printed}"

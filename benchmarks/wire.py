@@ -59,7 +59,7 @@ class Connection:
             # Not waiting for it to be sent: a refusal may come before.
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
-            length = _LENGTH.search(head)
+            length = None if request.startswith(b"HEAD ") else _LENGTH.search(head)
             await reader.readexactly(int(length[1]) if length else 0)
         except (OSError, asyncio.IncompleteReadError):
             self.close()

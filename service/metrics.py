@@ -7,7 +7,6 @@ prometheus_client is imported) each writes into files in that folder, and whiche
 from __future__ import annotations
 
 import os
-from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -147,9 +146,8 @@ class Metrics:
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
         """Count answers."""
-        for answer, n in Counts((one.digit, one.verdict) for one in predictions).items():
-            self._predictions.labels(*answer).inc(n)
         for prediction in predictions:
+            self._predictions.labels(prediction.digit, prediction.verdict).inc()
             self._confidence.observe(prediction.confidence)
             if prediction.novelty is not None:
                 self._novelty.observe(prediction.novelty)

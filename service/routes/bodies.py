@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, TypeVarTuple
 
-import anyio.to_thread
 import numpy as np
 import numpy.typing as npt
 from fastapi import Request
@@ -18,6 +17,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service import payload
 from service.errors import InvalidBody, TooManyPictures
+from service.load import Load
 from service.network import IMAGE_SIDE
 
 FILE_FIELD = "file"
@@ -64,7 +64,7 @@ class PixelsBody(BaseModel):
     )
 
 
-async def read(request: Request) -> Picture:
+async def read(request: Request, load: Load) -> Picture:
     """Return the picture's bytes, or an array (28, 28) when the body gave pixels.
 
     Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody and
@@ -77,17 +77,17 @@ async def read(request: Request) -> Picture:
     content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await apart(file_in_form, body, content_type)
+        return await apart(load, file_in_form, body, content_type)
     if kind == "application/json":
-        return await apart(picture_in_json, body)
+        return await apart(load, picture_in_json, body)
     return body
 
 
-async def apart(work: Callable[[bytes, *Rest], T], body: bytes, *rest: *Rest) -> T:
-    """Take a body apart: a large one in a thread, so that nobody waits for it."""
+async def apart(load: Load, work: Callable[[bytes, *Rest], T], body: bytes, *rest: *Rest) -> T:
+    """Take a body apart: a large one in a thread, so that nobody waits for it. Raises Overloaded besides."""
     if len(body) <= _LARGE:
         return work(body, *rest)
-    return await anyio.to_thread.run_sync(work, body, *rest)
+    return await load.in_thread(work, body, *rest)
 
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
@@ -103,10 +103,10 @@ def file_in_form(body: bytes, content_type: str) -> bytes:
     return files[0]
 
 
-async def read_many(request: Request, most: int) -> list[bytes]:
+async def read_many(request: Request, load: Load, most: int) -> list[bytes]:
     """Return the contents of the fields `file` of a form, as `files_in_form` does."""
     content_type = request.headers.get("content-type", "")
-    return await apart(files_in_form, await request.body(), content_type, most)
+    return await apart(load, files_in_form, await request.body(), content_type, most)
 
 
 def files_in_form(body: bytes, content_type: str, most: int) -> list[bytes]:

@@ -48,7 +48,7 @@ async def predict(
     """
     # Not by dependency: resolving one costs more than normalising a tiny picture.
     shared = state_of(request)
-    picture = await bodies.read(request)
+    picture = await bodies.read(request, shared.load)
     if not isinstance(picture, bytes) or is_tiny(picture):
         # Waiting for a thread would take longer than the answer.
         return _answer(shared.classifier, picture, top_k, explain)
@@ -93,7 +93,7 @@ async def predict_batch(request: Request) -> Response:
     Send a form with a field `file` for each. One that cannot be read does not fail the others.
     """
     shared = state_of(request)
-    pictures = await bodies.read_many(request, shared.max_pictures)
+    pictures = await bodies.read_many(request, shared.load, shared.max_pictures)
     return await shared.load.in_thread(_results, shared.classifier, pictures, request.scope)
 
 

@@ -88,7 +88,7 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     """Read digits: numbers in MNIST form, or encoded pictures."""
     served = _served_by(state_of(request), name, version)
     json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
-    asked, given = await bodies.apart(inference.read, await request.body(), json_length)
+    asked, given = await bodies.apart(served.load, inference.read, await request.body(), json_length)
     if isinstance(given, list):
         bodies.check_number(given, served.max_pictures)
     elif len(given) <= _FEW:

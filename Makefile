@@ -52,11 +52,12 @@ lock:
 	$(COMPILE) --extra ray --group ray -c requirements/dev.txt -o requirements/ray.txt
 
 # What benchmarks compare the service with.
-peers: $(patsubst benchmarks/peers/%.txt,.venv-peers/%/bin/python,$(wildcard benchmarks/peers/*.txt))
+peers: $(patsubst benchmarks/peers/%.txt,.venv-peers/%/.made,$(wildcard benchmarks/peers/*.txt))
 
-.venv-peers/%/bin/python: benchmarks/peers/%.txt
+.venv-peers/%/.made: benchmarks/peers/%.txt
 	$(PYTHON) -m venv .venv-peers/$*
 	.venv-peers/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Known weaknesses of what is locked, as its advisories tell them. Needs uv.
 audit:

@@ -10,17 +10,19 @@ batches two workers read in the time of one. Needs Linux and wrk.
 from __future__ import annotations
 
 import os
-import re
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
 
 import httpx
 
+from benchmarks.serving import ROOT, Served
 from benchmarks.throughput import ADDRESS, Case, cases, rate, serving
+from benchmarks.wire import post
 
 _STARTS = 7
 _REQUESTS = 1000
@@ -30,18 +32,17 @@ _BATCH = "service, batch of 64"
 
 def _start(case: Case) -> float:
     """Return the seconds until a server gives its first answer."""
-    host, port = ADDRESS.removeprefix("http://").split(":")
-    request = (
-        f"POST {case.path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {case.content_type}\r\n"
-        f"Content-Length: {len(case.body)}\r\n\r\n"
-    ).encode() + case.body
-    environment = os.environ | {"DIGITS_PORT": port, "DIGITS_DRAIN_SECONDS": "0"}
+    port = int(ADDRESS.rpartition(":")[2])
+    environment = os.environ | {"DIGITS_PORT": str(port), "DIGITS_DRAIN_SECONDS": "0"}
+    request = post(case.path, case.body, case.content_type)
     started = time.perf_counter()
-    with subprocess.Popen(case.command, env=environment, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(case.command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL) as process:
         answer = b""
         while not answer.startswith(b"HTTP/1.1 200"):
+            if process.poll() is not None:
+                sys.exit(f"{case.name} did not start")
             try:
-                with socket.create_connection((host, int(port))) as connection:
+                with socket.create_connection(("127.0.0.1", port)) as connection:
                     connection.sendall(request)
                     answer = connection.recv(1024)
             except OSError:
@@ -57,13 +58,11 @@ def _memory(case: Case, log: Path) -> float:
     with serving(case, log) as process, httpx.Client() as client:
         for _ in range(_REQUESTS):
             client.post(ADDRESS + case.path, content=case.body, headers=headers).raise_for_status()
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-    return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        return Served(process.pid, 0).mebibytes()
 
 
 def _batches(case: Case, folder: Path, workers: int) -> float:
-    os.environ["DIGITS_WORKERS"] = str(workers)
-    with serving(case, folder / "log", "0,1"):
+    with serving(case, folder / "log", "0,1", DIGITS_WORKERS=str(workers)):
         return rate(case, folder, "0,1")
 
 

@@ -29,8 +29,8 @@ from pathlib import Path
 import httpx
 
 from benchmarks import pictures
+from benchmarks.serving import ROOT
 
-_ROOT = Path(__file__).parents[1]
 _PORT = 8077
 ADDRESS = f"http://127.0.0.1:{_PORT}"
 _ROUNDS = 2
@@ -40,7 +40,7 @@ _BATCH = 64
 _BOUNDARY = "digits-boundary"
 # What uvicorn is fastest with; the service does without, see docs/decisions.md.
 _FAST = ("--loop", "uvloop")
-_PEERS = _ROOT / ".venv-peers"
+_PEERS = ROOT / ".venv-peers"
 _RAW, _UPLOAD, _MLSERVER = "FastAPI, body read", "FastAPI, UploadFile read", "MLServer, /v2 infer"
 _OPEN_INFERENCE = "service, /v2 infer, one row of JSON"
 
@@ -66,10 +66,10 @@ def _peer(name: str, *arguments: str) -> tuple[str, ...]:
     return (str(_PEERS / name / "bin" / arguments[0]), *arguments[1:])
 
 
-def _form(*pictures: bytes, field: str = "file") -> bytes:
+def _form(*files: bytes, field: str = "file") -> bytes:
     disposition = f'Content-Disposition: form-data; name="{field}"; filename="d.png"'
     head = f"--{_BOUNDARY}\r\n{disposition}\r\nContent-Type: image/png\r\n\r\n".encode()
-    return b"".join(head + picture + b"\r\n" for picture in pictures) + f"--{_BOUNDARY}--\r\n".encode()
+    return b"".join(head + file + b"\r\n" for file in files) + f"--{_BOUNDARY}--\r\n".encode()
 
 
 def cases() -> list[Case]:
@@ -81,7 +81,7 @@ def cases() -> list[Case]:
     form, json_type = f"multipart/form-data; boundary={_BOUNDARY}", "application/json"
     in_json = json.dumps({"image": base64.b64encode(png).decode()}).encode()
     service = (sys.executable, "-m", "service", "serve")
-    folder = str(_ROOT / "benchmarks" / "peers")
+    folder = str(ROOT / "benchmarks" / "peers")
     bentoml = ("bentoml", "serve", "bentoml_server:Digits", "--working-dir", folder, "--port", str(_PORT))
     found = [
         Case("bare uvicorn, body read", _uvicorn("benchmarks.ceilings:bare", *_FAST), "/predict", "image/png", png),
@@ -108,18 +108,24 @@ def cases() -> list[Case]:
         ),
         Case("BentoML, form", _peer("bentoml", *bentoml), "/predict", form, _form(png, field="image")),
     ]
-    return [case for case in found if Path(case.command[0]).exists()]
+    return [case for case in found if _is_made(Path(case.command[0]))]
+
+
+def _is_made(program: Path) -> bool:
+    """Say whether a program's environment is complete."""
+    return _PEERS not in program.parents or (program.parents[1] / ".made").exists()
 
 
 @contextmanager
-def serving(case: Case, log: Path, processors: str = "0") -> Iterator[subprocess.Popen[bytes]]:
-    """Start the server of a case, bound to these processors, until the end of the block."""
+def serving(case: Case, log: Path, processors: str = "0", **variables: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the server of a case, bound to these processors, with these settings, until the end of the block."""
     command = ["taskset", "-c", processors, *case.command]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "DIGITS_PORT": str(_PORT), "DIGITS_DRAIN_SECONDS": "0"}
+    environment |= variables
     with (
         log.open("ab") as stream,
         subprocess.Popen(
-            command, cwd=_ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
+            command, cwd=ROOT, env=environment, stdout=stream, stderr=stream, start_new_session=True
         ) as process,
     ):
         try:

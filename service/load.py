@@ -23,9 +23,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 # So many requests are let in in one round of the event loop, before it looks again who is there. A probe, or who has
-# just connected, waits for a round: so these are short, and some requests are refused in each, when the line is long.
+# just connected, waits for a round: so these are short, and some requests are refused in each, when the line is slow.
 AT_A_TIME = 16
-AT_A_TIME_WHEN_LONG = 2
+AT_A_TIME_WHEN_SLOW = 2
 REFUSED_AT_A_TIME = 8
 # Seconds that a request may wait to be let in.
 PATIENCE = 0.1
@@ -81,11 +81,11 @@ class Load:
             _, turn = self._line.popleft()
             if not turn.done():
                 turn.set_result(False)
-        # In a line that is long the last come first: else all would wait as long as is just allowed, and many longer.
-        is_long = bool(self._line) and now - self._line[0][0] > PATIENCE / 2
-        most = AT_A_TIME_WHEN_LONG if is_long else AT_A_TIME
+        # In a line that is slow the last come first: else all would wait as long as is just allowed, and many longer.
+        is_slow = bool(self._line) and now - self._line[0][0] > PATIENCE / 2
+        most = AT_A_TIME_WHEN_SLOW if is_slow else AT_A_TIME
         while self._line and self._n_let_in < most and now - self._line[-1][0] <= PATIENCE:
-            _, turn = self._line.pop() if is_long else self._line.popleft()
+            _, turn = self._line.pop() if is_slow else self._line.popleft()
             if not turn.done():
                 turn.set_result(True)
                 self._n_let_in += 1

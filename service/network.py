@@ -21,8 +21,9 @@ import numpy.typing as npt
 IMAGE_SIDE = 28
 PIXELS = IMAGE_SIDE * IMAGE_SIDE
 
-# Weights of a layer from which on picking those that are used pays: a MiB.
+# Weights of a layer from which on picking those that are used pays, a MiB of them; and the share up to which it does.
 _LARGE = 2**18
+_FEW = 0.4
 
 FloatArray = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
@@ -88,15 +89,21 @@ class Layer:
 
     def scores(self, inputs: FloatArray) -> FloatArray:
         """Return z = inputs @ weights + biases, shape (n, n_out)."""
-        if len(inputs) == 1 and self.weights.size >= _LARGE:
-            # Paper is 0, and so are units that are off: their weights need not come from memory, nor push out of the
-            # cache what the rest of an answer needs.
-            (used,) = inputs[0].nonzero()
-            z: FloatArray = inputs[:, used] @ self.weights.take(used, axis=0)
-        else:
-            z = inputs @ self.weights
+        z = self._weighted_sums(inputs)
         z += self.biases
         return z
+
+    def _weighted_sums(self, inputs: FloatArray) -> FloatArray:
+        sums: FloatArray
+        if len(inputs) == 1 and self.weights.size >= _LARGE:
+            # Paper is 0, and so are rectified units that are off: their weights need not come from memory, nor push out
+            # of the cache what the rest of an answer needs.
+            (used,) = inputs[0].nonzero()
+            if used.size <= _FEW * self.n_in:
+                sums = inputs[:, used] @ self.weights.take(used, axis=0)
+                return sums
+        sums = inputs @ self.weights
+        return sums
 
 
 @dataclass(frozen=True, eq=False)

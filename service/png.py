@@ -21,8 +21,8 @@ _FACTS = struct.Struct(">IIBBBBB")
 # The colour types of which a pixel is its values as they stand.
 _MODES: Mapping[int, str] = MappingProxyType({0: "L", 2: "RGB", 6: "RGBA"})
 _PLAIN = (8, 0, 0, 0)
-# Chunks that change nothing in how the pixels are understood here.
-_WITHOUT_EFFECT = frozenset({b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME", b"bKGD", b"sBIT"})
+# Chunks that change nothing in how the pixels are understood here, and their lengths.
+_WITHOUT_EFFECT: Mapping[bytes, int] = MappingProxyType({b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7})
 
 # Chunks that may unfold to a MiB each.
 _COMPRESSED = re.compile(b"zTXt|iTXt|iCCP")
@@ -75,18 +75,22 @@ def read_tiny(data: bytes) -> Image.Image | None:
     """
     if not is_tiny(data):
         return None
-    mode, size, pixels = "", (0, 0), []
+    mode, size, last = "", (0, 0), _HEADER
+    pixels: list[memoryview] = []
     try:
         for kind, content in chunks(data, len(data)):
             if kind == _PIXELS:
+                if pixels and last != _PIXELS:
+                    return None  # They may not be interrupted.
                 pixels.append(content)
             elif kind == _HEADER:
                 width, height, bits, colours, *methods = _FACTS.unpack(content)
                 if (bits, *methods) != _PLAIN or colours not in _MODES or 0 in {width, height}:
                     return None
                 mode, size = _MODES[colours], (width, height)
-            elif kind != _END and kind not in _WITHOUT_EFFECT:
+            elif kind != _END and _WITHOUT_EFFECT.get(kind) != len(content):
                 return None
+            last = kind
         return Image.frombytes(mode, size, b"".join(pixels), "zip", mode)
     except (OSError, ValueError, struct.error):
         return None

@@ -29,7 +29,7 @@ _PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics", "/v2/health/liv
 class Record:
     """One request: `path` is what the routes see, without the prefix of a proxy; `codes` names its problems.
 
-    `headers` are as ASGI has them, names in small letters; the last of each name.
+    `headers` are as ASGI has them, names in small letters; the first of each name, as Starlette takes them.
     """
 
     request_id: str
@@ -52,7 +52,7 @@ def is_probe(path: str) -> bool:
 
 def open_record(scope: Scope) -> Record:
     """Put a new record into a scope and return it."""
-    headers = dict(scope["headers"])
+    headers = dict(reversed(scope["headers"]))
     record = Record(_choose_id(headers), path_of(scope), headers)
     scope[_KEY] = record
     return record

@@ -10,7 +10,7 @@ from service.routes.state import State
 
 
 class Admission:
-    """Answer 503 at once when there is too much to do; probes and metrics are always let in.
+    """Answer 503 soon when there is too much to do; probes and metrics are always let in.
 
     While the service drains, every response closes its connection.
     """

@@ -14,6 +14,7 @@ class DirectRoute(APIRoute):
 
     FastAPI resolves parameters for every request, which takes as long as decoding a tiny picture. Without a query there
     is nothing to resolve. The document at /openapi.json, validation of queries and handling of errors are FastAPI's.
+    Dependencies would not be called then, so that nothing may depend on them: keys are up to `middleware.access`.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

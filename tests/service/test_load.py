@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -14,7 +15,7 @@ import pytest
 
 from service import processors
 from service.errors import Overloaded
-from service.load import AT_A_TIME, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
+from service.load import AT_A_TIME, AT_A_TIME_WHEN_SLOW, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
 
 
 class Clock:
@@ -70,12 +71,40 @@ class Door:
 
 
 def test_few_are_let_in_at_once(clock: Clock) -> None:
-    """Nobody waits for a round while there are no more than one has room for."""
-    door = Door(clock, let_in=0.001)
-    for _ in range(3):
-        door.come(AT_A_TIME)
+    """Nobody waits for a round while there are no more than one has room for, in one round after the other."""
 
-        assert [0.0] * AT_A_TIME == pytest.approx(door.waits("let in"), abs=0.001 * AT_A_TIME)
+    async def main() -> int:
+        load = Load(1, clock)
+        n_at_once = 0
+        for _ in range(3):
+            for _ in range(AT_A_TIME):
+                with suppress(StopIteration):
+                    load.let_in().send(None)
+                    continue
+                n_at_once += 1
+            await asyncio.sleep(0)
+        return n_at_once
+
+    assert 3 * AT_A_TIME == asyncio.run(main())
+
+
+def test_in_a_line_that_is_slow_the_last_come_first(clock: Clock) -> None:
+    """Few of them a round, and the first are left to be refused."""
+    door = Door(clock, let_in=0.001)
+
+    async def main() -> list[tuple[int, str]]:
+        tasks = [asyncio.ensure_future(door.ask(number)) for number in range(100)]
+        await asyncio.sleep(0)
+        clock.seconds += 0.6 * PATIENCE
+        before = set(door.outcomes)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        found = [(number, outcome) for number, (outcome, _) in door.outcomes.items() if number not in before]
+        for task in tasks:
+            task.cancel()
+        return found
+
+    assert [(99 - i, "let in") for i in range(AT_A_TIME_WHEN_SLOW)] == asyncio.run(main())
 
 
 def test_many_wait_in_their_order_while_that_is_soon(clock: Clock) -> None:

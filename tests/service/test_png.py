@@ -65,6 +65,13 @@ def interlaced(data: bytes) -> bytes:
     return SIGNATURE + chunk(b"IHDR", data[16:28] + b"\1") + data[33:]
 
 
+def interrupted(data: bytes) -> bytes:
+    """Return a PNG with the time between two halves of its pixels."""
+    ((_, pixels),) = [found for found in chunks(data, 10) if found[0] == b"IDAT"]
+    halves = [chunk(b"IDAT", half) for half in (bytes(pixels[:20]), bytes(pixels[20:]))]
+    return data[:33] + halves[0] + chunk(b"tIME", bytes(7)) + halves[1] + chunk(b"IEND")
+
+
 def oriented() -> PngImagePlugin.PngInfo:
     """Return what makes Pillow write an orientation as XMP."""
     info = PngImagePlugin.PngInfo()
@@ -87,6 +94,8 @@ def oriented() -> PngImagePlugin.PngInfo:
         SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 28, 8, 0, 0, 0, 0)) + TINY[33:],
         SIGNATURE + chunk(b"IHDR", TINY[16:28]) + TINY[33:],
         TINY[:33] + chunk(b"IDAT", b"no pixels") + chunk(b"IEND"),
+        interrupted(TINY),
+        with_chunk(TINY, chunk(b"gAMA", b"1")),
         TINY[:33] + chunk(b"IEND"),
         encode(draw(size=(60, 60))),
         encode(draw(size=(28, 28)), "BMP"),
@@ -105,6 +114,8 @@ def oriented() -> PngImagePlugin.PngInfo:
         "no width",
         "short header",
         "damaged pixels",
+        "interrupted pixels",
+        "damaged chunk",
         "no pixels",
         "larger",
         "BMP",

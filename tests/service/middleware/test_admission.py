@@ -36,7 +36,7 @@ def busy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
 
 
 def test_who_comes_too_often_is_sent_away(busy: TestClient) -> None:
-    """503 at once, with the time after which to come again."""
+    """503, with the time after which to come again."""
     response = busy.post("/predict", content=encode(draw(4)))
 
     assert (503, "overloaded") == (response.status_code, response.json()["code"])

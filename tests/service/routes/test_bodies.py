@@ -23,9 +23,9 @@ def encoded(*fields: tuple[str, bytes, str | None, str | None]) -> tuple[bytes, 
 
 def otherwise(*contents: bytes) -> tuple[bytes, str]:
     """Return a form of files in words that only a parser knows, and its Content-Type."""
-    head = b"--b\r\nX: y\r\ncontent-disposition:form-data; name=file\r\n\r\n"
-    body = b"".join(head + content + b"\r\n" for content in contents) + b"--b--"
-    return body, 'multipart/form-data; charset=utf-8; boundary="b"'
+    head = b"--no content has this\r\nX: y\r\ncontent-disposition:form-data; name=file\r\n\r\n"
+    body = b"".join(head + content + b"\r\n" for content in contents) + b"--no content has this--"
+    return body, 'multipart/form-data; charset=utf-8; boundary="no content has this"'
 
 
 @given(st.lists(st.tuples(st.binary(max_size=50), NAMES, TYPES), min_size=1, max_size=5))
@@ -43,6 +43,12 @@ def test_what_looks_like_a_boundary_is_content(content: bytes) -> None:
     """A line that begins with two dashes does not end a file."""
     assert content == file_in_form(*encoded(("file", content, "a.png", "image/png")))
     assert content == file_in_form(*otherwise(content))
+
+
+def test_names_of_fields_have_a_case() -> None:
+    """`FILE` is another field, in any form."""
+    with pytest.raises(InvalidBody, match="'FILE'"):
+        file_in_form(*encoded(("FILE", b"1", "a.png", "image/png")))
 
 
 def test_other_fields_are_passed_over() -> None:

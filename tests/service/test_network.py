@@ -244,3 +244,16 @@ def test_features_without_a_hidden_layer_are_the_inputs() -> None:
 
     np.testing.assert_array_equal(inputs, net.features(inputs, net.feedforward(inputs)))
     assert 6 == net.n_features
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.39, 0.41, 1])
+def test_inputs_that_are_0_make_no_difference(share: float) -> None:
+    """One row of a large layer, of which only some weights are fetched, comes out as it does among others."""
+    chance = np.random.default_rng(0)
+    weights, biases = chance.normal(size=(784, 512)), chance.normal(size=512)
+    layer = Layer(weights.astype(np.float32), biases.astype(np.float32), "relu")
+    row = np.where(np.arange(784) < share * 784, chance.random(784), 0).astype(np.float32)
+    exact = row @ weights + biases
+
+    assert exact == pytest.approx(layer.scores(row[None])[0], abs=1e-4)
+    assert exact == pytest.approx(layer.scores(np.array([row, row]))[1], abs=1e-4)

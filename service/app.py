@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from service import artifact, problems
+from service import artifact, memory, problems
 from service.artifact import Artifact
 from service.classifier import Classifier
 from service.drain import draining
@@ -61,6 +61,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        memory.give_back()
         # One process answers many requests at once; BLAS threads of each would fight for the same processors.
         with threadpool_limits(1, user_api="blas"):
             loaded = model or artifact.load(settings.model)

@@ -26,10 +26,10 @@ INFER = f"/v2/models/{MODEL}/infer"
 UNREADABLE = encode(draw(4))[:200]
 
 
-@pytest.fixture
-def digits() -> npt.NDArray[np.uint8]:
-    """Return three inputs in MNIST form."""
-    return np.random.default_rng(0).integers(0, 256, (3, 28, 28)).astype(np.uint8)
+@pytest.fixture(params=[3, 6], ids=["few", "more"])
+def digits(request: pytest.FixtureRequest) -> npt.NDArray[np.uint8]:
+    """Return inputs in MNIST form, as few as are answered at once, and more, for which a thread begins."""
+    return np.random.default_rng(0).integers(0, 256, (request.param, 28, 28)).astype(np.uint8)
 
 
 def predicted(client: TestClient, digits: npt.NDArray[np.uint8]) -> list[list[float]]:

@@ -1,0 +1,28 @@
+"""The C library's memory, told to give back what large pictures took.
+
+glibc keeps what is freed for the next time, apart for each thread, and the more of it the larger pieces it saw: after
+some minutes of pictures of all sizes a process has twice what it needs. Other libraries are left as they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# Names and numbers as in <malloc.h>.
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+# The weights that a digit needs are picked into less than this, again and again; pictures of many pixels need more.
+_LARGE_BYTES = 2 * 1024 * 1024
+_KEPT_BYTES = 16 * 1024 * 1024
+
+
+def give_back() -> bool:
+    """Have threads share their memory, and large pieces given back when they are freed; return whether that is known.
+
+    For all of the process, and best before it has threads.
+    """
+    mallopt = None if sys.platform == "win32" else getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    options = {_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: _LARGE_BYTES, _M_TRIM_THRESHOLD: _KEPT_BYTES}
+    return all(mallopt(option, value) for option, value in options.items())

@@ -26,10 +26,10 @@ INFER = f"/v2/models/{MODEL}/infer"
 UNREADABLE = encode(draw(4))[:200]
 
 
-@pytest.fixture(params=[3, 6], ids=["few", "more"])
-def digits(request: pytest.FixtureRequest) -> npt.NDArray[np.uint8]:
-    """Return inputs in MNIST form, as few as are answered at once, and more, for which a thread begins."""
-    return np.random.default_rng(0).integers(0, 256, (request.param, 28, 28)).astype(np.uint8)
+@pytest.fixture
+def digits() -> npt.NDArray[np.uint8]:
+    """Return three inputs in MNIST form."""
+    return np.random.default_rng(0).integers(0, 256, (3, 28, 28)).astype(np.uint8)
 
 
 def predicted(client: TestClient, digits: npt.NDArray[np.uint8]) -> list[list[float]]:
@@ -118,6 +118,16 @@ def test_digits_get_the_answers_of_predict(
         assert ("predict_proba", "FP32", [3, 10]) == (shares["name"], shares["datatype"], shares["shape"])
         assert pytest.approx(np.ravel(expected), abs=1e-6) == shares["data"]
         assert [int(np.argmax(row)) for row in expected] == labels["data"]
+
+
+def test_many_digits_get_the_same_answers(client: TestClient, digits: npt.NDArray[np.uint8]) -> None:
+    """So many that a thread begins for them, which is not worth it for few."""
+    many = np.concatenate(20 * [digits])
+    answer = ask(client, datatype="UINT8", shape=[60, 784], data=many.reshape(60, 784).tolist()).json()
+
+    expected = np.array(20 * predicted(client, digits))
+
+    assert expected.ravel() == pytest.approx(np.array(answer["outputs"][1]["data"]), abs=1e-5)
 
 
 def test_pictures_get_the_answers_of_predict(client: TestClient) -> None:

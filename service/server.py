@@ -18,6 +18,10 @@ from service.settings import Settings
 
 # Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
 GRACE_SECONDS = 20
+# Connections that may wait to be taken in.
+_LINE = 2048
+# Each of several workers takes in one of them at a time, so that it leaves some to the others.
+_TAKEN_AT_ONCE = 1
 
 
 class _TerminatedError(BaseException):
@@ -51,6 +55,7 @@ def serve(settings: Settings) -> None:
             server_header=False,
             forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=GRACE_SECONDS,
+            backlog=_TAKEN_AT_ONCE if several else _LINE,
         )
         if several:
             _Workers(config, [config.bind_socket()]).run()
@@ -60,6 +65,16 @@ def serve(settings: Settings) -> None:
 
 class _Workers(Multiprocess):
     """Several processes that take requests from one socket, started anew when they die."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Start those anew that died, and have the system's line as long as for one process.
+
+        Each that starts makes it as short as what it takes in at once: to asyncio both are the same number.
+        """
+        super().keep_subprocess_alive()
+        if not self.should_exit.is_set():
+            for listener in self.sockets:
+                listener.listen(_LINE)
 
     def terminate_all(self) -> None:
         """Stop them, and listen no more: else who comes after the last one stopped would be left in line."""

@@ -132,7 +132,8 @@ async def _watch(service: Served, until: float) -> list[Sample]:
     started = time.perf_counter()
     while time.perf_counter() < until:
         sample = Sample(time.perf_counter() - started, service.mebibytes(), service.n_files(), service.n_threads())
-        print(f"{sample.seconds:6.0f} s {sample.mebibytes:8.1f} MiB {sample.n_files:5} files", flush=True)
+        counts = f"{sample.n_files:5} files {sample.n_threads:4} threads"
+        print(f"{sample.seconds:6.0f} s {sample.mebibytes:8.1f} MiB {counts}", flush=True)
         found.append(sample)
         await asyncio.sleep(_EVERY)
     return found

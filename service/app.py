@@ -30,6 +30,7 @@ from service.record import REQUEST_ID_HEADER, is_probe, path_of
 from service.reports import Report
 from service.routes import health, metrics, page, predict, v2
 from service.routes import model as model_routes
+from service.routes.direct import DirectRoute
 from service.routes.state import State
 from service.routes.v2.schemas import InferenceRequest
 from service.settings import Settings, read_settings
@@ -95,9 +96,12 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     # Middleware asks for the key; this only tells OpenAPI so.
     told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
     refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
-    # Paths are looked for in this order: first what is asked most.
-    app.include_router(predict.router, dependencies=told, responses=refused)
-    app.include_router(v2.router, dependencies=told, responses=v2.UNAUTHORIZED if keys else {})
+    refused_v2 = v2.UNAUTHORIZED if keys else {}
+    predict.add_to(app.router, told, refused)
+    v2.add_to(app.router, told, refused_v2)
+    # Paths are looked for in the order of routes: what is asked most before FastAPI's own.
+    app.routes.sort(key=lambda route: not isinstance(route, DirectRoute))
+    app.include_router(v2.router, dependencies=told, responses=refused_v2)
     app.include_router(model_routes.router, dependencies=told, responses=refused)
     for open_router in (health.router, v2.probes, metrics.router):
         app.include_router(open_router)

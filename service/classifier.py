@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,31 +27,24 @@ MAX_PIXELS = 50_000_000
 class Prediction:
     """One answer: calibrated probabilities (n_classes,) in the order of `classes`, and what follows from them.
 
-    `novelty` is from 0 = like a digit to 1 = unlike any, None where the model cannot tell. `input` is what the network
-    saw, float32 (28, 28); `report` says how a picture came to it, None for an array.
+    `index` is where the most probable class stands, `confidence` its probability. `novelty` is from 0 = like a digit to
+    1 = unlike any, None where the model cannot tell. `input` is what the network saw, float32 (28, 28); `report` says
+    how a picture came to it, None for an array.
     """
 
     probabilities: Probabilities
     classes: tuple[int, ...]
+    index: int
+    confidence: float
     novelty: float | None
     verdict: Verdict
     input: FloatArray
     report: Report | None
 
-    @cached_property
-    def index(self) -> int:
-        """Position of the most probable class."""
-        return int(self.probabilities.argmax())
-
     @property
     def digit(self) -> int:
         """The most probable class."""
         return self.classes[self.index]
-
-    @property
-    def confidence(self) -> float:
-        """Its probability."""
-        return float(self.probabilities[self.index])
 
 
 Stage = Literal["decode", "normalize", "infer"]
@@ -146,17 +138,17 @@ class Classifier:
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
         with self.watch.stage("infer"):
-            answers = self.model.answer(inputs)
+            probabilities, novelties = self.model.answer(inputs)
+        # Of all at once, since each such step takes as long for one as for many.
+        indices = probabilities.argmax(axis=1).tolist()
+        confidences = probabilities.max(axis=1).tolist()
+        images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+        classes, judge = self.model.network.classes, self.model.metadata.calibration.judge
         predictions = [
-            Prediction(
-                probabilities=row,
-                classes=self.model.network.classes,
-                novelty=unlike,
-                verdict=self.model.metadata.calibration.judge(float(row.max()), unlike),
-                input=pixels.reshape(IMAGE_SIDE, IMAGE_SIDE),
-                report=report,
+            Prediction(row, classes, index, confidence, unlike, judge(confidence, unlike), image, report)
+            for row, index, confidence, unlike, image, report in zip(
+                probabilities, indices, confidences, novelties, images, reports, strict=True
             )
-            for row, unlike, pixels, report in zip(*answers, inputs, reports, strict=True)
         ]
         self.watch.answered(predictions)
         return predictions

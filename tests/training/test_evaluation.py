@@ -63,7 +63,10 @@ def test_error_counts_what_the_classifier_misreads(n: int) -> None:
 
 def prediction(probabilities: list[float], classes: tuple[int, ...], verdict: Verdict = Verdict.CLEAR) -> Prediction:
     """Return an answer as the classifier gives it."""
-    return Prediction(np.array(probabilities), classes, None, verdict, np.zeros((28, 28), np.float32), None)
+    confidence = max(probabilities)
+    index = probabilities.index(confidence)
+    image = np.zeros((28, 28), np.float32)
+    return Prediction(np.array(probabilities), classes, index, confidence, None, verdict, image, None)
 
 
 def test_predictions_are_gathered_as_arrays() -> None:

@@ -60,8 +60,8 @@ def _inputs(given: Tensor) -> FloatArray:
         raise TooManyPictures(message)
     values = np.asarray(given.values)
     full_ink = 1 if values.dtype.kind == "f" else 255
-    # Written so that what is not a number is found, too.
-    if not np.all((values >= 0) & (values <= full_ink)):
+    # Written so that what is not a number is found, too. Bytes have no other values.
+    if values.dtype != np.uint8 and not np.all((values >= 0) & (values <= full_ink)):
         message = f"input {given.name!r} must be from 0, background, to {full_ink}, ink, as {given.datatype}"
         raise InvalidBody(message)
     return values.reshape(-1, PIXELS).astype(np.float32) / np.float32(full_ink)

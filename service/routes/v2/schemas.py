@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
 LABELS, PROBABILITIES = "predict", "predict_proba"
 
 Parameters = dict[str, bool | int | float | str]
+# Made anew, since a default that is there is copied deeply for each request.
+NoParameters = Annotated[Parameters, Field(default_factory=dict, json_schema_extra={"default": {}})]
 
 
 class Refusal(BaseModel):
@@ -70,7 +72,7 @@ class InputTensor(BaseModel):
     datatype: str = Field(description="FP32 or FP64 from 0 to 1, UINT8, INT32 or INT64 from 0 to 255, or BYTES")
     # The product of very many large numbers would take minutes.
     shape: list[int] = Field(max_length=8, description="[n, 784] or [n, 28, 28]; of BYTES [n] or [n, 1]")
-    parameters: Parameters = {}
+    parameters: NoParameters
     data: list[Any] | None = Field(None, description="flat or nested; of BYTES base64 of encoded pictures")
 
 
@@ -78,14 +80,16 @@ class RequestedTensor(BaseModel):
     """One tensor out."""
 
     name: str = Field(description=f"{LABELS} or {PROBABILITIES}")
-    parameters: Parameters = Field({}, description="classification: the n best as value:index:label; binary_data")
+    parameters: Annotated[
+        NoParameters, Field(description="classification: the n best as value:index:label; binary_data")
+    ]
 
 
 class InferenceRequest(BaseModel):
     """What is asked."""
 
     id: str | None = Field(None, max_length=1024, description="comes back in the answer")
-    parameters: Parameters = Field({}, description="binary_data_output: all outputs as bytes behind the JSON")
+    parameters: Annotated[NoParameters, Field(description="binary_data_output: all outputs as bytes behind the JSON")]
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
     outputs: list[RequestedTensor] | None = Field(
         None, max_length=8, description="which outputs; default, or when empty: all"

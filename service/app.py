@@ -78,8 +78,9 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             )
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
-            with draining(state.drain, settings.drain_seconds):
-                yield
+            async with memory.trimmed():
+                with draining(state.drain, settings.drain_seconds):
+                    yield
             state.drain()
 
     app = FastAPI(

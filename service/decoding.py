@@ -136,6 +136,12 @@ def decode(data: bytes, max_pixels: int, budget: Budget | None = None) -> Pictur
                     f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
                 )
                 raise PictureTooLarge(message)
+            if min(width, height) < _factor(width, height):
+                message = (
+                    f"the picture has {width} x {height} pixels, too long and thin for a digit to be seen: "
+                    "send the part with the digit"
+                )
+                raise PictureTooLarge(message)
             is_large = width * height > _LARGE_PIXELS
             with budget.taking(width * height) if budget and is_large else nullcontext():
                 return _read(image, data)

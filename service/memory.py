@@ -6,14 +6,19 @@ some minutes of pictures of all sizes a process has twice what it needs. Other l
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 # Names and numbers as in <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 # The weights that a digit needs are picked into less than this, again and again; pictures of many pixels need more.
 _LARGE_BYTES = 2 * 1024 * 1024
 _KEPT_BYTES = 16 * 1024 * 1024
+# Between what is in use, free pages stay until somebody asks for them to be given back, which takes a millisecond.
+_TRIM_SECONDS = 20
 
 
 def give_back() -> bool:
@@ -21,8 +26,30 @@ def give_back() -> bool:
 
     For all of the process, and best before it has threads.
     """
-    mallopt = None if sys.platform == "win32" else getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _function("mallopt")
     if mallopt is None:
         return False
     options = {_M_ARENA_MAX: 1, _M_MMAP_THRESHOLD: _LARGE_BYTES, _M_TRIM_THRESHOLD: _KEPT_BYTES}
     return all(mallopt(option, value) for option, value in options.items())
+
+
+@asynccontextmanager
+async def trimmed(seconds: float = _TRIM_SECONDS) -> AsyncIterator[None]:
+    """Within this context, give back what is free every so many seconds."""
+    trim = _function("malloc_trim")
+
+    async def keep_trimming() -> None:
+        while trim is not None:
+            await asyncio.sleep(seconds)
+            await asyncio.to_thread(trim, 0)
+
+    task = asyncio.create_task(keep_trimming())
+    try:
+        yield
+    finally:
+        task.cancel()
+
+
+def _function(name: str) -> Callable[..., int] | None:
+    """Return a function of the C library, None where there is none of this name."""
+    return None if sys.platform == "win32" else getattr(ctypes.CDLL(None), name, None)

@@ -23,6 +23,7 @@ from training.fitting import Fitted, as_inputs, split
 from training.mnist import Digits, Mnist
 from training.novelty import fit_detector
 from training.pen import FORMS, write
+from training.pruning import prune
 from training.recipes import Recipe
 
 MODEL_NAME = "mnist-mlp"
@@ -30,7 +31,7 @@ _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
 def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> Artifact:
-    """Calibrate and measure a fitted classifier; `data` has the SHA-256 of each file it learned from.
+    """Calibrate, prune and measure a fitted classifier; `data` has the SHA-256 of each file it learned from.
 
     The artifact is not stored yet, so its SHA-256 is empty.
     """
@@ -41,6 +42,7 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
         detector = fit_detector(network, rest, recipe.seed)
         inputs = as_inputs(validation.images).astype(np.float32)
         calibration = calibrate(network, detector, inputs, validation.labels)
+        network, detector = prune(network, detector)
     metadata = Metadata(
         name=MODEL_NAME,
         classes=list(network.classes),

@@ -8,6 +8,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -493,7 +494,7 @@ def test_damaged_exif_does_not_hurt(form: str, damage: str) -> None:
         (480, 2 * WORKING_SIDE, 2),
         (2 * WORKING_SIDE + 1, 300, 3),
         (500, 3 * WORKING_SIDE + 40, 4),
-        (9 * WORKING_SIDE, 1, 9),
+        (9 * WORKING_SIDE, 9, 9),
     ],
     ids=["a pixel", "small", "just", "one more", "twice", "twice and one", "three times and some", "a line"],
 )
@@ -564,6 +565,13 @@ def test_the_tiles_of_a_tiff_count() -> None:
     assert (10, 10) == grey_of(tiled_tiff(10, 32)).shape
     with pytest.raises(PictureTooLarge, match=r"1600 x 1600 = 2\.6 megapixels"):
         decode(tiled_tiff(10, 1600), 1_000_000)
+
+
+@pytest.mark.parametrize(("size", "refused"), [((2881, 10), True), ((10, 2881), True), ((2880, 10), False)])
+def test_pictures_that_are_all_length_are_refused(size: tuple[int, int], refused: bool) -> None:  # noqa: FBT001 - a parameter
+    """Of what is reduced to less than a pixel across, nothing could be read: that is told before it is decoded."""
+    with pytest.raises(PictureTooLarge, match="too long and thin") if refused else nullcontext():
+        decode(encode(Image.new("L", size)), MAX_PIXELS)
 
 
 def test_a_tile_that_is_no_number_does_not_count() -> None:

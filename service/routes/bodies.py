@@ -5,19 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, TypeVarTuple
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from fastapi import Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service import payload
 from service.errors import InvalidBody, TooManyPictures
-from service.load import Load
 from service.network import IMAGE_SIDE
 
 FILE_FIELD = "file"
@@ -26,8 +24,8 @@ _WANTED = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 
 _MOST_MARKS = 5_000
 # Of a form, besides pictures. Each part costs some microseconds, and 20 MiB could hold a million.
 _OTHER_PARTS = 100
-# Taking apart what is larger would keep others waiting.
-_LARGE = 256 * 1024
+# Taking apart a body that is larger would keep others waiting: that is for a thread.
+LARGE = 256 * 1024
 
 # A form without more than files, in the words of browsers, curl and libraries.
 _USUAL_HEADER = re.compile(r"multipart/form-data; boundary=([A-Za-z0-9'+_,./:=?-]{1,70})")
@@ -35,9 +33,6 @@ _FILE_HEAD = re.compile(
     rb'\r\n(?i:Content-Disposition: form-data); name="file"(; filename="[^"\r\n]{0,500}")?\r\n'
     rb"((?i:Content-Type): [^\r\n]{0,200}\r\n)?\r\n"
 )
-
-T = TypeVar("T")
-Rest = TypeVarTuple("Rest")
 
 Pixels = npt.NDArray[np.int64]
 Picture = bytes | Pixels
@@ -64,30 +59,21 @@ class PixelsBody(BaseModel):
     )
 
 
-async def read(request: Request, load: Load) -> Picture:
+def picture_in(body: bytes, content_type: str) -> Picture:
     """Return the picture's bytes, or an array (28, 28) when the body gave pixels.
 
-    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody,
-    InvalidJson and Overloaded.
+    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody and
+    InvalidJson.
     """
-    body = await request.body()
     if not body:
         message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
         raise InvalidBody(message)
-    content_type = request.headers.get("content-type", "")
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return await apart(load, file_in_form, body, content_type)
+        return file_in_form(body, content_type)
     if kind == "application/json":
-        return await apart(load, picture_in_json, body)
+        return picture_in_json(body)
     return body
-
-
-async def apart(load: Load, work: Callable[[bytes, *Rest], T], body: bytes, *rest: *Rest) -> T:
-    """Take a body apart: a large one in a thread, so that nobody waits for it. Raises Overloaded besides."""
-    if len(body) <= _LARGE:
-        return work(body, *rest)
-    return await load.in_thread(work, body, *rest)
 
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
@@ -101,12 +87,6 @@ def file_in_form(body: bytes, content_type: str) -> bytes:
         message = f"send one picture in the field `{FILE_FIELD}`; the form has {_names(parts)}"
         raise InvalidBody(message)
     return files[0]
-
-
-async def read_many(request: Request, load: Load, most: int) -> list[bytes]:
-    """Return the contents of the fields `file` of a form, as `files_in_form` does."""
-    content_type = request.headers.get("content-type", "")
-    return await apart(load, files_in_form, await request.body(), content_type, most)
 
 
 def files_in_form(body: bytes, content_type: str, most: int) -> list[bytes]:

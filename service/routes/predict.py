@@ -38,7 +38,12 @@ async def predict(
     """
     # Not by dependency: resolving one costs more than normalising a tiny picture.
     shared = state_of(request)
-    picture = await bodies.read(request, shared.load)
+    body, content_type = await request.body(), request.headers.get("content-type", "")
+    if len(body) > bodies.LARGE:
+        return await shared.load.in_thread(
+            lambda: _answer(shared.classifier, bodies.picture_in(body, content_type), top_k, explain)
+        )
+    picture = bodies.picture_in(body, content_type)
     if not isinstance(picture, bytes) or is_tiny(picture):
         # Waiting for a thread would take longer than the answer.
         return _answer(shared.classifier, picture, top_k, explain)
@@ -72,18 +77,22 @@ async def predict_batch(request: Request) -> Response:
     Send a form with a field `file` for each. One that cannot be read does not fail the others.
     """
     shared = state_of(request)
-    pictures = await bodies.read_many(request, shared.load, shared.max_pictures)
-    return await shared.load.in_thread(_results, shared.classifier, pictures, request.scope)
+    body, content_type = await request.body(), request.headers.get("content-type", "")
+
+    def answered() -> Response:
+        pictures = bodies.files_in_form(body, content_type, shared.max_pictures)
+        return _json(Results(results=_results(shared.classifier, pictures, request.scope)))
+
+    return await shared.load.in_thread(answered)
 
 
-def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> Response:
-    results = [
+def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> list[Result]:
+    return [
         Result(problem=problems.describe(scope, one))
         if isinstance(one, PictureError)
         else Result(prediction=answer(classifier, one))
         for one in classifier.predict_pictures(pictures)
     ]
-    return _json(Results(results=results))
 
 
 def _json(found: BaseModel) -> Response:

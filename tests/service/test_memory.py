@@ -65,9 +65,7 @@ def test_what_is_free_between_what_is_used_is_given_back() -> None:
     """Of 64 MB in pieces, every other is freed: that much less, or most of it, soon belongs to the process."""
 
     async def use_and_free() -> None:
-        pieces = [ctypes.create_string_buffer(64_000) for _ in range(1_000)]
-        for piece in pieces:
-            piece[:] = b"x" * 64_000
+        pieces = [bytearray(b"x" * 64_000) for _ in range(1_000)]
         async with memory.trimmed(seconds=0.01):
             held = resident()
             del pieces[::2]

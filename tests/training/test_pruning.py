@@ -50,7 +50,7 @@ def test_answers_stay_the_same(network: Network, inputs: FloatArray) -> None:
     after = Artifact(pruned, make_metadata(pruned, smaller), "", smaller)
 
     for expected, actual in zip(before.answer(inputs), after.answer(inputs), strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.array(actual, float), np.array(expected, float), rtol=0, atol=1e-6)
 
 
 def test_what_is_off_is_left_out(network: Network) -> None:

@@ -89,10 +89,11 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
     """Read digits: numbers in MNIST form, or encoded pictures."""
     served = _served_by(state_of(request), name, version)
     json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
-    asked, given = await bodies.apart(served.load, inference.read, await request.body(), json_length)
-    if isinstance(given, list):
-        bodies.check_number(given, served.max_pictures)
-    elif len(given) <= _FEW:
+    body = await request.body()
+    if len(body) > bodies.LARGE:
+        return await served.load.in_thread(lambda: _answer(served, *inference.read(body, json_length)))
+    asked, given = inference.read(body, json_length)
+    if not isinstance(given, list) and len(given) <= _FEW:
         # Waiting for a thread would take longer than the answer.
         return _answer(served, asked, given)
     return await served.load.in_thread(_answer, served, asked, given)
@@ -169,6 +170,7 @@ async def model_ready(served: Served, response: Response) -> ModelReady:
 def _answer(served: State, asked: InferenceRequest, given: FloatArray | list[bytes]) -> Response:
     classifier = served.classifier
     if isinstance(given, list):
+        bodies.check_number(given, served.max_pictures)
         predictions = []
         for one in classifier.predict_pictures(given):
             if isinstance(one, PictureError):

@@ -20,7 +20,8 @@ from tests import servers
 from tests.conftest import make_metadata, make_network
 from tests.pictures import STROKES, draw, encode
 
-N_PARAMETERS = artifact.load(bundled_model()).network.n_parameters
+BUNDLED = artifact.load(bundled_model()).network
+N_UNITS = [layer.n_out for layer in BUNDLED.layers]
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 # What the pad of strokes leaves free on each side.
@@ -132,7 +133,7 @@ def verdict(page: Page) -> Any:
 def test_it_opens_with_an_example_that_ends_at_the_first_touch(page: Page) -> None:
     """The first screen shows a worked answer and says that it is an example; a stroke takes its place."""
     expect(page.locator("#badge")).to_be_visible()
-    expect(page.locator("#n-parameters")).to_have_text(f"{N_PARAMETERS:,}")
+    expect(page.locator("#n-parameters")).to_have_text(f"{BUNDLED.n_parameters:,}")
     write(page, 7)
 
     verdict(page).to_have_text("This is a 7")
@@ -366,13 +367,13 @@ def test_units_are_paged_through(page: Page) -> None:
     """The lecture's figure shows all first-layer units, a page at a time, and begins again after the last."""
     page.get_by_text("All first-layer units as pictures").click()
     output = page.locator("#gallery .where")
-    expect(output).to_have_text("units 0 to 31 of 1,024")
+    expect(output).to_have_text(f"units 0 to 31 of {N_UNITS[0]:,}")
     page.get_by_role("button", name="Next").click()
-    expect(output).to_have_text("units 32 to 63 of 1,024")
+    expect(output).to_have_text(f"units 32 to 63 of {N_UNITS[0]:,}")
     for _ in range(2):
         page.get_by_role("button", name="Before").click()
 
-    expect(output).to_have_text("units 992 to 1023 of 1,024")
+    expect(output).to_have_text(f"units {(N_UNITS[0] - 1) // 32 * 32} to {N_UNITS[0] - 1} of {N_UNITS[0]:,}")
 
 
 def test_a_key_is_asked_for(browser: Browser, tiny_model: Path) -> None:
@@ -433,7 +434,7 @@ def test_another_model_takes_its_place(browser: Browser, tmp_path: Path) -> None
         servers.in_thread(newest) as address,
         visit(browser, address, forgiven=forgiven) as page,
     ):
-        expect(page.locator("#voters-title")).to_have_text("1,024, then 512 voters")
+        expect(page.locator("#voters-title")).to_have_text(f"{N_UNITS[0]:,}, then {N_UNITS[1]} voters")
         served.append(other)
         write(page, 7)
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-HIDDEN = (1024, 512)
+HIDDEN = (639, 490)
 
 
 def classifier() -> MLPClassifier:

@@ -15,7 +15,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from service import artifact, memory, problems
+from service import artifact, memory, problems, processors
 from service.artifact import Artifact
 from service.classifier import Classifier
 from service.drain import draining
@@ -68,7 +68,9 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             loaded = model or artifact.load(settings.model)
             classifier = Classifier(loaded, settings.max_pixels, counted)
             counted.serves(classifier.model)
-            load = Load(settings.max_bytes_in_hand)
+            # More threads than processors would only take turns, each with a decoded picture in memory; and those of
+            # other workers want theirs.
+            load = Load(settings.max_bytes_in_hand, max(1, processors.count() // settings.workers))
             state = State(
                 classifier,
                 Weights(classifier.model),

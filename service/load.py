@@ -16,7 +16,6 @@ from typing import ParamSpec, TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from service import processors
 from service.errors import Overloaded
 
 P = ParamSpec("P")
@@ -36,10 +35,11 @@ MAX_WAIT = 1.0
 class Load:
     """What one process does at the moment.
 
-    `max_bytes` is what the bodies of all requests may have together; `now` returns seconds.
+    `max_bytes` is what the bodies of all requests may have together, `n_threads` how many may do what takes long;
+    `now` returns seconds.
     """
 
-    def __init__(self, max_bytes: int, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, max_bytes: int, n_threads: int, now: Callable[[], float] = time.monotonic) -> None:
         self._max_bytes = max_bytes
         self._now = now
         self._n_bytes = 0
@@ -47,8 +47,6 @@ class Load:
         self._n_let_in = 0
         self._is_awaited = False
         self._waiting: deque[float] = deque()
-        # More threads than processors would only take turns, each with a decoded picture in memory.
-        n_threads = processors.count()
         self._turns = CapacityLimiter(n_threads)
         self._threads = CapacityLimiter(n_threads)
 

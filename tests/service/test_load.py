@@ -13,9 +13,10 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from service import processors
 from service.errors import Overloaded
 from service.load import AT_A_TIME, AT_A_TIME_WHEN_SLOW, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
+
+N_THREADS = 2
 
 
 class Clock:
@@ -39,7 +40,7 @@ class Door:
     """Requests that are let in or refused; rounds of the event loop take as long as each is said to cost."""
 
     def __init__(self, clock: Clock, let_in: float, refused: float = 0) -> None:
-        self.load = Load(1, clock)
+        self.load = Load(1, N_THREADS, clock)
         self.clock = clock
         self.costs = {"let in": let_in, "refused": refused}
         self.outcomes: dict[int, tuple[str, float]] = {}
@@ -74,7 +75,7 @@ def test_few_are_let_in_at_once(clock: Clock) -> None:
     """Nobody waits for a round while there are no more than one has room for, in one round after the other."""
 
     async def main() -> int:
-        load = Load(1, clock)
+        load = Load(1, N_THREADS, clock)
         n_at_once = 0
         for _ in range(3):
             for _ in range(AT_A_TIME):
@@ -160,7 +161,7 @@ def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[
     """Who waits behind a request that was cancelled is let in, or refused, in its place."""
 
     async def main() -> BaseException | None:
-        load = Load(1, clock)
+        load = Load(1, N_THREADS, clock)
         *_, gave_up, behind = [asyncio.ensure_future(load.let_in()) for _ in range(AT_A_TIME + 2)]
         await asyncio.sleep(0)
         gave_up.cancel()
@@ -196,7 +197,7 @@ def test_refusals_leave_no_garbage() -> None:
 
 def test_bodies_together_have_a_limit() -> None:
     """What is held counts until it is let go, however the request ended."""
-    load = Load(100)
+    load = Load(100, N_THREADS)
 
     def fail(n_bytes: int) -> None:
         with load.holding() as hold:
@@ -218,7 +219,6 @@ def test_bodies_together_have_a_limit() -> None:
 
 def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
     """Whoever comes is refused when the next in line has waited too long, and let in when the line moves again."""
-    n_threads = processors.count()
     go_on = threading.Event()
     outcomes: list[str] = []
 
@@ -233,9 +233,9 @@ def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
         return "done"
 
     async def main() -> None:
-        load = Load(1, clock)
+        load = Load(1, N_THREADS, clock)
         async with anyio.create_task_group() as group:
-            for _ in range(n_threads + 1):
+            for _ in range(N_THREADS + 1):
                 group.start_soon(ask, load, wait)
             await anyio.wait_all_tasks_blocked()
             clock.seconds += MAX_WAIT + 0.1
@@ -245,7 +245,7 @@ def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
 
     anyio.run(main)
 
-    assert ["refused", *["done"] * (n_threads + 1), "let in"] == outcomes
+    assert ["refused", *["done"] * (N_THREADS + 1), "let in"] == outcomes
 
 
 def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
@@ -255,8 +255,8 @@ def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
         return a / b
 
     async def main() -> float:
-        load = Load(1)
-        for _ in range(2 * processors.count()):
+        load = Load(1, N_THREADS)
+        for _ in range(2 * N_THREADS):
             with pytest.raises(ZeroDivisionError):
                 await load.in_thread(divide, 1, b=0)
         return await load.in_thread(divide, 1, b=4)

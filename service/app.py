@@ -30,7 +30,7 @@ from service.record import REQUEST_ID_HEADER, is_probe, path_of
 from service.reports import Report
 from service.routes import health, metrics, page, predict, v2
 from service.routes import model as model_routes
-from service.routes.direct import DirectRoute
+from service.routes.direct import add_first
 from service.routes.state import State
 from service.routes.v2.schemas import InferenceRequest
 from service.settings import Settings, read_settings
@@ -68,9 +68,8 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             loaded = model or artifact.load(settings.model)
             classifier = Classifier(loaded, settings.max_pixels, counted)
             counted.serves(classifier.model)
-            # More threads than processors would only take turns, each with a decoded picture in memory; and those of
-            # other workers want theirs.
-            load = Load(settings.max_bytes_in_hand, max(1, processors.count() // settings.workers))
+            # More threads than processors would only take turns, each with a decoded picture in memory.
+            load = Load(settings.max_bytes_in_hand, processors.share(settings.workers))
             state = State(
                 classifier,
                 Weights(classifier.model),
@@ -100,10 +99,8 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
     refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
     refused_v2 = v2.UNAUTHORIZED if keys else {}
-    predict.add_to(app.router, told, refused)
-    v2.add_to(app.router, told, refused_v2)
-    # Paths are looked for in the order of routes: what is asked most before FastAPI's own.
-    app.routes.sort(key=lambda route: not isinstance(route, DirectRoute))
+    add_first(app.router, predict.router, told, refused)
+    add_first(app.router, v2.direct_router, told, refused_v2)
     app.include_router(v2.router, dependencies=told, responses=refused_v2)
     app.include_router(model_routes.router, dependencies=told, responses=refused)
     for open_router in (health.router, v2.probes, metrics.router):

@@ -22,7 +22,7 @@ from service.verdict import Verdict
 
 MAX_PIXELS = 50_000_000
 # Pictures of a batch that are decoded before they are normalised.
-_TOGETHER = 8
+TOGETHER = 8
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -101,8 +101,8 @@ class Classifier:
         found: list[Normalized | PictureError] = []
         # One step of some pictures, then the next: that is faster than all steps of one, whose code would drive each
         # other's out of the processor's cache. And it is no more decoded pictures than memory has place for.
-        for start in range(0, len(pictures), _TOGETHER):
-            decoded = [_tried(self._decode, data) for data in pictures[start : start + _TOGETHER]]
+        for start in range(0, len(pictures), TOGETHER):
+            decoded = [_tried(self._decode, data) for data in pictures[start : start + TOGETHER]]
             found += [one if isinstance(one, PictureError) else _tried(self._normalize, one) for one in decoded]
         readable = [one for one in found if isinstance(one, Normalized)]
         inputs = np.array([one.pixels.ravel() for one in readable], np.float32).reshape(-1, PIXELS)

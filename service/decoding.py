@@ -125,6 +125,7 @@ def decode(data: bytes, max_pixels: int, budget: Budget | None = None) -> Pictur
     """
     tiny = png.read_tiny(data)
     if tiny is not None and tiny.width * tiny.height <= max_pixels:
+        _refuse_thin(tiny)
         return Picture(_grey(tiny), "PNG", tiny.width, tiny.height)
     _silence_pillow()
     try:
@@ -136,12 +137,7 @@ def decode(data: bytes, max_pixels: int, budget: Budget | None = None) -> Pictur
                     f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
                 )
                 raise PictureTooLarge(message)
-            if min(width, height) < _factor(width, height):
-                message = (
-                    f"the picture has {width} x {height} pixels, too long and thin for a digit to be seen: "
-                    "send the part with the digit"
-                )
-                raise PictureTooLarge(message)
+            _refuse_thin(image)
             is_large = width * height > _LARGE_PIXELS
             with budget.taking(width * height) if budget and is_large else nullcontext():
                 return _read(image, data)
@@ -250,6 +246,16 @@ def _grey(image: Image.Image) -> FloatArray:
     else:
         grey = _brightness(_array(_reduced(image, "RGB")))
     return np.clip(grey, 0, 1)  # Rounding leads a little beyond.
+
+
+def _refuse_thin(image: Image.Image) -> None:
+    """Raise PictureTooLarge where a picture would be reduced to less than a pixel across."""
+    if min(image.size) < _factor(*image.size):
+        message = (
+            f"the picture has {image.width} x {image.height} pixels, too long and thin for a digit to be seen: "
+            "send the part with the digit"
+        )
+        raise PictureTooLarge(message)
 
 
 def _factor(width: int, height: int) -> int:

@@ -4,7 +4,7 @@ DigitsError
 ├── PictureError            something about the picture that was sent
 │   ├── UnreadablePicture     a picture, but truncated or corrupt
 │   ├── UnsupportedFormat     not a picture, or a format that is not accepted
-│   ├── PictureTooLarge       more pixels than allowed, or so long and thin that nothing is left of it
+│   ├── PictureTooLarge       more pixels than allowed, or too long and thin for a digit to be seen
 │   └── NoInk                 nothing is drawn on it
 ├── RequestError            something about the request around it
 │   ├── BodyTooLarge          more bytes than allowed
@@ -44,7 +44,7 @@ class UnsupportedFormat(PictureError):
 
 
 class PictureTooLarge(PictureError):
-    """The picture has more pixels than allowed, or is all length; found before any is decoded."""
+    """The picture has more pixels than allowed, or would be reduced to less than one across; found in its header."""
 
 
 class NoInk(PictureError):

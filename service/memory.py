@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 # Names and numbers as in <malloc.h>.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
@@ -41,6 +41,7 @@ async def trimmed(seconds: float = _TRIM_SECONDS) -> AsyncIterator[None]:
     async def keep_trimming() -> None:
         while trim is not None:
             await asyncio.sleep(seconds)
+            # In a thread, since requests need not wait for it.
             await asyncio.to_thread(trim, 0)
 
     task = asyncio.create_task(keep_trimming())
@@ -48,6 +49,8 @@ async def trimmed(seconds: float = _TRIM_SECONDS) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 def _function(name: str) -> Callable[..., int] | None:

@@ -14,3 +14,8 @@ def count() -> int:
     n = os.cpu_count() or 1
     bound = getattr(os, "sched_getaffinity", lambda _: range(n))
     return min(n, len(bound(0)))
+
+
+def share(n_processes: int) -> int:
+    """Return how many processors there are for each of so many processes that all work: at least one."""
+    return max(1, count() // n_processes)

@@ -14,14 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from service import artifact
 from service.app import create_app
+from service.artifact import Artifact
 from service.network import Network
-from service.settings import Settings, bundled_model
+from service.settings import Settings
 from tests import servers
 from tests.conftest import make_metadata, make_network
 from tests.pictures import STROKES, draw, encode
 
-BUNDLED = artifact.load(bundled_model()).network
-N_UNITS = [layer.n_out for layer in BUNDLED.layers]
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 # What the pad of strokes leaves free on each side.
@@ -130,10 +129,10 @@ def verdict(page: Page) -> Any:
     return expect(page.locator("#verdict"))
 
 
-def test_it_opens_with_an_example_that_ends_at_the_first_touch(page: Page) -> None:
+def test_it_opens_with_an_example_that_ends_at_the_first_touch(page: Page, bundled: Artifact) -> None:
     """The first screen shows a worked answer and says that it is an example; a stroke takes its place."""
     expect(page.locator("#badge")).to_be_visible()
-    expect(page.locator("#n-parameters")).to_have_text(f"{BUNDLED.n_parameters:,}")
+    expect(page.locator("#n-parameters")).to_have_text(f"{bundled.network.n_parameters:,}")
     write(page, 7)
 
     verdict(page).to_have_text("This is a 7")
@@ -363,17 +362,18 @@ def test_the_report_is_drawn(page: Page) -> None:
     expect(page.locator("#learning .confusion tbody tr")).to_have_count(10)
 
 
-def test_units_are_paged_through(page: Page) -> None:
+def test_units_are_paged_through(page: Page, bundled: Artifact) -> None:
     """The lecture's figure shows all first-layer units, a page at a time, and begins again after the last."""
     page.get_by_text("All first-layer units as pictures").click()
     output = page.locator("#gallery .where")
-    expect(output).to_have_text(f"units 0 to 31 of {N_UNITS[0]:,}")
+    n = bundled.network.layers[0].n_out
+    expect(output).to_have_text(f"units 0 to 31 of {n:,}")
     page.get_by_role("button", name="Next").click()
-    expect(output).to_have_text(f"units 32 to 63 of {N_UNITS[0]:,}")
+    expect(output).to_have_text(f"units 32 to 63 of {n:,}")
     for _ in range(2):
         page.get_by_role("button", name="Before").click()
 
-    expect(output).to_have_text(f"units {(N_UNITS[0] - 1) // 32 * 32} to {N_UNITS[0] - 1} of {N_UNITS[0]:,}")
+    expect(output).to_have_text(f"units {(n - 1) // 32 * 32} to {n - 1} of {n:,}")
 
 
 def test_a_key_is_asked_for(browser: Browser, tiny_model: Path) -> None:
@@ -416,13 +416,14 @@ def test_other_networks_are_shown_too(
         expect(page.locator("#learning")).to_contain_text("There is no report on this model.")
 
 
-def test_another_model_takes_its_place(browser: Browser, tmp_path: Path) -> None:
+def test_another_model_takes_its_place(browser: Browser, tmp_path: Path, bundled: Artifact) -> None:
     """When the next answer comes from another model, the page shows that one's layers and weights."""
     network = make_network(30)
     model = tmp_path / "model.safetensors"
     artifact.save(model, network, make_metadata(network))
     other = create_app(Settings(model=model))
     served = [create_app(Settings())]
+    first, second, _ = bundled.network.layers
 
     async def newest(scope: Scope, receive: Receive, send: Send) -> None:
         await served[-1](scope, receive, send)
@@ -434,7 +435,7 @@ def test_another_model_takes_its_place(browser: Browser, tmp_path: Path) -> None
         servers.in_thread(newest) as address,
         visit(browser, address, forgiven=forgiven) as page,
     ):
-        expect(page.locator("#voters-title")).to_have_text(f"{N_UNITS[0]:,}, then {N_UNITS[1]} voters")
+        expect(page.locator("#voters-title")).to_have_text(f"{first.n_out:,}, then {second.n_out:,} voters")
         served.append(other)
         write(page, 7)
 

@@ -53,8 +53,7 @@ digits-train fit --recipe {recipe} --output models/digits.safetensors
 scikit-learn's `MLPClassifier` on MNIST's training digits, less {n_validation:,} of them{drawn} all changed anew
 in each of {epochs} epochs: turned, slanted, sized, bent, with strokes of other widths, gaps and noise. In the last
 {settling:.0%} of the epochs they are changed less, and the weights after each are averaged. The fit took {minutes} minutes
-({machine}). Weight decay left {n_off:,} of its {n_fitted:,} hidden units off whatever the picture, as interval bounds
-prove: the file does without them.
+({machine}).{pruned}
 
 The other {n_validation:,} training digits chose the temperature, {temperature:.2f}, and the thresholds of the verdicts:
 half a per cent of them is `not_a_digit`, one per cent in all is not `clear`. The detector of what is no digit is a small
@@ -106,6 +105,9 @@ It learned from American writers of around 1990, and from what a program draws. 
 digits that are cut out and centred; on photos, finding the digit is the harder part.
 """
 
+_PRUNED = """ Of its {n_fitted:,} hidden units, {n_off:,} are off whatever the picture, as interval bounds prove:
+the file does without them."""
+
 
 def schedule_of(model: Artifact) -> dict[str, Any]:
     """Return the schedule that a model was fitted along. Raises TrainingError without one: the card tells of it."""
@@ -128,6 +130,7 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, drawings: str) 
     after = probabilities["after_temperature"]
     low, high = test["interval"]
     n_fitted = int(np.sum(training.settings["estimator"]["hidden_layer_sizes"]))
+    n_off = n_fitted - sum(layer.n_out for layer in network.layers[:-1])
     return _TEMPLATE.format(
         name=metadata.name,
         version=model.version,
@@ -146,8 +149,7 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, drawings: str) 
         settling=schedule["settling"],
         minutes=training.minutes,
         machine=training.machine,
-        n_fitted=n_fitted,
-        n_off=n_fitted - sum(layer.n_out for layer in network.layers[:-1]),
+        pruned=_PRUNED.format(n_off=n_off, n_fitted=n_fitted) if n_off else "",
         n_validation=schedule["n_validation"],
         temperature=probabilities["temperature"],
         error=f"{test['error']:.2%} ({test['wrong']} of {test['n']:,}; 95 % interval {low:.2%} to {high:.2%})",

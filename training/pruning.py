@@ -16,14 +16,11 @@ from service.network import Layer, Network
 
 Flags = npt.NDArray[np.bool_]
 
-# Sums of float32 are off by less than this share of the sum of what they add up, signs aside.
-_ROUNDING = 1e-4
-
 
 def can_be_on(network: Network) -> list[Flags]:
     """Return for each hidden layer which of its units some input from 0 to 1 might turn on, bool (n_units,).
 
-    All of them where a hidden layer is not rectified: only rectified units are ever off.
+    All units of all layers where any hidden layer is not rectified: only rectified units are ever off.
     """
     hidden = network.layers[:-1]
     if any(layer.activation != "relu" for layer in hidden):
@@ -35,7 +32,9 @@ def can_be_on(network: Network) -> list[Flags]:
         for_it, against = np.maximum(weights, 0), np.minimum(weights, 0)
         most = highest @ for_it + lowest @ against + biases
         least = lowest @ for_it + highest @ against + biases
-        rounding = _ROUNDING * (highest @ np.abs(weights) + np.abs(biases))
+        # A sum of n numbers in float32 is off by no more than about n times half of this share of them, signs aside.
+        share = (layer.n_in + 2) * np.finfo(np.float32).eps
+        rounding = share * (highest @ np.abs(weights) + np.abs(biases))
         found.append(most + rounding > 0)
         lowest, highest = np.maximum(least - rounding, 0), np.maximum(most + rounding, 0)
     return found

@@ -1,14 +1,25 @@
 """A scikit-learn network of the bundled model's shape, whose weights mean nothing: they take as long as any."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-HIDDEN = (639, 490)
+_MODEL = Path(__file__).parents[2] / "models" / "digits.safetensors"
 
 
 def classifier() -> MLPClassifier:
     """Return a fitted classifier of digits, 784 pixels of float32 each."""
     chance = np.random.default_rng(0)
-    fitted = MLPClassifier(HIDDEN, random_state=0)
+    fitted = MLPClassifier(_hidden(), random_state=0)
     fitted.partial_fit(chance.random((20, 784), np.float32), np.arange(20) % 10, classes=np.arange(10))
     return fitted
+
+
+def _hidden() -> list[int]:
+    """Return the units of each hidden layer, from the header of the model file: its length, then JSON."""
+    content = _MODEL.read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    weights = sorted(name for name in header if name.startswith("layers.") and name.endswith(".weights"))
+    return [header[name]["shape"][1] for name in weights[:-1]]

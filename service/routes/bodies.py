@@ -62,8 +62,8 @@ class PixelsBody(BaseModel):
 def picture_in(body: bytes, content_type: str) -> Picture:
     """Return the picture's bytes, or an array (28, 28) when the body gave pixels.
 
-    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody and
-    InvalidJson.
+    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody,
+    InvalidJson, and TooManyPictures for a form of too many parts.
     """
     if not body:
         message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
@@ -77,7 +77,7 @@ def picture_in(body: bytes, content_type: str) -> Picture:
 
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
-    """Return the content of the one field `file` of a form. Raises InvalidBody."""
+    """Return the content of the one field `file` of a form. Raises InvalidBody, and TooManyPictures for its parts."""
     alone = _files_alone(body, content_type, 1)
     if alone:
         return alone[0]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.params import Depends
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 from starlette.types import Scope
@@ -24,8 +21,21 @@ from service.routes.direct import DirectRoute
 from service.routes.state import state_of
 
 BATCH = "/predict/batch"
+router = APIRouter(tags=["predict"], route_class=DirectRoute)
 
 
+@router.post(
+    "/predict",
+    response_model=Answer,
+    responses=problems.documented(
+        HTTPStatus.BAD_REQUEST,
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+    openapi_extra={"requestBody": examples.PREDICT_BODY},
+)
 async def predict(
     request: Request,
     top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
@@ -71,6 +81,17 @@ class Results(BaseModel):
     results: list[Result] = Field(description="in the order sent")
 
 
+@router.post(
+    BATCH,
+    response_model=Results,
+    responses=problems.documented(
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+    openapi_extra={"requestBody": examples.BATCH_BODY},
+)
 async def predict_batch(request: Request) -> Response:
     """Read the digits in many pictures at once.
 
@@ -98,37 +119,3 @@ def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> lis
 def _json(found: BaseModel) -> Response:
     # As bytes, since FastAPI would check once more that it is what it is.
     return Response(found.model_dump_json(exclude_unset=True), media_type="application/json")
-
-
-def add_to(router: APIRouter, dependencies: Sequence[Depends], responses: Mapping[int | str, dict[str, Any]]) -> None:
-    """Add these routes to the application's own router: of one that is included, FastAPI looks up every path twice.
-
-    `dependencies` and `responses` are further ones for the document at /openapi.json.
-    """
-    add = partial(
-        router.add_api_route,
-        methods=["POST"],
-        tags=["predict"],
-        dependencies=dependencies,
-        route_class_override=DirectRoute,
-    )
-    refusals = problems.documented(
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    )
-    add(
-        "/predict",
-        predict,
-        response_model=Answer,
-        responses={**responses, **problems.documented(HTTPStatus.BAD_REQUEST), **refusals},
-        openapi_extra={"requestBody": examples.PREDICT_BODY},
-    )
-    add(
-        BATCH,
-        predict_batch,
-        response_model=Results,
-        responses={**responses, **refusals},
-        openapi_extra={"requestBody": examples.BATCH_BODY},
-    )

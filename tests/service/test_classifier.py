@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from service.artifact import Artifact
-from service.classifier import MAX_PIXELS, Classifier, Prediction, Stage
+from service.classifier import MAX_PIXELS, TOGETHER, Classifier, Prediction, Stage
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.network import IMAGE_SIDE, PIXELS
 from service.verdict import Calibration, Verdict
@@ -411,12 +411,13 @@ def test_whoever_watches_sees_every_stage(tiny: Classifier) -> None:
     """Some pictures are decoded, then normalised, and all are read at once; what failed goes no further."""
     notes = Notes()
     watched = Classifier(tiny.model, watch=notes)
-    results = watched.predict_pictures([encode(draw(4)), b"nothing", *[encode(draw(7))] * 7])
+    sevens = [encode(draw(7))] * (TOGETHER - 1)
+    results = watched.predict_pictures([encode(draw(4)), b"nothing", *sevens])
 
-    some = ["decode"] * 8 + ["normalize"] * 7
+    some = ["decode"] * TOGETHER + ["normalize"] * (TOGETHER - 1)
     assert [*some, "decode", "normalize", "infer"] == notes.stages
-    assert 8 == notes.n_answers
-    assert [Prediction, UnsupportedFormat, *[Prediction] * 7] == [type(result) for result in results]
+    assert TOGETHER == notes.n_answers
+    assert [Prediction, UnsupportedFormat, *[Prediction] * len(sevens)] == [type(result) for result in results]
 
 
 def test_inputs_may_be_fractions(tiny: Classifier, some_pixels: Pixels) -> None:

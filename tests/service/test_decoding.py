@@ -8,7 +8,6 @@ import threading
 import tracemalloc
 import warnings
 import zlib
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -60,11 +59,12 @@ def png_header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"")
 
 
-def tiled_tiff(side: int, tile: int) -> bytes:
-    """Return a grey TIFF of side x side pixels that is cut from one deflated tile of tile x tile."""
+def tiled_tiff(side: int, tile: int, length: int | None = None) -> bytes:
+    """Return a grey TIFF of side x side pixels that is cut from one deflated tile of tile x length, or tile x tile."""
+    length = length or tile
     packer = zlib.compressobj(9)
-    content = b"".join(packer.compress(b"\x80" * tile) for _ in range(tile)) + packer.flush()
-    tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: tile, 324: 0, 325: len(content)}
+    content = b"".join(packer.compress(b"\x80" * tile) for _ in range(length)) + packer.flush()
+    tags = {256: side, 257: side, 258: 8, 259: 8, 262: 1, 277: 1, 322: tile, 323: length, 324: 0, 325: len(content)}
     start = 8 + 2 + 12 * len(tags) + 4
     tags[324] = start
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
@@ -567,11 +567,21 @@ def test_the_tiles_of_a_tiff_count() -> None:
         decode(tiled_tiff(10, 1600), 1_000_000)
 
 
-@pytest.mark.parametrize(("size", "refused"), [((2881, 10), True), ((10, 2881), True), ((2880, 10), False)])
-def test_pictures_that_are_all_length_are_refused(size: tuple[int, int], refused: bool) -> None:  # noqa: FBT001 - a parameter
-    """Of what is reduced to less than a pixel across, nothing could be read: that is told before it is decoded."""
-    with pytest.raises(PictureTooLarge, match="too long and thin") if refused else nullcontext():
-        decode(encode(Image.new("L", size)), MAX_PIXELS)
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("across", [1, 10])
+def test_pictures_that_are_all_length_are_refused(form: str, across: int) -> None:
+    """Of what is reduced to less than a pixel across, nothing could be read; that is told before it is decoded."""
+    longest = across * WORKING_SIDE
+    for size in ((longest, across), (across, longest)):
+        assert 1 == min(grey_of(encode(Image.new("L", size), form)).shape)
+    for size in ((longest + 1, across), (across, longest + 1)):
+        with pytest.raises(PictureTooLarge, match=f"has {size[0]} x {size[1]} pixels, too long and thin"):
+            decode(encode(Image.new("L", size), form), MAX_PIXELS)
+
+
+def test_the_tiles_of_a_tiff_are_not_its_form() -> None:
+    """A small square cut from a long tile is read."""
+    assert (20, 20) == grey_of(tiled_tiff(20, 32, 33 * WORKING_SIDE)).shape
 
 
 def test_a_tile_that_is_no_number_does_not_count() -> None:

@@ -23,3 +23,11 @@ def test_a_bound_process_counts_those_it_is_bound_to() -> None:
     command = [sys.executable, "-c", program + "print(processors.count())"]
 
     assert "1\n" == subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(("n_processes", "expected"), [(1, 6), (2, 3), (4, 1), (6, 1), (7, 1)])
+def test_processes_share_processors(monkeypatch: pytest.MonkeyPatch, n_processes: int, expected: int) -> None:
+    """Each gets whole ones, and at least one, which then is another's too."""
+    monkeypatch.setattr(processors, "count", lambda: 6)
+
+    assert expected == processors.share(n_processes)

@@ -14,6 +14,7 @@ from tests.training.reports import quick_reports
 from tests.training.tiny import TinyMnist
 from training import card
 from training.errors import TrainingError
+from training.pruning import prune
 from training.report import measure
 
 SIZE = 3_210_987
@@ -112,6 +113,18 @@ def test_model_is_described(written: Written) -> None:
     assert f"The fit took {training.minutes} minutes ({training.machine})." in text
     temperature = written.facts["probabilities"]["temperature"]
     assert f"The other 40 training digits chose the temperature, {temperature:.2f}," in text
+
+
+def test_what_was_pruned_is_said(written: Written) -> None:
+    """How many units the file does without stands in the card; nothing where it has all of them."""
+    first, *rest = written.model.network.layers
+    biases = first.biases.copy()
+    biases[:4] = -1e6
+    network, _ = prune(replace(written.model.network, layers=(replace(first, biases=biases), *rest)), None)
+    text = " ".join(card.write(replace(written.model, network=network), written.facts, SIZE, DRAWINGS).split())
+
+    assert "Of its 24 hidden units, 4 are off whatever the picture, as interval bounds prove: the file does" in text
+    assert "interval bounds" not in written.body
 
 
 def test_measured_figures_are_the_reports(written: Written) -> None:

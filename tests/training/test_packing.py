@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+from copy import deepcopy
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -60,6 +61,19 @@ def test_networks_are_those_that_were_fitted(tiny: TinyMnist, bent_fit: Reported
         for a, b in zip(expected.layers, actual.layers, strict=True):
             np.testing.assert_array_equal(a.weights, b.weights)
             np.testing.assert_array_equal(a.biases, b.biases)
+
+
+def test_units_that_are_never_on_are_left_out(tiny: TinyMnist, bent_fit: Reported) -> None:
+    """Of the network, and of what its detector looks at; the answer that the model knows is still its own."""
+    classifier = deepcopy(bent_fit.fitted.classifier)
+    n_off, n_units = 4, classifier.coefs_[0].shape[1]
+    classifier.coefs_[0][:, :n_off] = 0
+    classifier.intercepts_[0][:n_off] = -1
+    model = pack(replace(bent_fit.fitted, classifier=classifier), BENT, tiny.digits, {})
+
+    assert model.detector is not None
+    assert n_units - n_off == model.network.layers[0].n_out == model.detector.layers[0].n_in
+    Artifact.from_bytes(model.to_bytes()).check_known_answer()
 
 
 def test_calibration_sees_validation_digits_only(tiny: TinyMnist, packed: Artifact) -> None:

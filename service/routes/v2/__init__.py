@@ -6,11 +6,10 @@ Takes digits in MNIST form as numbers, or encoded pictures as BYTES, with the ex
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, params
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from service.errors import NoSuchModel, PictureError
@@ -42,11 +41,11 @@ def _refusals(*statuses: HTTPStatus) -> Responses:
 
 UNAUTHORIZED = _refusals(HTTPStatus.UNAUTHORIZED)
 _NOT_SERVED = _refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
-_PREFIX = "/v2"
-_TAGS = ("Open Inference Protocol",)
-router = APIRouter(prefix=_PREFIX, tags=[*_TAGS])
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
+# What is asked most.
+direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=DirectRoute)
 # They need no key.
-probes = APIRouter(prefix=_PREFIX, tags=[*_TAGS])
+probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
 def _served_by(shared: State, name: str, version: str | None) -> State:
@@ -70,21 +69,27 @@ _VERSION = "/models/{name}/versions/{version}"
 
 # Digits as numbers that are answered sooner than a thread begins.
 _FEW = 4
-_INFERENCE_RESPONSES: Responses = {
-    200: {
-        "description": "The answer; as bytes where tensors behind the JSON are asked for",
-        "content": {"application/octet-stream": {}},
+_INFERENCE: dict[str, Any] = {
+    "response_model": InferenceResponse,
+    "responses": {
+        200: {
+            "description": "The answer; as bytes where tensors behind the JSON are asked for",
+            "content": {"application/octet-stream": {}},
+        },
+        **_NOT_SERVED,
+        **_refusals(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.REQUEST_TIMEOUT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        ),
     },
-    **_NOT_SERVED,
-    **_refusals(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    ),
+    "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
 }
 
 
+@direct_router.post(f"{_MODEL}/infer", **_INFERENCE)
+@direct_router.post(f"{_VERSION}/infer", **_INFERENCE)
 async def infer(request: Request, name: str, version: str | None = None) -> Response:
     """Read digits: numbers in MNIST form, or encoded pictures."""
     served = _served_by(state_of(request), name, version)
@@ -97,22 +102,6 @@ async def infer(request: Request, name: str, version: str | None = None) -> Resp
         # Waiting for a thread would take longer than the answer.
         return _answer(served, asked, given)
     return await served.load.in_thread(_answer, served, asked, given)
-
-
-def add_to(router: APIRouter, dependencies: Sequence[params.Depends], responses: Responses) -> None:
-    """Add what is asked most to the application's own router, as `predict.add_to` does."""
-    for path in (_MODEL, _VERSION):
-        router.add_api_route(
-            f"{_PREFIX}{path}/infer",
-            infer,
-            methods=["POST"],
-            tags=[*_TAGS],
-            dependencies=dependencies,
-            response_model=InferenceResponse,
-            responses={**responses, **_INFERENCE_RESPONSES},
-            openapi_extra={"requestBody": examples.INFERENCE_BODY},
-            route_class_override=DirectRoute,
-        )
 
 
 @probes.get("/health/live")

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
-from fastapi import APIRouter, FastAPI, HTTPException, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.testclient import TestClient
 
-from service.routes.direct import DirectRoute
+from service.app import create_app
+from service.routes.direct import DirectRoute, add_first
+from service.settings import Settings
+
+router = APIRouter(prefix="/sums", tags=["sums"], route_class=DirectRoute)
 
 
+@router.post("/add/{a}", responses={418: {"description": "It is nothing"}})
 async def add(request: Request, a: str, b: Annotated[int, Query(ge=1)] = 10) -> Response:
     """Add two numbers."""
     if a == "0":
@@ -19,12 +24,23 @@ async def add(request: Request, a: str, b: Annotated[int, Query(ge=1)] = 10) -> 
 
 
 @pytest.fixture
-def client() -> TestClient:
-    """Return a client of an application that adds, with a prefix."""
-    router = APIRouter(route_class=DirectRoute)
-    router.post("/add/{a}")(add)
+def called() -> list[str]:
+    """Return where the dependency notes that it is called."""
+    return []
+
+
+@pytest.fixture
+def app(called: list[str]) -> FastAPI:
+    """Return an application that adds, with a dependency, and has other routes."""
     app = FastAPI()
-    app.include_router(router, prefix="/sums")
+    app.get("/other")(lambda: "other")
+    add_first(app.router, router, [Depends(lambda: called.append("a dependency"))], {401: {"description": "A key"}})
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> TestClient:
+    """Return its client."""
     return TestClient(app)
 
 
@@ -42,8 +58,35 @@ def test_errors_are_fastapis(client: TestClient, path: str, expected: int) -> No
     assert expected == client.post(path).status_code
 
 
-def test_the_document_names_all_parameters(client: TestClient) -> None:
-    """They are those of the handler's signature, as with any other route."""
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_other_methods_are_refused(client: TestClient, method: str) -> None:
+    """As by any route: with those that are allowed."""
+    response = client.request(method, "/sums/add/1")
+
+    assert (405, "POST") == (response.status_code, response.headers["Allow"])
+
+
+def test_dependencies_are_called_only_with_a_query(client: TestClient, called: list[str]) -> None:
+    """That is what the document of the class warns of."""
+    client.post("/sums/add/1")
+    assert [] == called
+    client.post("/sums/add/1?b=2")
+    assert ["a dependency"] == called
+
+
+def test_direct_routes_come_first(app: FastAPI, client: TestClient) -> None:
+    """Before FastAPI's own pages and whatever was there already, which are found all the same; as in the service."""
+    assert isinstance(app.routes[0], DirectRoute)
+    assert "other" == client.get("/other").json()
+    kinds = [isinstance(route, DirectRoute) for route in create_app(Settings()).routes]
+    assert kinds[0]
+    assert sorted(kinds, reverse=True) == kinds
+
+
+def test_the_document_is_as_with_any_other_route(client: TestClient) -> None:
+    """Parameters are those of the handler's signature; tags and responses those of the route and those given."""
     operation = client.get("/openapi.json").json()["paths"]["/sums/add/{a}"]["post"]
 
     assert [("a", "path"), ("b", "query")] == [(one["name"], one["in"]) for one in operation["parameters"]]
+    assert ["sums"] == operation["tags"]
+    assert {"200", "401", "418", "422"} == set(operation["responses"])

@@ -16,6 +16,7 @@ from tritonclient.utils import InferenceServerException
 
 from service.app import create_app
 from service.artifact import Artifact
+from service.routes import bodies
 from service.settings import Settings
 from tests import servers
 from tests.pictures import draw, encode
@@ -126,6 +127,20 @@ def test_many_digits_get_the_same_answers(client: TestClient, digits: npt.NDArra
     answer = ask(client, datatype="UINT8", shape=[60, 784], data=many.reshape(60, 784).tolist()).json()
 
     expected = np.array(20 * predicted(client, digits))
+
+    assert expected.ravel() == pytest.approx(np.array(answer["outputs"][1]["data"]), abs=1e-5)
+
+
+def test_a_large_body_gets_the_same_answers(client: TestClient, digits: npt.NDArray[np.uint8]) -> None:
+    """Of one that a thread takes apart as well as reads."""
+    n = bodies.LARGE // digits[0].size + 3
+    many = np.resize(digits, (n, 784))
+    tensor = {"name": "x", "datatype": "UINT8", "shape": [n, 784], "parameters": {"binary_data_size": many.size}}
+    head = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(head))}
+    answer = client.post(f"/v2/models/{MODEL}/infer", content=head + many.tobytes(), headers=headers).json()
+
+    expected = np.resize(np.array(predicted(client, digits)), (n, 10))
 
     assert expected.ravel() == pytest.approx(np.array(answer["outputs"][1]["data"]), abs=1e-5)
 

@@ -5,7 +5,7 @@ The former are in `benchmarks.ceilings`, the latter in `benchmarks/peers`, if `m
     python -m benchmarks.throughput
 
 Needs wrk and taskset, and two processors: the server has the first, wrk with eight connections the second. The picture
-is the digit of the model's known answer as a PNG of 28x28 pixels. Servers take turns for two rounds; the better one
+is the digit of the model's known answer as a PNG of 28x28 pixels. Servers take turns for three rounds; the best one
 counts. The service logs every request, into a file, and counts it, as it always does.
 """
 
@@ -33,7 +33,7 @@ from benchmarks.serving import ROOT
 
 _PORT = 8077
 ADDRESS = f"http://127.0.0.1:{_PORT}"
-_ROUNDS = 2
+_ROUNDS = 3
 _SECONDS = 5
 _PATIENCE = 60
 _BATCH = 64

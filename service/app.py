@@ -82,7 +82,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             async with memory.trimmed():
                 with draining(state.drain, settings.drain_seconds):
                     yield
-            state.drain()
+                state.drain()
 
     app = FastAPI(
         title="Digit classifier",

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 
 from service.app import create_app
@@ -21,6 +22,9 @@ async def add(request: Request, a: str, b: Annotated[int, Query(ge=1)] = 10) -> 
     if a == "0":
         raise HTTPException(418)
     return Response(f"{int(a) + b} {request.method}")
+
+
+router.add_api_route("/plain", lambda: "plain", route_class_override=APIRoute)
 
 
 @pytest.fixture
@@ -81,6 +85,11 @@ def test_direct_routes_come_first(app: FastAPI, client: TestClient) -> None:
     kinds = [isinstance(route, DirectRoute) for route in create_app(Settings()).routes]
     assert kinds[0]
     assert sorted(kinds, reverse=True) == kinds
+
+
+def test_other_routes_are_left_to_be_included(client: TestClient) -> None:
+    """They may be of a router that has direct ones."""
+    assert 404 == client.get("/sums/plain").status_code
 
 
 def test_the_document_is_as_with_any_other_route(client: TestClient) -> None:

@@ -152,7 +152,16 @@ class Classifier:
         images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
         classes, judge = self.model.network.classes, self.model.metadata.calibration.judge
         predictions = [
-            Prediction(row, classes, index, confidence, unlike, judge(confidence, unlike), image, report)
+            Prediction(
+                probabilities=row,
+                classes=classes,
+                index=index,
+                confidence=confidence,
+                novelty=unlike,
+                verdict=judge(confidence, unlike),
+                input=image,
+                report=report,
+            )
             for row, index, confidence, unlike, image, report in zip(
                 probabilities, indices, confidences, novelties, images, reports, strict=True
             )

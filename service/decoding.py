@@ -237,12 +237,12 @@ def _orientation(image: Image.Image) -> int:
 
 def _grey(image: Image.Image) -> FloatArray:
     """Return the picture's brightness, whatever its mode."""
-    if image.mode in {"1", "L"} and "transparency" not in image.info:
-        return _array(_reduced(image, "L"))
     if image.mode.startswith("I") or image.mode == "F":
         grey = _wide_range(image)
     elif image.mode.endswith(("A", "a")) or "transparency" in image.info:
         grey = _without_alpha(_array(_reduced(image, "RGBA")))
+    elif image.mode in {"1", "L"}:
+        return _array(_reduced(image, "L"))
     else:
         grey = _brightness(_array(_reduced(image, "RGB")))
     return np.clip(grey, 0, 1)  # Rounding leads a little beyond.

@@ -240,11 +240,12 @@ def _grey(image: Image.Image) -> FloatArray:
     if image.mode.startswith("I") or image.mode == "F":
         grey = _wide_range(image)
     elif image.mode.endswith(("A", "a")) or "transparency" in image.info:
-        grey = _without_alpha(_array(_reduced(image, "RGBA")))
+        grey = _without_alpha(_planes(_reduced(image, "RGBA")))
     elif image.mode in {"1", "L"}:
-        return _array(_reduced(image, "L"))
+        planes = _planes(_reduced(image, "L"))
+        return planes.reshape(planes.shape[1:])
     else:
-        grey = _brightness(_array(_reduced(image, "RGB")))
+        grey = _brightness(_planes(_reduced(image, "RGB")))
     return np.clip(grey, 0, 1)  # Rounding leads a little beyond.
 
 
@@ -270,12 +271,13 @@ def _reduced(image: Image.Image, mode: str) -> Image.Image:
     return image if factor == 1 else image.reduce(factor)
 
 
-def _array(image: Image.Image) -> FloatArray:
-    width, height = image.size
-    shape = (height, width) if image.mode == "L" else (height, width, len(image.mode))
-    scaled: FloatArray = np.frombuffer(image.tobytes(), np.uint8).reshape(shape).astype(np.float32)
-    scaled *= np.float32(1 / 255)
-    return scaled
+def _planes(image: Image.Image) -> FloatArray:
+    """Return the colours of an image with 8 bits each, 0 to 1, one after the other: (n, height, width)."""
+    values = np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
+    # In this order numpy takes a fraction of the time for what is done to a colour.
+    planes: FloatArray = values.transpose(2, 0, 1).astype(np.float32, order="C")
+    planes *= np.float32(1 / 255)
+    return planes
 
 
 def _wide_range(image: Image.Image) -> FloatArray:
@@ -302,38 +304,39 @@ def _wide_range(image: Image.Image) -> FloatArray:
 
 
 def _brightness(rgb: FloatArray) -> FloatArray:
-    """Return colours (height, width, 3) as brightness along the axis on which this picture's colours differ most.
+    """Return colours (3, height, width) as brightness along the axis on which this picture's colours differ most.
 
     Black on white gives the usual grey; yellow on white or red on green of the same luminance keep their contrast.
     """
-    colours = rgb.reshape(-1, 3)
-    if (colours[:, 0] == colours[:, 1]).all() and (colours[:, 0] == colours[:, 2]).all():
-        return rgb[:, :, 0]
-    centred = colours - colours.mean(axis=0)
-    axis: FloatArray = np.linalg.eigh(centred.T @ centred)[1][:, -1].astype(np.float32)
+    colours = rgb.reshape(3, -1)
+    red, green, blue = colours
+    if (red == green).all() and (red == blue).all():
+        return red.reshape(rgb.shape[1:])
+    centred = colours - colours.mean(axis=1, keepdims=True)
+    scatter = [[one.dot(other) for other in centred] for one in centred]
+    axis: FloatArray = np.linalg.eigh(scatter)[1][:, -1].astype(np.float32)
     if axis.sum() < 0:
         axis = -axis
     # Colours lie in the unit cube, whose diagonal is sqrt(3): black and white stay 0 and 1.
     darkest = np.minimum(axis, 0).sum()
-    grey: FloatArray = (rgb @ axis - darkest) / np.float32(3**0.5)
-    return grey
+    grey: FloatArray = (axis.dot(colours) - darkest) / np.float32(3**0.5)
+    return grey.reshape(rgb.shape[1:])
 
 
 def _without_alpha(rgba: FloatArray) -> FloatArray:
     """Return brightness (height, width) of a picture with transparency, laid on a ground that shows its ink."""
-    colours, alpha = rgba[:, :, :3], rgba[:, :, 3]
+    colours, alpha = rgba[:3], rgba[3:].reshape(rgba.shape[1:])
     if alpha.min() >= 1:
         return _brightness(colours)
     seen = alpha > 0.5
     if not seen.any():
         return 1 - alpha  # Nothing, or a breath of ink, whatever its colour.
-    visible = colours[seen]
-    middle = np.median(visible, axis=0)
-    if np.ptp(visible, axis=0).max() < 0.25:
+    visible = colours[:, seen]
+    if np.ptp(visible, axis=1).max() < 0.25:
         return 1 - alpha  # One colour: the drawing is in the alpha channel alone.
+    middle = np.median(visible, axis=1)
     if seen.mean() > 0.5:
-        ground: Any = middle  # A cut-out: go on with its own paper.
+        ground: Any = middle[:, None, None]  # A cut-out: go on with its own paper.
     else:
         ground = np.float32(1 if middle.mean() < 0.5 else 0)
-    opacity = alpha[:, :, None]
-    return _brightness(colours * opacity + ground * (1 - opacity))
+    return _brightness(colours * alpha + ground * (1 - alpha))

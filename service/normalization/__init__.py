@@ -1,4 +1,4 @@
-"""From any grey picture to MNIST form, one step a module: paper, ink (with marks and rules), stroke, framing.
+"""From any grey picture to MNIST form, one step a module: paper, ink (with what it needs), stroke, framing.
 
 Enters: float32 (height, width), 0 = black to 1 = white. Leaves: float32 (28, 28), 0 = background to 1 = full ink, and a
 report of what was done. A picture that has MNIST form already comes out unchanged.
@@ -77,7 +77,7 @@ def _on_paper(grey: FloatArray) -> tuple[Ink, Polarity]:
         raise NoInk(BLANK)
     found.sort(key=lambda pair: pair[0].weight)
     # The heavier is the ink, unless it is a slanted sheet on a table with the lighter on it.
-    return found[0] if is_sheet(found[-1][0]) else found[-1]
+    return found[0] if len(found) > 1 and is_sheet(found[-1][0]) else found[-1]
 
 
 def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:

@@ -7,16 +7,20 @@ that belong together stay together, even when they do not touch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from service.errors import NoInk
 from service.network import FloatArray
-from service.normalization.marks import BoolArray, Box, bounding_box, find_marks
-from service.normalization.paper import contrast, otsu
+from service.normalization.contrast import contrasts
+from service.normalization.levels import median, otsu
+from service.normalization.marks import Box, bounding_box, find_marks
 from service.normalization.rules import without_rules
+from service.normalization.runs import BoolArray
 from service.normalization.selection import Selection, select
+from service.normalization.windows import sliding_max
 
 BLANK = "the picture is blank: no ink stands out from its paper"
 
@@ -65,24 +69,45 @@ class Ink:
 
 def find_digit(brightness: FloatArray) -> Ink:
     """Return the digit's ink. Raises NoInk when nothing stands out from the paper."""
-    side = max(brightness.shape)
-    found = []
-    for share, faintest in _WINDOWS:
-        strength = ink_strength(contrast(brightness, max(3, round(share * side))), faintest)
-        selection = None if strength is None else _select(strength)
-        if strength is not None and selection is not None:
-            found.append((strength, selection))
-    if not found:
-        raise NoInk(BLANK)
-    # With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
-    enough = max(selection.weight for _, selection in found) / _RESOLVED
-    strength, chosen = next(pair for pair in found if pair[1].weight >= enough)
+    strength, chosen = _best_seen(list(_strengths(brightness)))
     # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
-    around = chosen.mask
-    for _ in range(max(1, round(_FRINGE * side))):
-        around = grown(around)
+    around = grown(chosen.mask, max(1, round(_FRINGE * max(brightness.shape))))
     strength = np.where(around, strength, np.float32(0))
     return Ink(strength, bounding_box(strength > _OUTLINE), chosen.weight)
+
+
+def _strengths(brightness: FloatArray) -> Iterator[FloatArray]:
+    """Yield how much ink each pixel has for each window that shows any, the finest first."""
+    windows = [max(3, round(share * max(brightness.shape))) for share, _ in _WINDOWS]
+    for contrast, (_, faintest) in zip(contrasts(brightness, windows), _WINDOWS, strict=True):
+        strength = ink_strength(contrast, faintest)
+        if strength is not None:
+            yield strength
+
+
+def _best_seen(strengths: list[FloatArray]) -> tuple[FloatArray, Selection]:
+    """Return the strength in which the digit is seen best, and the digit. Raises NoInk when none shows one."""
+    # No digit weighs more than all ink. So coarser windows need not be looked at where they have too little to add.
+    most = [float(strength[strength > _INKED].sum()) for strength in strengths]
+    found: list[tuple[FloatArray, Selection]] = []
+    for number, strength in enumerate(strengths, start=1):
+        selection = _select(strength)
+        if selection is not None:
+            found.append((strength, selection))
+            if max(most[number:], default=0) <= _RESOLVED * _finest(found)[1].weight:
+                break
+    if not found:
+        raise NoInk(BLANK)
+    return _finest(found)
+
+
+def _finest(found: list[tuple[FloatArray, Selection]]) -> tuple[FloatArray, Selection]:
+    """Return the first that is not much lighter than the heaviest.
+
+    With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
+    """
+    enough = max(selection.weight for _, selection in found) / _RESOLVED
+    return next(pair for pair in found if pair[1].weight >= enough)
 
 
 def is_sheet(ink: Ink) -> bool:
@@ -105,17 +130,17 @@ def is_sheet(ink: Ink) -> bool:
     return within > _SHEET_STRAIGHT * rectangle and float(inked.sum()) > _SHEET_FILLED * within
 
 
-def ink_strength(contrast_found: FloatArray, faintest: float) -> FloatArray | None:
+def ink_strength(contrast: FloatArray, faintest: float) -> FloatArray | None:
     """Return how much ink each pixel has, 0 to 1, from its contrast; None where none stands out from the grain."""
     # Noise lifts the closing, and with it the whole paper, by as much as its median shows.
-    above = contrast_found - np.median(contrast_found)
+    above = contrast - np.float32(median(contrast))
     # The spread from the median, so that ink does not count: 1.48 makes it a standard deviation.
-    grain = 1.48 * float(np.median(np.abs(above)))
+    grain = 1.48 * median(np.abs(above))
     inked = above[above > max(faintest, _ABOVE_GRAIN * grain)]
     if inked.size == 0:
         return None
     # The cores of the strokes, without their half-covered edges and fainter things.
-    full = np.median(inked[inked >= otsu(inked)])
+    full = np.float32(median(inked[inked >= otsu(inked)]))
     strength: FloatArray = np.clip(above / full, 0, 1)
     return strength
 
@@ -160,12 +185,6 @@ def edge_width(strength: FloatArray, mask: BoolArray) -> float:
     return width
 
 
-def grown(mask: BoolArray) -> BoolArray:
-    """Return the mask with one pixel more on every side."""
-    tall = mask.copy()
-    tall[1:] |= mask[:-1]
-    tall[:-1] |= mask[1:]
-    wide = tall.copy()
-    wide[:, 1:] |= tall[:, :-1]
-    wide[:, :-1] |= tall[:, 1:]
-    return wide
+def grown(mask: BoolArray, reach: int = 1) -> BoolArray:
+    """Return the mask with so many pixels more on every side."""
+    return sliding_max(mask, 2 * reach + 1, beyond=False)

@@ -9,12 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.network import FloatArray
-
-BoolArray = npt.NDArray[np.bool_]
-IntArray = npt.NDArray[np.intp]
+from service.normalization.runs import BoolArray, IntArray, find_runs
 
 # Groups are made on at most this many cells a side: gaps within one cell close, so a dry stroke is one mark.
 _CELLS = 64
@@ -63,18 +60,19 @@ def find_marks(strength: FloatArray, mask: BoolArray) -> Marks:
     """Group the pixels of a mask into marks; strength, 0 to 1, is how much ink each has."""
     cell = -(-max(mask.shape) // _CELLS)
     cells = label(_pooled(mask, cell))
-    labels = np.repeat(np.repeat(cells, cell, axis=0), cell, axis=1)[: mask.shape[0], : mask.shape[1]] * mask
+    labels = np.repeat(np.repeat(cells, cell, axis=1), cell, axis=0)[: mask.shape[0], : mask.shape[1]] * mask
     n = int(cells.max()) + 1
-    mass = np.bincount(labels[mask], strength[mask], minlength=n).astype(np.float32)
+    inked = np.flatnonzero(mask)
+    numbers = labels.ravel()[inked]
+    mass = np.bincount(numbers, strength.ravel()[inked], minlength=n).astype(np.float32)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     contact = (np.bincount(edge, minlength=n) / edge.size).astype(np.float32)
-    return Marks(labels, mass, _boxes(labels, n), contact)
+    return Marks(labels, mass, _boxes(numbers, *np.divmod(inked, mask.shape[1]), mask.shape, n), contact)
 
 
-def _boxes(labels: IntArray, n: int) -> list[Box]:
-    rows, columns = np.nonzero(labels)
-    numbers = labels[rows, columns]
-    top, left = np.full(n, labels.shape[0]), np.full(n, labels.shape[1])
+def _boxes(numbers: IntArray, rows: IntArray, columns: IntArray, shape: tuple[int, int], n: int) -> list[Box]:
+    """Return the box of each of n marks in a picture of some shape, from the mark, row and column of its pixels."""
+    top, left = np.full(n, shape[0]), np.full(n, shape[1])
     bottom, right = np.zeros(n, np.intp), np.zeros(n, np.intp)
     np.minimum.at(top, numbers, rows)
     np.minimum.at(left, numbers, columns)
@@ -95,18 +93,19 @@ def _pooled(mask: BoolArray, cell: int) -> BoolArray:
     height, width = (-(-side // cell) * cell for side in mask.shape)
     padded = np.zeros((height, width), np.bool_)
     padded[: mask.shape[0], : mask.shape[1]] = mask
-    blocks = padded.reshape(height // cell, cell, width // cell, cell)
-    pooled: BoolArray = np.logical_or.reduce(blocks, axis=(1, 3))
+    rows = padded.reshape(height // cell, cell, width).any(axis=1)
+    pooled: BoolArray = np.logical_or.reduce(rows.reshape(height // cell, width // cell, cell), axis=2)
     return pooled
 
 
 def label(mask: BoolArray) -> IntArray:
     """Return each pixel's group, numbered from 1; diagonal neighbours are connected, 0 is outside."""
-    # Runs of set pixels in a row, joined to the runs they touch in the row above.
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    parents = list(range(len(rows)))
+    runs = find_runs(mask)
+    # The runs in the row above that a run touches follow one another.
+    row = mask.shape[1] + 1
+    first = np.searchsorted(runs.ends, runs.starts - row)
+    behind = np.searchsorted(runs.starts, runs.ends - row, side="right")
+    parents = list(range(len(runs.starts)))
 
     def root(run: int) -> int:
         while parents[run] != run:
@@ -114,16 +113,9 @@ def label(mask: BoolArray) -> IntArray:
             run = parents[run]
         return run
 
-    first_of_row = np.searchsorted(rows, np.arange(mask.shape[0] + 1)).tolist()
-    row_list, start_list, end_list = rows.tolist(), starts.tolist(), ends.tolist()
-    for run, row in enumerate(row_list):
-        if row == 0:
-            continue
-        for above in range(first_of_row[row - 1], first_of_row[row]):
-            if start_list[above] <= end_list[run] and start_list[run] <= end_list[above]:
-                parents[root(above)] = root(run)
+    for run, above in enumerate(zip(first.tolist(), behind.tolist(), strict=True)):
+        for other in range(*above):
+            parents[root(other)] = root(run)
     numbers: dict[int, int] = {}
-    labels = np.zeros(mask.shape, np.intp)
-    for run, (row, start, end) in enumerate(zip(row_list, start_list, end_list, strict=True)):
-        labels[row, start:end] = numbers.setdefault(root(run), len(numbers) + 1)
-    return labels
+    groups = [numbers.setdefault(root(run), len(numbers) + 1) for run in range(len(parents))]
+    return runs.painted(np.array(groups, np.intp))

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from service.network import FloatArray
+from service.normalization.levels import median, otsu
 from service.normalization.marks import Box, Marks, find_marks
 from service.normalization.selection import least_covered_side
 
@@ -47,7 +48,7 @@ def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
     if polarity is Polarity.LIGHT_ON_DARK:
         grey = 1 - grey
     light = slow_light(grey)
-    flat: FloatArray = 1 + (grey - light) / _visible(light)
+    flat: FloatArray = 1 + (grey - light) / visible(light)
     return flat
 
 
@@ -91,7 +92,7 @@ def _is_sheet(marks: Marks, number: int) -> bool:
 
 def grain(grey: FloatArray) -> float:
     """Return by how much neighbouring pixels differ, by the median: on paper without grain they hardly do."""
-    return float(np.median(np.abs(grey[:, 1:] - grey[:, :-1]))) if grey.shape[1] > 1 else 0.0
+    return median(np.abs(grey[:, 1:] - grey[:, :-1])) if grey.shape[1] > 1 else 0.0
 
 
 def smoothed(grey: FloatArray) -> FloatArray:
@@ -123,8 +124,9 @@ def likely_polarities(grey: FloatArray) -> tuple[Polarity, ...]:
 
 
 def _skewness(values: FloatArray) -> float:
-    spread = float(np.sqrt(np.mean(values**2)))
-    return float(np.mean(values**3)) / max(spread, 1e-6) ** 3
+    squares = values * values
+    spread = float(np.sqrt(squares.mean()))
+    return float((squares * values).mean()) / max(spread, 1e-6) ** 3
 
 
 def slow_light(grey: FloatArray) -> FloatArray:
@@ -143,63 +145,12 @@ def slow_light(grey: FloatArray) -> FloatArray:
     return light
 
 
-def otsu(values: FloatArray) -> float:
-    """Return the threshold that parts values into the two classes of least variance (Otsu 1979)."""
-    low, high = float(values.min()), float(values.max())
-    if high <= low:
-        return low
-    # Between neighbouring float32 there would be no room for bins.
-    counts, edges = np.histogram(values.astype(np.float64), bins=64, range=(low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)[:-1]
-    above = values.size - below
-    sums = np.cumsum(counts * centres)
-    total = sums[-1]
-    sums = sums[:-1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (sums / below - (total - sums) / above) ** 2
-    return float(edges[1 + int(np.nanargmax(between))])
-
-
-def contrast(brightness: FloatArray, window: int) -> FloatArray:
-    """Return how much darker than its paper each pixel is, 0 to 1, for strokes narrower than `window` pixels.
-
-    The paper is the morphological closing of the picture: what remains of it when everything dark into which a square
-    of that side does not fit is filled up from its surroundings. So the edge of a shadow, or of the sheet, is paper.
-    """
-    paper = -_sliding_max(-_sliding_max(brightness, window), window)
-    return 1 - brightness / _visible(paper)
-
-
-def _visible(light: FloatArray) -> FloatArray:
+def visible(light: FloatArray) -> FloatArray:
     """Return light, raised to the deepest shadow in which writing is still looked for."""
-    raised: FloatArray = np.clip(light, _DEEPEST_SHADOW, None)
-    return raised
+    return np.maximum(light, np.float32(_DEEPEST_SHADOW))
 
 
 def _resized(grey: FloatArray, height: int, width: int) -> FloatArray:
     """Return the picture at another size: averages when smaller, interpolated when larger."""
     resample = Image.Resampling.BOX if height < grey.shape[0] else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(grey).resize((width, height), resample), np.float32)
-
-
-def _sliding_max(grey: FloatArray, window: int) -> FloatArray:
-    """Return the maximum over a centred square of `window` pixels; beyond the frame there is nothing."""
-    return _sliding_max_along(_sliding_max_along(grey, window, 0), window, 1)
-
-
-def _sliding_max_along(grey: FloatArray, window: int, axis: int) -> FloatArray:
-    window += 1 - window % 2  # odd, so that it has a centre
-    half = window // 2
-    pads = [(0, 0), (0, 0)]
-    pads[axis] = (half, half)
-    values = np.moveaxis(np.pad(grey, pads, constant_values=-np.inf), axis, 0)
-    # Maxima over 1, 2, 4, ... pixels, each from two of the one before; the last two overlap.
-    reach = 1
-    while 2 * reach <= window:
-        values = np.maximum(values[:-reach], values[reach:])
-        reach *= 2
-    if reach < window:
-        rest = window - reach
-        values = np.maximum(values[:-rest], values[rest:])
-    return np.moveaxis(values, 0, axis)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from service.normalization.marks import BoolArray, find_marks
+from service.normalization.marks import find_marks
+from service.normalization.runs import BoolArray, IntArray, find_runs
 
 # Rules are thinner than this share of the picture's longer side; they may rise or fall by as much within a run.
 _THICKEST = 0.02
@@ -56,16 +57,7 @@ def _band(mask: BoolArray, reach: int) -> BoolArray:
     return band
 
 
-def _run_lengths(mask: BoolArray) -> np.ndarray[tuple[int, ...], np.dtype[np.intp]]:
+def _run_lengths(mask: BoolArray) -> IntArray:
     """Return for every pixel the length of the run of set pixels in its row that it lies in, 0 where it is not set."""
-    padded = np.pad(mask, ((0, 0), (1, 1))).astype(np.int8)
-    edges = np.diff(padded, axis=1)
-    rows, starts = np.nonzero(edges == 1)
-    ends = np.nonzero(edges == -1)[1]
-    lengths = np.zeros(mask.size, np.intp)
-    n_each = ends - starts
-    first = rows * mask.shape[1] + starts
-    # Consecutive numbers within every run, from its first pixel on.
-    inside = np.arange(n_each.sum()) - np.repeat(np.cumsum(n_each) - n_each, n_each)
-    lengths[np.repeat(first, n_each) + inside] = np.repeat(n_each, n_each)
-    return lengths.reshape(mask.shape)
+    runs = find_runs(mask)
+    return runs.painted(runs.lengths)

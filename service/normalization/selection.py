@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service.network import FloatArray
-from service.normalization.marks import BoolArray, Marks
+from service.normalization.marks import Marks
+from service.normalization.runs import BoolArray
 
 # What a mark counts that is no writing but a frame, a thumb or the table; what a digit counts that leaves the picture.
 _FOREIGN = 0.05

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
 from service.errors import NoInk
 from service.network import FloatArray
 from service.normalization.ink import Ink, edge_width, find_digit, grown, ink_strength, is_sheet
-from service.normalization.marks import BoolArray, Box, bounding_box
+from service.normalization.marks import Box, bounding_box
+from service.normalization.runs import BoolArray
 from tests.service.normalization.scenes import PEN, axes, cloud, dice, drawn, placed
 
 SIDE = 200
@@ -93,10 +95,12 @@ def test_what_stands_out_from_the_grain_is_ink(grain: float) -> None:
 # --- Edges
 
 
-@given(arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)))
-def test_growing_adds_the_eight_neighbours(mask: BoolArray) -> None:
-    """It is scipy's dilation with a square of three pixels."""
-    np.testing.assert_array_equal(ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_)), grown(mask))
+@given(arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)), st.integers(1, 4))
+def test_growing_adds_neighbours_on_all_sides(mask: BoolArray, reach: int) -> None:
+    """It is scipy's dilation with a square of three pixels, as often as is asked for."""
+    expected = ndimage.binary_dilation(mask, np.ones((3, 3), np.bool_), reach)
+
+    np.testing.assert_array_equal(expected, grown(mask, reach))
 
 
 @pytest.mark.parametrize("width", [10, 20, 40])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
 
-from service.normalization.marks import BoolArray, Box, bounding_box, find_marks, label
+from service.normalization.marks import Box, bounding_box, find_marks, label
+from service.normalization.runs import BoolArray
 
 EIGHT_NEIGHBOURS = np.ones((3, 3))
 

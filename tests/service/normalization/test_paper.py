@@ -35,53 +35,6 @@ def halves(left: float, right: float, shape: tuple[int, int] = (80, 100)) -> Flo
     return np.where(np.arange(shape[1]) < shape[1] // 2, left, right).astype(np.float32) * np.ones(shape, np.float32)
 
 
-# --- Contrast
-
-
-@given(pictures(30, darkest=0.5), st.sampled_from([1, 3, 5, 8, 12, 61]))
-def test_contrast_is_what_a_square_closing_takes_away(grey: FloatArray, window: int) -> None:
-    """The paper is scipy's closing with a square, the next odd one, beyond whose frame there is nothing."""
-    side = window + 1 - window % 2
-    closed = ndimage.minimum_filter(
-        ndimage.maximum_filter(grey, side, mode="constant", cval=-np.inf), side, mode="constant", cval=np.inf
-    )
-
-    np.testing.assert_allclose(1 - grey / closed, paper.contrast(grey, window), atol=1e-6)
-
-
-@pytest.mark.parametrize("turns", range(4))
-@pytest.mark.parametrize(
-    "light",
-    [np.linspace(0.9, 0.4, 100, dtype=np.float32) * np.ones((80, 1), np.float32), halves(0.9, 0.5)],
-    ids=["ramp", "step"],
-)
-def test_light_is_no_contrast(light: FloatArray, turns: int) -> None:
-    """Paper that gets darker from side to side, or in one step, is paper, but for half a window at a darkening edge."""
-    found = np.rot90(paper.contrast(np.rot90(light, turns), 21), -turns)
-
-    assert pytest.approx(0, abs=1e-6) == found[:, :-10].max()
-
-
-def test_contrast_is_the_same_in_shadow() -> None:
-    """Ink that leaves a quarter of the light does so in the light and in its shadow, up to where that begins."""
-    lit = np.ones((100, 100), np.float32)
-    lit[40:50, 10:90] = 0.25
-    shaded = paper.contrast(lit * halves(0.4, 1, (100, 100)), 31)
-
-    np.testing.assert_allclose(paper.contrast(lit, 31), shaded, atol=1e-6)
-    np.testing.assert_allclose(shaded[40:50, 10:90], 0.75, atol=1e-6)
-
-
-def test_strokes_as_wide_as_the_window_are_paper() -> None:
-    """A window shows narrower strokes whole, and of wider ones nothing."""
-    grey = np.ones((100, 100), np.float32)
-    grey[20:80, 20:29] = grey[20:80, 50:61] = 0.5
-    found = paper.contrast(grey, 11)
-
-    np.testing.assert_allclose(found[20:80, 20:29], 0.5, atol=1e-6)
-    assert 0 == found[:, 40:].max()
-
-
 # --- Light
 
 
@@ -123,7 +76,6 @@ def test_deep_shadow_is_not_magnified_without_bounds() -> None:
     grey = np.abs(np.random.default_rng(0).normal(0, 0.002, (64, 64))).astype(np.float32)
 
     np.testing.assert_allclose(paper.flatten(grey, Polarity.DARK_ON_LIGHT), 1, atol=0.03)
-    assert 1 >= paper.contrast(grey, 9).min()
 
 
 # --- Polarity
@@ -264,6 +216,12 @@ def test_of_two_sheets_the_larger_is_taken() -> None:
     assert alone == paper.find_sheet(grey)
 
 
+@pytest.mark.parametrize("shape", [(1, 288), (288, 1)], ids=str)
+def test_a_line_of_pixels_has_no_sheet(shape: tuple[int, int]) -> None:
+    """What is left of a picture that is far longer than it is wide is all of it paper."""
+    assert paper.find_sheet(np.linspace(0, 1, 288, dtype=np.float32).reshape(shape)) is None
+
+
 # --- Grain
 
 
@@ -291,51 +249,3 @@ def test_smoothing_is_a_convolution(grey: FloatArray) -> None:
     weights = np.outer([1, 2, 1], [1, 2, 1]) / 16
 
     np.testing.assert_allclose(ndimage.convolve(grey, weights, mode="nearest"), paper.smoothed(grey), atol=1e-6)
-
-
-# --- Thresholds
-
-
-@given(arrays.arrays(np.float32, st.integers(2, 60), elements=st.floats(0, 1, width=32)))
-def test_otsu_has_the_least_variance_within_its_classes(values: FloatArray) -> None:
-    """No other threshold between 64 bins parts the histogram into classes that vary less."""
-    low, high = float(values.min()), float(values.max())
-    counts, edges = np.histogram(values.astype(np.float64), 64, (low, high))
-    centres = (edges[:-1] + edges[1:]) / 2
-    heap = centres.repeat(counts)
-
-    def within(threshold: float) -> float:
-        below, above = heap[heap <= threshold], heap[heap > threshold]
-        return float(sum(((part - part.mean()) ** 2).sum() for part in (below, above) if part.size))
-
-    found = paper.otsu(values)
-
-    assert low == high or low < found <= high
-    assert low == high or pytest.approx(min(within(edge) for edge in edges[1:-1]), abs=1e-9) == within(found)
-
-
-def test_otsu_parts_two_heaps_between_them() -> None:
-    """The threshold lies between two heaps of values, also when they are of very different size."""
-    rng = np.random.default_rng(0)
-    values = np.concatenate([rng.normal(0.2, 0.02, 950), rng.normal(0.8, 0.02, 50)]).astype(np.float32)
-
-    assert 0.25 < paper.otsu(values) < 0.75
-
-
-def test_otsu_of_one_value_is_that_value() -> None:
-    """There is nothing to part."""
-    assert pytest.approx(0.3) == paper.otsu(np.full(9, 0.3, np.float32))
-
-
-@pytest.mark.parametrize("value", [0.07, 0.5, 1.0])
-def test_otsu_of_neighbouring_numbers_is_one_of_them(value: float) -> None:
-    """Rounding makes two values of one."""
-    values = np.array([np.nextafter(np.float32(value), np.float32(0)), value], np.float32)
-
-    assert values[0] <= paper.otsu(values) <= values[1]
-
-
-@pytest.mark.parametrize("shape", [(1, 288), (288, 1)], ids=str)
-def test_a_line_of_pixels_has_no_sheet(shape: tuple[int, int]) -> None:
-    """What is left of a picture that is far longer than it is wide is all of it paper."""
-    assert paper.find_sheet(np.linspace(0, 1, 288, dtype=np.float32).reshape(shape)) is None

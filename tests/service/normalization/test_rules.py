@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from service.normalization.marks import BoolArray
 from service.normalization.rules import without_rules
+from service.normalization.runs import BoolArray
 from tests.service.normalization.scenes import PEN, drawn, placed
 
 SIDE = 200

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.normalization.marks import BoolArray, Box, Marks, find_marks
+from service.normalization.marks import Box, Marks, find_marks
+from service.normalization.runs import BoolArray
 from service.normalization.selection import Selection, is_frame, least_covered_side, select
 
 # No more than 64 pixels a side, so that marks are connected pixels and gaps do not close.

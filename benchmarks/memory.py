@@ -9,17 +9,12 @@ it blank so that its bytes stay within their limit, sent once. Prints the peak o
 from __future__ import annotations
 
 import io
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
 
 import httpx
 import numpy as np
 from PIL import Image
 
-_ROOT = Path(__file__).parents[1]
+from benchmarks.serving import ROOT, served
 
 
 def _largest() -> bytes:
@@ -33,30 +28,15 @@ def _largest() -> bytes:
 
 def _peak(picture: bytes, n: int) -> float:
     """Return the MiB that a service which answers this picture n times took at most."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "service", "serve"],
-        cwd=_ROOT,
-        env=os.environ | {"DIGITS_PORT": "0"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None  # noqa: S101 - it is a pipe
-        log = iter(process.stderr)
-        address = next(found[0] for line in log if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))
-        try:
-            with httpx.Client(base_url=address, timeout=60) as client:
-                for _ in range(n):
-                    client.post("/predict", content=picture).raise_for_status()
-            status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8")
-        finally:
-            process.terminate()
-    return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
+    with served() as service, httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=60) as client:
+        for _ in range(n):
+            client.post("/predict", content=picture).raise_for_status()
+        return service.most_mebibytes()
 
 
 def main() -> None:
-    """Measure and print; needs Linux, whose /proc tells the peak."""
-    print(f"100 small pictures          {_peak((_ROOT / 'docs' / 'seven.jpg').read_bytes(), 100):6.0f} MiB")
+    """Measure and print; needs Linux, which tells the peak."""
+    print(f"100 small pictures          {_peak((ROOT / 'docs' / 'seven.jpg').read_bytes(), 100):6.0f} MiB")
     print(f"1 picture of 49 megapixels  {_peak(_largest(), 1):6.0f} MiB")
 
 

@@ -1,4 +1,4 @@
-"""The pictures that benchmarks send: the digit of the model's known answer, as a tiny PNG and as a large photo."""
+"""The pictures that benchmarks send: the digit of the model's known answer, as a tiny PNG, a drawing, a large photo."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def tiny() -> bytes:
     """Return the digit as a PNG of 28x28 pixels."""
     file = io.BytesIO()
     Image.fromarray(digit()).save(file, "PNG")
+    return file.getvalue()
+
+
+def drawing(side: int = 280) -> bytes:
+    """Return the digit as a web page's canvas sends it: a PNG with black ink on nothing."""
+    image = Image.new("RGBA", (side, side))
+    image.putalpha(Image.fromarray(digit()).resize(image.size, Image.Resampling.BICUBIC))
+    file = io.BytesIO()
+    image.save(file, "PNG")
     return file.getvalue()
 
 

@@ -30,6 +30,10 @@ class Served:
         """Return the memory that the process takes now."""
         return self._status("VmRSS") / 1024
 
+    def most_mebibytes(self) -> float:
+        """Return the memory that the process took at most."""
+        return self._status("VmHWM") / 1024
+
     def n_threads(self) -> int:
         """Return how many threads the process has."""
         return self._status("Threads")

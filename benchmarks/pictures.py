@@ -29,7 +29,8 @@ def tiny() -> bytes:
 def drawing(side: int = 280) -> bytes:
     """Return the digit as a web page's canvas sends it: a PNG with black ink on nothing."""
     image = Image.new("RGBA", (side, side))
-    image.putalpha(Image.fromarray(digit()).resize(image.size, Image.Resampling.BICUBIC))
+    smooth = Image.fromarray(digit()).resize(image.size, Image.Resampling.BICUBIC)
+    image.putalpha(smooth.point(lambda coverage: 255 if coverage > 127 else 0))  # pens draw sharp edges
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

@@ -26,11 +26,12 @@ def tiny() -> bytes:
     return file.getvalue()
 
 
-def drawing(side: int = 280) -> bytes:
-    """Return the digit as a web page's canvas sends it: a PNG with black ink on nothing."""
-    image = Image.new("RGBA", (side, side))
+def drawing() -> bytes:
+    """Return the digit as a canvas that nobody filled gives it: a PNG of 280x280 pixels, black ink on nothing."""
+    image = Image.new("RGBA", (280, 280))
     smooth = Image.fromarray(digit()).resize(image.size, Image.Resampling.BICUBIC)
-    image.putalpha(smooth.point(lambda coverage: 255 if coverage > 127 else 0))  # pens draw sharp edges
+    # The edge of a drawn stroke is a pixel or two wide, that of one pixel of 28 is ten.
+    image.putalpha(smooth.point(lambda coverage: min(max(5 * coverage - 510, 0), 255)))
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()

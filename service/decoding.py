@@ -242,8 +242,8 @@ def _grey(image: Image.Image) -> FloatArray:
     elif image.mode.endswith(("A", "a")) or "transparency" in image.info:
         grey = _without_alpha(_planes(_reduced(image, "RGBA")))
     elif image.mode in {"1", "L"}:
-        planes = _planes(_reduced(image, "L"))
-        return planes.reshape(planes.shape[1:])
+        only: FloatArray = _planes(_reduced(image, "L"))[0]
+        return only
     else:
         grey = _brightness(_planes(_reduced(image, "RGB")))
     return np.clip(grey, 0, 1)  # Rounding leads a little beyond.
@@ -272,9 +272,9 @@ def _reduced(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _planes(image: Image.Image) -> FloatArray:
-    """Return the colours of an image with 8 bits each, 0 to 1, one after the other: (n, height, width)."""
+    """Return the channels of an image with 8 bits each, 0 to 1, one after the other: (channels, height, width)."""
     values = np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, -1)
-    # In this order numpy takes a fraction of the time for what is done to a colour.
+    # In this order numpy takes a fraction of the time for what is done to a channel.
     planes: FloatArray = values.transpose(2, 0, 1).astype(np.float32, order="C")
     planes *= np.float32(1 / 255)
     return planes
@@ -313,25 +313,27 @@ def _brightness(rgb: FloatArray) -> FloatArray:
     if (red == green).all() and (red == blue).all():
         return red.reshape(rgb.shape[1:])
     centred = colours - colours.mean(axis=1, keepdims=True)
+    # One by one, since BLAS is slow on three rows as long as these.
     scatter = [[one.dot(other) for other in centred] for one in centred]
     axis: FloatArray = np.linalg.eigh(scatter)[1][:, -1].astype(np.float32)
     if axis.sum() < 0:
         axis = -axis
     # Colours lie in the unit cube, whose diagonal is sqrt(3): black and white stay 0 and 1.
     darkest = np.minimum(axis, 0).sum()
-    grey: FloatArray = (axis.dot(colours) - darkest) / np.float32(3**0.5)
+    grey: FloatArray = (axis @ colours - darkest) / np.float32(3**0.5)
     return grey.reshape(rgb.shape[1:])
 
 
 def _without_alpha(rgba: FloatArray) -> FloatArray:
     """Return brightness (height, width) of a picture with transparency, laid on a ground that shows its ink."""
-    colours, alpha = rgba[:3], rgba[3:].reshape(rgba.shape[1:])
+    colours: FloatArray = rgba[:3]
+    alpha: FloatArray = rgba[3]
     if alpha.min() >= 1:
         return _brightness(colours)
     seen = alpha > 0.5
     if not seen.any():
         return 1 - alpha  # Nothing, or a breath of ink, whatever its colour.
-    visible = np.array([colour[seen] for colour in colours])  # colours[:, seen] takes four times as long.
+    visible = np.array([colour[seen] for colour in colours])  # colours[:, seen] takes up to four times as long.
     if np.ptp(visible, axis=1).max() < 0.25:
         return 1 - alpha  # One colour: the drawing is in the alpha channel alone.
     middle = np.median(visible, axis=1)

@@ -1,4 +1,4 @@
-"""From any grey picture to MNIST form, one step a module: paper, ink (with what it needs), stroke, framing.
+"""From any grey picture to MNIST form, one step a module: paper, ink, stroke, framing.
 
 Enters: float32 (height, width), 0 = black to 1 = white. Leaves: float32 (28, 28), 0 = background to 1 = full ink, and a
 report of what was done. A picture that has MNIST form already comes out unchanged.

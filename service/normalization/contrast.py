@@ -1,14 +1,12 @@
-"""Second step, its material: the contrast of ink to the paper around it.
+"""Second step, a part of it: the contrast of ink to the paper around it.
 
-Enters: a Sheet's brightness, float32 (height, width), paper about 1, ink darker. Leaves: how much darker than its paper
-each pixel is, as seen through one window after the other.
+Enters: brightness under even light, float32 (height, width), paper about 1, ink darker. Leaves: how much darker than
+its paper each pixel is, as seen through one window after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-
-import numpy as np
 
 from service.network import FloatArray
 from service.normalization.paper import visible
@@ -26,6 +24,7 @@ def contrasts(brightness: FloatArray, windows: Iterable[int]) -> Iterator[FloatA
     for window in windows:
         side = window + 1 - window % 2
         # The maximum over a square is that of the maxima over smaller ones within it.
-        highest, reached = sliding_max(highest, side - reached + 1, -np.inf), side
-        paper = -sliding_max(-highest, side, -np.inf)
+        more = side - reached + 1
+        highest, reached = sliding_max(highest, more, more), side
+        paper = -sliding_max(-highest, side, side)
         yield 1 - brightness / visible(paper)

@@ -1,13 +1,12 @@
 """Second step: which ink is the digit.
 
-Enters: a Sheet's brightness, float32 (height, width), paper about 1, ink darker. Leaves: the ink of the digit alone,
-full ink being 1, and its box. Paper grain, specks, ghosts of other writing, rules and marks at the edge go; strokes
-that belong together stay together, even when they do not touch.
+Enters: brightness under even light, float32 (height, width), paper about 1, ink darker. Leaves: the ink of the digit
+alone, full ink being 1, and its box. Paper grain, specks, ghosts of other writing, rules and marks at the edge go;
+strokes that belong together stay together, even when they do not touch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,33 +68,32 @@ class Ink:
 
 def find_digit(brightness: FloatArray) -> Ink:
     """Return the digit's ink. Raises NoInk when nothing stands out from the paper."""
-    strength, chosen = _best_seen(list(_strengths(brightness)))
+    strength, chosen = _best_seen(_strengths(brightness))
     # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
     around = grown(chosen.mask, max(1, round(_FRINGE * max(brightness.shape))))
     strength = np.where(around, strength, np.float32(0))
     return Ink(strength, bounding_box(strength > _OUTLINE), chosen.weight)
 
 
-def _strengths(brightness: FloatArray) -> Iterator[FloatArray]:
-    """Yield how much ink each pixel has for each window that shows any, the finest first."""
+def _strengths(brightness: FloatArray) -> list[FloatArray]:
+    """Return how much ink each pixel has, for each window that shows any, the finest first."""
     windows = [max(3, round(share * max(brightness.shape))) for share, _ in _WINDOWS]
-    for contrast, (_, faintest) in zip(contrasts(brightness, windows), _WINDOWS, strict=True):
-        strength = ink_strength(contrast, faintest)
-        if strength is not None:
-            yield strength
+    seen = zip(contrasts(brightness, windows), _WINDOWS, strict=True)
+    found = [ink_strength(contrast, faintest) for contrast, (_, faintest) in seen]
+    return [strength for strength in found if strength is not None]
 
 
 def _best_seen(strengths: list[FloatArray]) -> tuple[FloatArray, Selection]:
     """Return the strength in which the digit is seen best, and the digit. Raises NoInk when none shows one."""
-    # No digit weighs more than all ink. So coarser windows need not be looked at where they have too little to add.
-    most = [float(strength[strength > _INKED].sum()) for strength in strengths]
+    # No digit weighs more than all ink of its window. So none is looked for where that would make no difference.
+    all_ink = [float(strength[strength > _INKED].sum()) for strength in strengths]
     found: list[tuple[FloatArray, Selection]] = []
-    for number, strength in enumerate(strengths, start=1):
+    for number, strength in enumerate(strengths):
+        if found and max(all_ink[number:]) <= _RESOLVED * _finest(found)[1].weight:
+            break
         selection = _select(strength)
         if selection is not None:
             found.append((strength, selection))
-            if max(most[number:], default=0) <= _RESOLVED * _finest(found)[1].weight:
-                break
     if not found:
         raise NoInk(BLANK)
     return _finest(found)
@@ -187,4 +185,4 @@ def edge_width(strength: FloatArray, mask: BoolArray) -> float:
 
 def grown(mask: BoolArray, reach: int = 1) -> BoolArray:
     """Return the mask with so many pixels more on every side."""
-    return sliding_max(mask, 2 * reach + 1, beyond=False)
+    return sliding_max(mask, 2 * reach + 1, 2 * reach + 1)

@@ -1,6 +1,7 @@
-"""Second step, its material: the marks on a sheet, as connected groups of ink.
+"""Second step, a part of it: the marks on a sheet, as connected groups of ink.
 
-Enters: contrast of ink to paper, float32 (height, width). Leaves: Marks, each with the facts by which `ink` chooses.
+Enters: how much ink each pixel has, float32 (height, width), and which count, bool. Leaves: Marks, each with the facts
+by which `selection` chooses.
 """
 
 from __future__ import annotations
@@ -67,11 +68,12 @@ def find_marks(strength: FloatArray, mask: BoolArray) -> Marks:
     mass = np.bincount(numbers, strength.ravel()[inked], minlength=n).astype(np.float32)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     contact = (np.bincount(edge, minlength=n) / edge.size).astype(np.float32)
-    return Marks(labels, mass, _boxes(numbers, *np.divmod(inked, mask.shape[1]), mask.shape, n), contact)
+    return Marks(labels, mass, _boxes(numbers, inked, mask.shape, n), contact)
 
 
-def _boxes(numbers: IntArray, rows: IntArray, columns: IntArray, shape: tuple[int, int], n: int) -> list[Box]:
-    """Return the box of each of n marks in a picture of some shape, from the mark, row and column of its pixels."""
+def _boxes(numbers: IntArray, places: IntArray, shape: tuple[int, int], n: int) -> list[Box]:
+    """Return the box of each of n marks from the number and the place, row by row, of every pixel in a picture."""
+    rows, columns = np.divmod(places, shape[1])
     top, left = np.full(n, shape[0]), np.full(n, shape[1])
     bottom, right = np.zeros(n, np.intp), np.zeros(n, np.intp)
     np.minimum.at(top, numbers, rows)
@@ -101,10 +103,9 @@ def _pooled(mask: BoolArray, cell: int) -> BoolArray:
 def label(mask: BoolArray) -> IntArray:
     """Return each pixel's group, numbered from 1; diagonal neighbours are connected, 0 is outside."""
     runs = find_runs(mask)
-    # The runs in the row above that a run touches follow one another.
-    row = mask.shape[1] + 1
-    first = np.searchsorted(runs.ends, runs.starts - row)
-    behind = np.searchsorted(runs.starts, runs.ends - row, side="right")
+    # Those in the row above that a run touches follow one another. The empty place behind each row keeps others apart.
+    first = np.searchsorted(runs.ends, runs.starts - runs.stride)
+    behind = np.searchsorted(runs.starts, runs.ends - runs.stride, side="right")
     parents = list(range(len(runs.starts)))
 
     def root(run: int) -> int:
@@ -113,9 +114,9 @@ def label(mask: BoolArray) -> IntArray:
             run = parents[run]
         return run
 
-    for run, above in enumerate(zip(first.tolist(), behind.tolist(), strict=True)):
-        for other in range(*above):
-            parents[root(other)] = root(run)
+    for run, (start, stop) in enumerate(zip(first.tolist(), behind.tolist(), strict=True)):
+        for above in range(start, stop):
+            parents[root(above)] = root(run)
     numbers: dict[int, int] = {}
     groups = [numbers.setdefault(root(run), len(numbers) + 1) for run in range(len(parents))]
     return runs.painted(np.array(groups, np.intp))

@@ -10,6 +10,7 @@ import numpy as np
 
 from service.normalization.marks import find_marks
 from service.normalization.runs import BoolArray, IntArray, find_runs
+from service.normalization.windows import sliding_max
 
 # Rules are thinner than this share of the picture's longer side; they may rise or fall by as much within a run.
 _THICKEST = 0.02
@@ -49,12 +50,7 @@ def _without_level_rules(mask: BoolArray) -> BoolArray:
 
 def _band(mask: BoolArray, reach: int) -> BoolArray:
     """Return the mask with `reach` pixels more above and below."""
-    height = mask.shape[0]
-    padded = np.pad(mask, ((reach, reach), (0, 0)))
-    band = mask.copy()
-    for shift in range(2 * reach + 1):
-        band |= padded[shift : shift + height]
-    return band
+    return sliding_max(mask, 2 * reach + 1, 1)
 
 
 def _run_lengths(mask: BoolArray) -> IntArray:

@@ -1,4 +1,7 @@
-"""Runs of set pixels in the rows of a mask: what groups of pixels and straight lines are found by."""
+"""Runs of set pixels in the rows of a mask, of which groups of pixels and straight lines are made.
+
+Enters: a mask, bool (height, width). Leaves: Runs.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,16 @@ class Runs:
     """The runs of a mask of some shape, by rows and from left to right.
 
     `edges` has the place where each begins, and that behind its end, as places of one row into which all rows are put,
-    each with an empty pixel behind it.
+    each with an empty pixel behind it, so that no run goes on in the next.
     """
 
     shape: tuple[int, int]
     edges: IntArray
+
+    @property
+    def stride(self) -> int:
+        """The number of places from one row to the next."""
+        return self.shape[1] + 1
 
     @property
     def starts(self) -> IntArray:
@@ -39,11 +47,10 @@ class Runs:
 
     def painted(self, values: IntArray) -> IntArray:
         """Return an array of the mask's shape that has each run's value for its pixels, and 0 elsewhere."""
-        height, width = self.shape
-        size = height * (width + 1)
+        size = self.shape[0] * self.stride
         alternate = np.zeros(len(self.edges) + 1, np.intp)
         alternate[1::2] = values
-        return np.repeat(alternate, np.diff(self.edges, prepend=0, append=size)).reshape(height, width + 1)[:, :-1]
+        return np.repeat(alternate, np.diff(self.edges, prepend=0, append=size)).reshape(-1, self.stride)[:, :-1]
 
 
 def find_runs(mask: BoolArray) -> Runs:

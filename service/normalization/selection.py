@@ -36,7 +36,10 @@ _FRAME_FILLED = 0.3
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The pixels of the digit, what they count together, and whether nothing suggests that they are something else."""
+    """The pixels of the digit, what they count together, and whether nothing suggests that they are something else.
+
+    They count no more than the ink that they have.
+    """
 
     mask: BoolArray
     weight: float

@@ -1,4 +1,7 @@
-"""The maximum in a square window around every pixel, by which ink is filled up and masks grow."""
+"""The maximum in a window around every pixel, by which paper is found behind ink, and masks grow.
+
+Enters: an array (height, width) of float32 or bool. Leaves: another of the same shape.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,26 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-Number = TypeVar("Number", np.float32, np.bool_)
+Value = TypeVar("Value", np.float32, np.bool_)
 
 
-def sliding_max(values: npt.NDArray[Number], side: int, beyond: float) -> npt.NDArray[Number]:
-    """Return the maximum over a square around every value, (height, width), `side` odd; outside lies `beyond`."""
+def sliding_max(values: npt.NDArray[Value], rows: int, columns: int) -> npt.NDArray[Value]:
+    """Return the maximum over so many rows and columns, odd numbers, around every value; there is none outside."""
     height, width = values.shape
-    half = side // 2
-    tall = np.full((height + 2 * half, width), beyond, values.dtype)
-    tall[half : half + height] = values
-    wide = np.full((height, width + 2 * half), beyond, values.dtype)
-    wide[:, half : half + width] = _max_from(tall, side, width)[:height]
-    return _max_from(wide, side, 1)[:, :width]
+    above, beside = rows // 2, columns // 2
+    lowest = False if values.dtype == np.bool_ else -np.inf
+    tall = np.full((height + 2 * above, width), lowest, values.dtype)
+    tall[above : above + height] = values
+    wide = np.full((height, width + 2 * beside), lowest, values.dtype)
+    wide[:, beside : beside + width] = _max_from(tall, rows, width)[:height]
+    # What is over where one row ends and the next begins is cut off.
+    return _max_from(wide, columns, 1)[:, :width]
 
 
-def _max_from(values: npt.NDArray[Number], n: int, step: int) -> npt.NDArray[Number]:
+def _max_from(values: npt.NDArray[Value], n: int, step: int) -> npt.NDArray[Value]:
     """Return the maximum over every value and the n - 1 that follow it, each `step` places of the memory further on.
 
-    At the end, where not so many are left, anything.
+    The last (n - 1) * step mean nothing. The array itself is used up.
     """
     maxima, spare = values.ravel(), np.empty(values.size, values.dtype)
     end, reach = values.size, 1

@@ -31,6 +31,11 @@ INK, PAPER = 40.0, 220.0
 _FINER = 4
 
 
+def halves(left: float, right: float, shape: tuple[int, int] = (80, 100)) -> FloatArray:
+    """Return a picture of two greys side by side."""
+    return np.where(np.arange(shape[1]) < shape[1] // 2, left, right).astype(np.float32) * np.ones(shape, np.float32)
+
+
 def drawn(digit: int) -> Hand:
     """Return the hand that writes a digit of `tests.pictures`."""
 

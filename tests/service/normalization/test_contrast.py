@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from service.network import FloatArray
 from service.normalization.contrast import contrasts
+from tests.service.normalization.scenes import halves
 
 LEVELS = arrays.arrays(
     np.float32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=30), elements=st.floats(0.5, 1, width=32)
@@ -21,11 +22,6 @@ def contrast(brightness: FloatArray, window: int) -> FloatArray:
     """Return the contrast in one window."""
     (found,) = contrasts(brightness, [window])
     return found
-
-
-def halves(left: float, right: float, shape: tuple[int, int] = (80, 100)) -> FloatArray:
-    """Return a picture of two greys side by side."""
-    return np.where(np.arange(shape[1]) < shape[1] // 2, left, right).astype(np.float32) * np.ones(shape, np.float32)
 
 
 @given(LEVELS, st.lists(st.sampled_from([1, 3, 4, 5, 8, 12, 61])).map(sorted))

@@ -14,7 +14,7 @@ from service.normalization import paper
 from service.normalization.marks import Box
 from service.normalization.paper import Polarity
 from tests.pictures import Colour, draw
-from tests.service.normalization.scenes import HEIGHT, PEN, drawn, painted, placed, ramp
+from tests.service.normalization.scenes import HEIGHT, PEN, drawn, halves, painted, placed, ramp
 
 digits = pytest.mark.parametrize("digit", range(10))
 
@@ -24,15 +24,10 @@ def grey_of(digit: int = 3, ink: Colour = 30, paper: Colour = 220, **options: tu
     return np.asarray(draw(digit, ink=ink, paper=paper, **options), np.float32) / np.float32(255)  # type: ignore[arg-type]
 
 
-def pictures(most: int = 40, darkest: float = 0) -> st.SearchStrategy[FloatArray]:
-    """Return pictures, up to 1 = white, of up to so many pixels a side."""
-    brightness = st.floats(darkest, 1, width=32)
-    return arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2, max_side=most), elements=brightness)
-
-
-def halves(left: float, right: float, shape: tuple[int, int] = (80, 100)) -> FloatArray:
-    """Return a picture of two greys side by side."""
-    return np.where(np.arange(shape[1]) < shape[1] // 2, left, right).astype(np.float32) * np.ones(shape, np.float32)
+def pictures() -> st.SearchStrategy[FloatArray]:
+    """Return pictures, 0 = black to 1 = white."""
+    shapes = arrays.array_shapes(min_dims=2, max_dims=2, max_side=40)
+    return arrays.arrays(np.float32, shapes, elements=st.floats(0, 1, width=32))
 
 
 # --- Light

@@ -18,7 +18,7 @@ def test_runs_end_with_their_row() -> None:
     runs = find_runs(MASK)
 
     assert [2, 1, 3, 1] == runs.lengths.tolist()
-    # A row of four pixels and the empty one behind it are five places.
+    assert 5 == runs.stride
     assert [0, 3, 11, 15] == runs.starts.tolist()
     assert [2, 4, 14, 16] == runs.ends.tolist()
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
 from service.normalization.marks import Box, Marks, find_marks
 from service.normalization.runs import BoolArray
@@ -42,6 +45,18 @@ def outline(box: Box, width: int) -> BoolArray:
 
 
 # --- The digit and what belongs to it
+
+
+@given(
+    arrays.arrays(np.bool_, arrays.array_shapes(min_dims=2, max_dims=2, min_side=4, max_side=40)),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_digit_weighs_no_more_than_all_ink(mask: BoolArray, seed: int) -> None:
+    """By that `ink` leaves out windows."""
+    strength = np.random.default_rng(seed).random(mask.shape, np.float32)
+    selection = select(find_marks(strength, mask))
+
+    assert selection is None or selection.weight <= strength[mask].sum() * 1.00001
 
 
 def test_a_mark_alone_is_the_digit() -> None:

@@ -7,7 +7,9 @@ strokes that belong together stay together, even when they do not touch.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -38,8 +40,16 @@ _SMALLEST = 0.07
 # An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is.
 _WIDEST_EDGE = 0.035
 _WIDEST_EDGE_PIXELS = 2.5
-# A finer window has found the digit when a coarser one finds less than this many times its ink.
+# A digit's full ink is less than this share of that of blacker print. The edges of print are half covered for so far.
+_FAINT = 0.8
+_PRINT_EDGE = 2
+# So many rules are no strokes of a digit.
+_MANY_RULES = 3
+# A window has found the digit when the next one finds less than this many times its ink; unless a coarser one finds
+# more than the second number of times its ink, or more within its box, which then grows by less than this share.
 _RESOLVED = 1.12
+_OTHER = 2.0
+_SAME_BOX = 0.1
 # A sheet of paper has at least this ratio of its sides. Seen at steps of so many degrees, it fills this share of a
 # rectangle, as no oval does (0.79), and is paper in this share of it.
 _SHEET_NARROWEST = 0.5
@@ -66,46 +76,68 @@ class Ink:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What one window shows: how much ink each pixel has, as a share of the digit's full ink, and the digit."""
+
+    strength: FloatArray
+    digit: Selection
+
+
 def find_digit(brightness: FloatArray) -> Ink:
     """Return the digit's ink. Raises NoInk when nothing stands out from the paper."""
-    strength, chosen = _best_seen(_strengths(brightness))
+    seen = _best_seen(_strengths(brightness))
     # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
-    around = grown(chosen.mask, max(1, round(_FRINGE * max(brightness.shape))))
-    strength = np.where(around, strength, np.float32(0))
-    return Ink(strength, bounding_box(strength > _OUTLINE), chosen.weight)
+    around = grown(seen.digit.mask, max(1, round(_FRINGE * max(brightness.shape))))
+    strength = np.where(around, seen.strength, np.float32(0))
+    return Ink(strength, bounding_box(strength > _OUTLINE), seen.digit.weight)
 
 
 def _strengths(brightness: FloatArray) -> list[FloatArray]:
     """Return how much ink each pixel has, for each window that shows any, the finest first."""
-    windows = [max(3, round(share * max(brightness.shape))) for share, _ in _WINDOWS]
-    seen = zip(contrasts(brightness, windows), _WINDOWS, strict=True)
-    found = [ink_strength(contrast, faintest) for contrast, (_, faintest) in seen]
+    windows: dict[int, float] = {}
+    for share, faintest in _WINDOWS:
+        # Of a small picture two windows may be one.
+        windows.setdefault(max(3, round(share * max(brightness.shape))), faintest)
+    seen = zip(contrasts(brightness, windows), windows.values(), strict=True)
+    found = [ink_strength(contrast, faintest) for contrast, faintest in seen]
     return [strength for strength in found if strength is not None]
 
 
-def _best_seen(strengths: list[FloatArray]) -> tuple[FloatArray, Selection]:
-    """Return the strength in which the digit is seen best, and the digit. Raises NoInk when none shows one."""
+def _best_seen(strengths: list[FloatArray]) -> Seen:
+    """Return the digit as the window shows it that shows it best. Raises NoInk when none shows one.
+
+    With too fine a window only the ends of strokes are found, with too coarse a one shadows too. So it is the first
+    that shows hardly less than the next one, unless a coarser one shows that it is not the whole.
+    """
     # No digit weighs more than all ink of its window. So none is looked for where that would make no difference.
     all_ink = [float(strength[strength > _INKED].sum()) for strength in strengths]
-    found: list[tuple[FloatArray, Selection]] = []
-    for number, strength in enumerate(strengths):
-        if found and max(all_ink[number:]) <= _RESOLVED * _finest(found)[1].weight:
-            break
-        selection = _select(strength)
-        if selection is not None:
-            found.append((strength, selection))
+    look = cache(lambda number: _look(strengths[number]))
+    found = []
+    for number in range(len(strengths)):
+        seen = look(number)
+        if seen is None:
+            continue
+        found.append(seen)
+        enough = _RESOLVED * seen.digit.weight
+        coarser = [look(n) if all_ink[n] > enough else seen for n in range(number + 1, len(strengths))]
+        following = coarser[0] if coarser else seen
+        if following is None or following.digit.weight > enough:
+            continue
+        heavier = [other.digit for other in coarser if other is not None and other.digit.weight > enough]
+        if not any(_is_part(seen.digit, other) for other in heavier):
+            return seen
     if not found:
         raise NoInk(BLANK)
-    return _finest(found)
+    return max(found, key=lambda seen: seen.digit.weight)
 
 
-def _finest(found: list[tuple[FloatArray, Selection]]) -> tuple[FloatArray, Selection]:
-    """Return the first that is not much lighter than the heaviest.
-
-    With too fine a window only the ends of strokes are found, with too coarse a one shadows too.
-    """
-    enough = max(selection.weight for _, selection in found) / _RESOLVED
-    return next(pair for pair in found if pair[1].weight >= enough)
+def _is_part(digit: Selection, heavier: Selection) -> bool:
+    """Tell whether what a coarser window shows is the digit, and not the same digit with a shadow."""
+    if heavier.weight > _OTHER * digit.weight and (heavier.stands_free or not digit.stands_free):
+        return True
+    part, whole = bounding_box(digit.mask), bounding_box(heavier.mask)
+    return max(whole.height - part.height, whole.width - part.width) <= _SAME_BOX * max(part.height, part.width)
 
 
 def is_sheet(ink: Ink) -> bool:
@@ -137,32 +169,51 @@ def ink_strength(contrast: FloatArray, faintest: float) -> FloatArray | None:
     inked = above[above > max(faintest, _ABOVE_GRAIN * grain)]
     if inked.size == 0:
         return None
-    # The cores of the strokes, without their half-covered edges and fainter things.
-    full = np.float32(median(inked[inked >= otsu(inked)]))
-    strength: FloatArray = np.clip(above / full, 0, 1)
+    strength: FloatArray = np.clip(above / np.float32(full_ink(inked)), 0, 1)
     return strength
 
 
-def _select(strength: FloatArray) -> Selection | None:
+def full_ink(inked: FloatArray) -> float:
+    """Return how strong full ink is: in the cores of strokes, without half-covered edges and fainter things."""
+    return median(inked[inked >= otsu(inked)])
+
+
+def _look(strength: FloatArray) -> Seen | None:
     """Return the digit in what one window shows, None where what it shows is no digit."""
+    for digit, is_printed in _candidates(strength):
+        # What is printed may be blacker, where the digit is of a pencil.
+        full = full_ink(strength[digit.mask]) if is_printed else 1.0
+        if not _is_digit(strength, digit.mask, full):
+            continue
+        if full > _FAINT:
+            return Seen(strength, digit)
+        # Without it, what is fainter yet of the digit comes to light.
+        printed = grown((strength > (1 + full) / 2) & ~digit.mask, _PRINT_EDGE)
+        alone = np.minimum(strength / np.float32(full), 1)
+        return _look(np.where(printed, np.float32(0), alone)) or Seen(alone, digit)
+    return None
+
+
+def _candidates(strength: FloatArray) -> Iterator[tuple[Selection, bool]]:
+    """Yield what may be the digit, the likeliest first, and whether anything is printed beside it."""
     mask = strength > _INKED
     selection = select(find_marks(strength, mask))
     if selection is None or not selection.stands_free:
-        # A rule may hold it. Where no digit stands free without rules, they were strokes of one that fills its frame.
-        unruled = without_rules(mask)
-        if unruled.any():
-            without = select(find_marks(strength, unruled))
-            if without is not None and without.stands_free and _is_digit(strength, without.mask):
-                return without
-    return selection if selection is not None and _is_digit(strength, selection.mask) else None
+        # A rule may hold it. Where none stands free without one or two, these were strokes of one that fills its frame.
+        unruled, n_rules = without_rules(mask)
+        without = select(find_marks(strength, unruled)) if n_rules and unruled.any() else None
+        if without is not None and (without.stands_free or n_rules >= _MANY_RULES):
+            yield without, True
+    if selection is not None:
+        yield selection, selection.is_framed
 
 
-def _is_digit(strength: FloatArray, mask: BoolArray) -> bool:
-    """Tell writing, which has some size and sharp edges, from specks and shadows."""
+def _is_digit(strength: FloatArray, mask: BoolArray, full: float) -> bool:
+    """Tell writing, which has some size and sharp edges, from specks and shadows; `full` is the strength of its ink."""
     box, side = bounding_box(mask), int(max(mask.shape))
     if max(box.height, box.width) < _SMALLEST * side:
         return False
-    return edge_width(strength, mask) <= max(_WIDEST_EDGE * side, _WIDEST_EDGE_PIXELS)
+    return full * edge_width(strength, mask) <= max(_WIDEST_EDGE * side, _WIDEST_EDGE_PIXELS)
 
 
 def edge_width(strength: FloatArray, mask: BoolArray) -> float:

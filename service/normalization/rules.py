@@ -23,29 +23,49 @@ _INTERRUPTION = 0.5
 _SPAN = 0.95
 
 
-def without_rules(mask: BoolArray) -> BoolArray:
-    """Return the mask without thin straight lines that cross the whole picture, about level or upright."""
-    return _without_level_rules(_without_level_rules(mask).T).T
+def without_rules(mask: BoolArray) -> tuple[BoolArray, int]:
+    """Return a mask without thin straight lines across the whole picture, about level or upright, and their number."""
+    left, n_level = _without_level_rules(mask)
+    left, n_upright = _without_level_rules(left.T)
+    return left.T, n_level + n_upright
 
 
-def _without_level_rules(mask: BoolArray) -> BoolArray:
+def _without_level_rules(mask: BoolArray) -> tuple[BoolArray, int]:
     width = mask.shape[1]
     thickest = max(2, round(_THICKEST * max(mask.shape)))
     thin = mask & (thickest >= _run_lengths(mask.T).T)
     # A line that is not quite level leaves its row, so it is followed in a band.
     in_run: BoolArray = thin & (_run_lengths(_band(thin, thickest)) >= _RUN * width)
     if not in_run.any():
-        return mask
+        return mask, 0
     # What crosses a rule interrupts it; beyond its ends there is nothing to cross.
     lines = _band(in_run, thickest)
     between = np.logical_or.accumulate(lines, axis=1) & np.logical_or.accumulate(lines[:, ::-1], axis=1)[:, ::-1]
     lines |= between & (_run_lengths(~lines) < _INTERRUPTION * width)
     marks = find_marks(lines.astype(np.float32), lines)
-    spans = np.array([box.width >= _SPAN * width for box in marks.boxes])
-    for number in np.flatnonzero(spans).tolist():
-        spans[number] = (in_run & (marks.labels == number)).any(axis=0).mean() >= _SEEN
-    ruled: BoolArray = spans[marks.labels] & in_run
-    return mask & ~ruled
+    ruled, n_rules = np.zeros_like(mask), 0
+    for number in range(1, len(marks.boxes)):
+        line = in_run & (marks.labels == number)
+        if marks.boxes[number].width < _SPAN * width:
+            line |= _pieces(line, thin, thickest)
+        columns = np.flatnonzero(line.any(axis=0))
+        if columns[-1] - columns[0] + 1 >= _SPAN * width and len(columns) >= _SEEN * width:
+            ruled |= line
+            n_rules += 1
+    return mask & ~ruled, n_rules
+
+
+def _pieces(line: BoolArray, thin: BoolArray, thickest: int) -> BoolArray:
+    """Return what lies on a straight line, of what is thin, in pieces too short to be seen as a rule by themselves."""
+    rows, columns = np.nonzero(line)
+    if np.ptp(columns) == 0:
+        return line
+    slope, level = np.polyfit(columns, rows, 1)
+    height, width = thin.shape
+    away = np.abs(np.arange(height)[:, None] - (level + slope * np.arange(width)))
+    near: BoolArray = thin & (away <= thickest)
+    # A stroke that crosses the line is on it for no more than its own width.
+    return near & (_run_lengths(near) >= 2 * thickest)
 
 
 def _band(mask: BoolArray, reach: int) -> BoolArray:

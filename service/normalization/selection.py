@@ -38,25 +38,28 @@ _FRAME_FILLED = 0.3
 class Selection:
     """The pixels of the digit, what they count together, and whether nothing suggests that they are something else.
 
-    They count no more than the ink that they have.
+    They count no more than the ink that they have. `is_framed` tells whether a printed box is among the marks.
     """
 
     mask: BoolArray
     weight: float
     stands_free: bool
+    is_framed: bool = False
 
 
 def select(marks: Marks) -> Selection | None:
     """Return the digit among the marks, the weightiest mark and its companions; None where no mark counts."""
     counts = np.zeros(len(marks.boxes), np.float32)
-    for number in np.flatnonzero(marks.mass >= _COMPANION_MASS * marks.mass.max()):
-        counts[number] = _counted(marks, int(number))
+    is_framed = False
+    for number in np.flatnonzero(marks.mass >= _COMPANION_MASS * marks.mass.max()).tolist():
+        counts[number] = _counted(marks, number)
+        is_framed |= is_frame(marks, number)
     weights = marks.mass * counts
     main = int(weights.argmax())
     if weights[main] == 0:
         return None
     chosen = _companions(marks, main, counts)
-    return Selection(chosen[marks.labels], float(weights[chosen].sum()), bool(counts[main] == 1))
+    return Selection(chosen[marks.labels], float(weights[chosen].sum()), bool(counts[main] == 1), is_framed)
 
 
 def _counted(marks: Marks, number: int) -> float:

@@ -217,6 +217,31 @@ def printed_box(hand: Hand, rng: np.random.Generator) -> bytes:
     return photo(painted(np.maximum(placed(hand(180, PEN)), frame)), rng)
 
 
+def pencil_in_a_black_box(hand: Hand, rng: np.random.Generator) -> bytes:
+    """Write with a pencil, half as dark as it is printed, into a box whose sides the digit nearly or quite touches."""
+    frame = np.zeros((SIDE, SIDE), np.float32)
+    frame[3:-3, 3:-3] = 1
+    frame[6:-6, 6:-6] = 0
+    margin = int(rng.integers(6, 30))
+    place = (rng.uniform(0, 1), rng.uniform(0, 1))
+    digit = np.pad(placed(hand(HEIGHT, PEN), (SIDE - 2 * margin, SIDE - 2 * margin), place), margin)
+    return photo(painted(np.maximum(0.5 * digit, frame)), rng)
+
+
+def dense_rules(hand: Hand, rng: np.random.Generator) -> bytes:
+    """Write over six or more rules, half as dark as the ink, and leave the paper at the bottom."""
+    rules = lines(rng, spacing=rng.uniform(40, 60), width=3, upright=False)
+    digit = placed(hand(250, PEN), place=(1.0, rng.uniform(0.3, 0.7)))
+    return photo(painted(np.maximum(digit, 0.5 * rules)), rng)
+
+
+def shadow_beside(hand: Hand, rng: np.random.Generator) -> bytes:
+    """Lay the slanting edge of a shadow, which takes half the light, beside the digit."""
+    rows, columns = axes()
+    light = np.where(columns > -0.55 - rng.uniform(0.1, 0.3) * rows, np.float32(1), np.float32(0.5))
+    return photo(light * painted(placed(hand(HEIGHT, PEN), place=(0.5, 0.8))), rng)
+
+
 def table_cell(hand: Hand, rng: np.random.Generator) -> bytes:
     """Cut it out of a table, with the cell's lines on two to four sides, near the edges."""
     frame = np.zeros((SIDE, SIDE), np.float32)
@@ -420,6 +445,9 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
             squared_paper,
             ruled_paper,
             printed_box,
+            pencil_in_a_black_box,
+            dense_rules,
+            shadow_beside,
             table_cell,
             neighbour,
             thumb,

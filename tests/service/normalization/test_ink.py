@@ -11,16 +11,7 @@ from scipy import ndimage
 
 from service.errors import NoInk
 from service.network import FloatArray
-from service.normalization.ink import (
-    Ink,
-    _select,
-    _strengths,
-    edge_width,
-    find_digit,
-    grown,
-    ink_strength,
-    is_sheet,
-)
+from service.normalization.ink import Ink, edge_width, find_digit, grown, ink_strength, is_sheet
 from service.normalization.marks import Box, bounding_box
 from service.normalization.runs import BoolArray
 from tests.service.normalization.scenes import PEN, axes, cloud, dice, drawn, placed
@@ -160,19 +151,6 @@ def test_the_digit_is_found_whole(digit: int, grain: float) -> None:
     assert 0.125 + grain > np.abs(found.strength - coverage).sum() / coverage.sum()
     assert pytest.approx(bounding_box(coverage > 0.4), abs=2) == found.box
     assert pytest.approx(float(coverage.sum()), rel=0.15) == found.weight
-
-
-@digits
-@pytest.mark.parametrize("pen", [0.03, 0.1, 0.25])
-@pytest.mark.parametrize("blot", [1, 0.8, 0.5])
-def test_windows_that_are_left_out_make_no_difference(digit: int, pen: float, blot: float) -> None:
-    """The digit is the one that is found by looking through all windows, also beside a blot that coarse ones show."""
-    brightness = sheet(written(digit, pen=pen, place=(0.4, 0.4)), grain=0.01)
-    brightness[140:190, 140:190] *= np.float32(blot)
-    everything = [_select(strength) for strength in _strengths(brightness)]
-    weights = [selection.weight for selection in everything if selection is not None]
-
-    assert next(weight for weight in weights if weight >= max(weights) / 1.12) == find_digit(brightness).weight
 
 
 @pytest.mark.parametrize("width", [2, 5, 12, 25, 50, 70])

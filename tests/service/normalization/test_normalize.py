@@ -229,11 +229,7 @@ def test_extreme_strokes_are_read(classifier: Classifier, digit: int, share: flo
     assert digit == classifier.predict_picture(encode(eight_bits(drawing))).digit
 
 
-@pytest.mark.parametrize(
-    "upright",
-    [False, pytest.param(True, marks=pytest.mark.xfail(reason="squares as dark as a pencil, crossed by the digit"))],
-    ids=["ruled", "squared"],
-)
+@pytest.mark.parametrize("upright", [False, True], ids=["ruled", "squared"])
 def test_dark_rules_do_not_matter(classifier: Classifier, upright: bool) -> None:  # noqa: FBT001
     """Of ten digits on paper whose rules have 75 % of the ink's contrast, as a pencil's on print, nine are read."""
     answers = []
@@ -340,19 +336,8 @@ def test_the_mode_does_not_matter(classifier: Classifier, digit: int, mode: str,
 # --- Scenes
 
 
-# What is not yet read, though a person reads it. Each goes as soon as it is mended: an xfail that passes fails.
-_UNREAD = {
-    ("sharp shadow", 2): "the widest window takes a wedge of shadow for ink",
-}
-
-
-def seen(scene: str, digit: int) -> Any:
-    """Return a digit in a scene as a parameter."""
-    marks = [pytest.mark.xfail(reason=_UNREAD[scene, digit])] if (scene, digit) in _UNREAD else []
-    return pytest.param(scene, digit, id=f"{scene}-{digit}", marks=marks)
-
-
-@pytest.mark.parametrize(("scene", "digit"), [seen(scene, digit) for scene in SCENES for digit in range(10)])
+@digits
+@pytest.mark.parametrize("scene", SCENES)
 def test_scenes_are_read(classifier: Classifier, scene: str, digit: int) -> None:
     """Photos, scans and drawings as people send them show their digit."""
     picture = SCENES[scene](drawn(digit), dice(scene, digit))

@@ -200,6 +200,14 @@ def test_a_frame_has_four_thin_sides(mask: BoolArray, expected: bool) -> None:  
     assert expected == is_frame(marks_on(mask), 1)
 
 
+def test_a_digit_in_a_frame_is_said_to_be() -> None:
+    """Whoever looks at its ink has to know what else is black."""
+    frame = outline(Box(2, 2, 62, 62), 2)
+
+    assert digit_in(marks_on(frame | mask_of(DIGIT))).is_framed
+    assert not digit_in(marks_on(mask_of(DIGIT))).is_framed
+
+
 def test_only_the_mark_itself_closes_a_frame() -> None:
     """Another mark that fills a gap in a frame, without touching it, is no part of it."""
     frame = outline(Box(4, 4, 60, 60), 2) & ~mask_of(Box(4, 10, 6, 50))

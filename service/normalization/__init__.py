@@ -16,7 +16,7 @@ from service.network import FloatArray
 from service.normalization.framing import UNCHANGED, Frame, frame, mnist_form_box
 from service.normalization.ink import BLANK, Ink, find_digit, is_sheet
 from service.normalization.marks import Box
-from service.normalization.paper import Polarity, find_sheet, flatten, grain, likely_polarities, smoothed
+from service.normalization.paper import Polarity, find_sheet, flatten, goes_on, grain, likely_polarities, smoothed
 from service.normalization.stroke import Stroke, even_strokes
 
 # A picture with less between its darkest and lightest spot, of 1 between black and white, is blank: 8 of 255 levels.
@@ -89,7 +89,7 @@ def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:
         ink, polarity = _on_paper(grey[sheet.top : sheet.bottom, sheet.left : sheet.right])
     except NoInk:
         return None
-    # What touches the edge of the supposed sheet goes on beyond it: that was the edge of a shadow.
-    if min(ink.box.top, ink.box.left, sheet.height - ink.box.bottom, sheet.width - ink.box.right) == 0:
+    dark_ink = grey if polarity is Polarity.DARK_ON_LIGHT else 1 - grey
+    if goes_on(dark_ink, sheet, ink.strength > 0):
         return None
     return ink.within(grey.shape[0], grey.shape[1], sheet), polarity

@@ -16,20 +16,25 @@ from PIL import Image
 from service.network import FloatArray
 from service.normalization.levels import median, otsu
 from service.normalization.marks import Box, Marks, find_marks
+from service.normalization.runs import BoolArray
 from service.normalization.selection import least_covered_side
+from service.normalization.windows import sliding_max
 
 # Light is followed on a grid of so many cells a side; polarity is judged within such a cell and its neighbours.
 _LIGHT_CELLS = 32
 _POLARITY_CELLS = (3, 6)
-# A sheet on a table is looked for on a grid of so many cells a side. It is a rectangle of at least this ratio of its
-# sides, of at least this share of the picture's longer side and at most that of both; its area reaches along this share
-# of each of its sides and fills this share of it.
+# A sheet on a table is looked for on a grid of at most so many cells a side. It has at least so many pixels a side, as
+# a digit needs, and is a rectangle of at least this ratio of its sides, of at least this share of the picture's longer
+# side and at most that of both; its area reaches along this share of each of its sides and fills this share of it.
 _SHEET_CELLS = 64
+_SHEET_PIXELS = 14
 _SHEET_NARROWEST = 0.4
 _SHEET_SMALLEST = 0.125
 _SHEET_LARGEST = 0.97
 _SHEET_COVERED = 0.85
 _SHEET_FILLED = 0.6
+# What is darker than this is black, whatever is drawn on it.
+_DARK = 0.05
 # Skewness under which dark and light balance, and the border decides.
 _BALANCED = 0.12
 # Paper in deeper shadow than this is taken to be this bright, or its noise would be magnified without bounds.
@@ -55,15 +60,17 @@ def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
 def find_sheet(grey: FloatArray) -> Box | None:
     """Return where a rectangular sheet lies on a table, or a cut-out on its padding; None where the sheet is all."""
     height, width = grey.shape
-    scale = max(grey.shape) / _SHEET_CELLS
-    if scale < 1:
-        return None
+    scale = max(1.0, max(grey.shape) / _SHEET_CELLS)
     small = _resized(grey, max(1, round(height / scale)), max(1, round(width / scale)))
     light = small > otsu(small)
     sheets = []
     for side in (light, ~light):
         marks = find_marks(np.ones_like(small), side)
-        sheets += [marks.boxes[i] for i in range(1, len(marks.boxes)) if _is_sheet(marks, i)]
+        sheets += [
+            box
+            for number, box in enumerate(marks.boxes)
+            if number and min(box.height, box.width) * scale >= _SHEET_PIXELS and _is_sheet(marks, number)
+        ]
     if not sheets:
         return None
     best = max(sheets, key=lambda box: box.height * box.width)
@@ -75,6 +82,33 @@ def find_sheet(grey: FloatArray) -> Box | None:
         height if bottom == small.shape[0] else math.floor((bottom - 1) * scale),
         width if right == small.shape[1] else math.floor((right - 1) * scale),
     )
+
+
+def goes_on(grey: FloatArray, sheet: Box, inked: BoolArray) -> bool:
+    """Tell whether dark ink that touches the edge of a supposed sheet goes on beyond it: that is the edge of a shadow.
+
+    `inked` (height and width of the sheet) tells where there is ink, of which there is some.
+    """
+    top, left, bottom, right = sheet
+    on_sheet = grey[top:bottom, left:right]
+    # As far into the shadow as ink takes half of what it takes in the light.
+    darkest = (1 + float(on_sheet[inked].mean()) / max(median(on_sheet), _DARK)) / 2
+    cell = max(1.0, max(grey.shape) / _SHEET_CELLS)
+    # The box of a sheet leaves out two cells of it at most; what lies beyond these is looked at.
+    near, far = math.ceil(2.5 * cell), math.ceil(4.5 * cell)
+    strips = (
+        (inked[0], grey[max(top - far, 0) : max(top - near, 0), left:right]),
+        (inked[-1], grey[bottom + near : bottom + far, left:right]),
+        (inked[:, 0], grey[top:bottom, max(left - far, 0) : max(left - near, 0)].T),
+        (inked[:, -1], grey[top:bottom, right + near : right + far].T),
+    )
+    for touching, strip in strips:
+        if touching.any() and strip.size > 0:
+            profile = strip.min(axis=0)
+            beyond = sliding_max(touching[None], 1, 2 * far + 1)[0]
+            if beyond.all() or profile[beyond].min() + _DARK < darkest * (median(profile[~beyond]) + _DARK):
+                return True
+    return False
 
 
 def _is_sheet(marks: Marks, number: int) -> bool:

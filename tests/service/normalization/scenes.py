@@ -305,6 +305,25 @@ def _padded(hand: Hand, rng: np.random.Generator, ground: FloatArray) -> bytes:
     return photo(ground, rng, noise=0)
 
 
+def edge_of_the_sheet(hand: Hand, rng: np.random.Generator) -> bytes:
+    """Write nearly to the edge of a slip of paper on a darker table, but leave a 1 some paper beside it."""
+    digit = hand(HEIGHT, PEN)
+    digit = placed(digit, (HEIGHT, max(HEIGHT // 2, digit.shape[1])))
+    digit = placed(digit, (HEIGHT + 40, HEIGHT), (0.5, float(rng.integers(0, 2))))
+    slip = painted(np.pad(digit, 8))
+    table = np.full((SIDE, SIDE), rng.uniform(20, 100), np.float32)
+    top, left = rng.integers(60, 100, 2)
+    table[top : top + slip.shape[0], left : left + slip.shape[1]] = slip
+    return photo(table, rng)
+
+
+def small_on_black(hand: Hand, rng: np.random.Generator) -> bytes:
+    """Draw on 28x28 pixels, and pad them with black to 40x40."""
+    drawing = painted(placed(hand(19, PEN), (28, 28), anywhere(rng)), 0, 255)
+    top, left = rng.integers(3, 10, 2)
+    return encode(eight_bits(np.pad(drawing, ((top, 12 - top), (left, 12 - left)))))
+
+
 def letterbox(hand: Hand, rng: np.random.Generator) -> bytes:
     """Put black bars left and right, as around a film."""
     scene = painted(placed(hand(HEIGHT, PEN), place=anywhere(rng)))
@@ -455,6 +474,8 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
             cut_out_on_white,
             cut_out_on_black,
             dark_table,
+            edge_of_the_sheet,
+            small_on_black,
             letterbox,
             pencil,
             ballpoint,

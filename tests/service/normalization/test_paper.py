@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from service.network import FloatArray
 from service.normalization import paper
-from service.normalization.marks import Box
+from service.normalization.marks import Box, bounding_box
 from service.normalization.paper import Polarity
 from tests.pictures import Colour, draw
 from tests.service.normalization.scenes import HEIGHT, PEN, drawn, halves, painted, placed, ramp
@@ -191,14 +191,46 @@ def test_a_digit_is_no_sheet(digit: int, height: int, pen: float) -> None:
         table(Box(120, 100, 140, 120)),
         table(Box(3, 0, 280, 240)),
         np.tri(256, dtype=np.float32),
-        table(SHEETS["in the middle"])[::5, ::5],
         np.full((200, 200), 0.5, np.float32),
     ],
-    ids=["a strip", "a stamp", "all of the picture", "a triangle", "a thumbnail", "blank"],
+    ids=["a strip", "a stamp", "all of the picture", "a triangle", "blank"],
 )
 def test_other_areas_are_no_sheets(grey: FloatArray) -> None:
     """Strips, stamps, the whole picture, what is no rectangle, and what is too small to tell are none."""
     assert paper.find_sheet(grey) is None
+
+
+def test_a_sheet_on_a_thumbnail_is_found() -> None:
+    """Within two pixels, where there are fewer of them than cells."""
+    found = paper.find_sheet(table(Box(12, 10, 40, 38), shape=(56, 48)))
+
+    assert Box(13, 11, 39, 37) == found
+
+
+def test_a_sheet_has_room_for_a_digit() -> None:
+    """The loop of a digit on few pixels is none."""
+    assert paper.find_sheet(table(Box(12, 10, 24, 22), shape=(40, 40))) is None
+
+
+STROKE = np.zeros((280, 240), np.bool_)
+STROKE[110:130, 100:240] = True
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize(
+    ("beyond", "expected"),
+    [(np.where(STROKE, 0.1, 0.425), True), (0.425, False), (0.05, False), (0.0, False)],
+    ids=["shadow", "table", "black table", "black"],
+)
+def test_ink_goes_on_in_shadow(beyond: FloatArray | float, expected: bool, turns: int) -> None:  # noqa: FBT001
+    """Of a stroke that reaches the edge of what is lit one sees more beyond, on a table one does not."""
+    grey = np.full((280, 240), beyond, np.float32)
+    grey[60:200, 50:190] = np.where(STROKE, 0.2, 0.85)[60:200, 50:190]
+    # Seen from another side.
+    grey, inked = np.rot90(grey, turns), np.rot90(STROKE[60:200, 50:190], turns)
+    sheet = bounding_box(grey > 0.8)
+
+    assert expected == paper.goes_on(grey, sheet, inked)
 
 
 def test_of_two_sheets_the_larger_is_taken() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from service.errors import NoInk
 from service.network import FloatArray
 from service.normalization.framing import UNCHANGED, Frame, frame, mnist_form_box
-from service.normalization.ink import BLANK, Ink, find_digit, is_sheet
+from service.normalization.ink import BLANK, INKED, Ink, find_digit, is_sheet
 from service.normalization.marks import Box
 from service.normalization.paper import Polarity, find_sheet, flatten, goes_on, grain, likely_polarities, smoothed
 from service.normalization.stroke import Stroke, even_strokes
@@ -81,7 +81,7 @@ def _on_paper(grey: FloatArray) -> tuple[Ink, Polarity]:
 
 
 def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:
-    """Return the digit on a sheet that lies on something else, None where there is no such sheet."""
+    """Return the digit on a sheet that lies on something else, None where there is none or the edge is a shadow's."""
     sheet = find_sheet(grey)
     if sheet is None:
         return None
@@ -90,6 +90,6 @@ def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:
     except NoInk:
         return None
     dark_ink = grey if polarity is Polarity.DARK_ON_LIGHT else 1 - grey
-    if goes_on(dark_ink, sheet, ink.strength > 0):
+    if goes_on(dark_ink, sheet, ink.strength > INKED):
         return None
     return ink.within(grey.shape[0], grey.shape[1], sheet), polarity

@@ -8,7 +8,7 @@ strokes that belong together stay together, even when they do not touch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,7 +31,7 @@ _WINDOWS = ((0.06, 0.07), (0.12, 0.08), (0.24, 0.12), (0.42, 0.2))
 # Ink has to stand out from the paper's grain by this many standard deviations.
 _ABOVE_GRAIN = 6.0
 # Pixels with this share of full ink belong to a mark.
-_INKED = 0.4
+INKED = 0.4
 # Ink goes on around its marks for this share of the picture's longer side, and from this strength on is seen as ink.
 _FRINGE = 0.025
 _OUTLINE = 0.25
@@ -40,7 +40,7 @@ _SMALLEST = 0.07
 # An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is.
 _WIDEST_EDGE = 0.035
 _WIDEST_EDGE_PIXELS = 2.5
-# A digit's full ink is less than this share of that of blacker print. The edges of print are half covered for so far.
+# A digit's full ink is less than this share of that of blacker print. The edges of print are so many pixels wide.
 _FAINT = 0.8
 _PRINT_EDGE = 2
 # So many rules are no strokes of a digit.
@@ -78,10 +78,14 @@ class Ink:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What one window shows: how much ink each pixel has, as a share of the digit's full ink, and the digit."""
+    """What one window shows: how much ink each pixel has, 0 to 1, the digit, and what it counts of the window's ink.
+
+    Where print is blacker than the digit, strength is without print, and 1 is the digit's full ink.
+    """
 
     strength: FloatArray
     digit: Selection
+    weight: float
 
 
 def find_digit(brightness: FloatArray) -> Ink:
@@ -90,7 +94,7 @@ def find_digit(brightness: FloatArray) -> Ink:
     # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
     around = grown(seen.digit.mask, max(1, round(_FRINGE * max(brightness.shape))))
     strength = np.where(around, seen.strength, np.float32(0))
-    return Ink(strength, bounding_box(strength > _OUTLINE), seen.digit.weight)
+    return Ink(strength, bounding_box(strength > _OUTLINE), seen.weight)
 
 
 def _strengths(brightness: FloatArray) -> list[FloatArray]:
@@ -108,36 +112,33 @@ def _best_seen(strengths: list[FloatArray]) -> Seen:
     """Return the digit as the window shows it that shows it best. Raises NoInk when none shows one.
 
     With too fine a window only the ends of strokes are found, with too coarse a one shadows too. So it is the first
-    that shows hardly less than the next one, unless a coarser one shows that it is not the whole.
+    that shows hardly less than the next one in which there is a digit, unless a coarser one shows more of it.
     """
-    # No digit weighs more than all ink of its window. So none is looked for where that would make no difference.
-    all_ink = [float(strength[strength > _INKED].sum()) for strength in strengths]
     look = cache(lambda number: _look(strengths[number]))
-    found = []
+    all_ink = [float(strength[strength > INKED].sum()) for strength in strengths]
     for number in range(len(strengths)):
         seen = look(number)
         if seen is None:
             continue
-        found.append(seen)
-        enough = _RESOLVED * seen.digit.weight
-        coarser = [look(n) if all_ink[n] > enough else seen for n in range(number + 1, len(strengths))]
-        following = coarser[0] if coarser else seen
-        if following is None or following.digit.weight > enough:
-            continue
-        heavier = [other.digit for other in coarser if other is not None and other.digit.weight > enough]
-        if not any(_is_part(seen.digit, other) for other in heavier):
+        enough = _RESOLVED * seen.weight
+        # No digit weighs more than all ink of its window. So where that is not enough, none is looked for: it is as if
+        # the window showed the same.
+        others = (look(n) if all_ink[n] > enough else seen for n in range(number + 1, len(strengths)))
+        coarser = [other for other in others if other is not None]
+        is_resolved = not coarser or coarser[0].weight <= enough
+        if is_resolved and not any(other.weight > enough and _shows_more(other, seen) for other in coarser):
             return seen
-    if not found:
-        raise NoInk(BLANK)
-    return max(found, key=lambda seen: seen.digit.weight)
+    raise NoInk(BLANK)
 
 
-def _is_part(digit: Selection, heavier: Selection) -> bool:
-    """Tell whether what a coarser window shows is the digit, and not the same digit with a shadow."""
-    if heavier.weight > _OTHER * digit.weight and (heavier.stands_free or not digit.stands_free):
+def _shows_more(coarser: Seen, seen: Seen) -> bool:
+    """Tell whether what a coarser window shows is the digit, and not the same with a shadow or a blot beside it."""
+    if coarser.weight > _OTHER * seen.weight and (coarser.digit.stands_free or not seen.digit.stands_free):
         return True
-    part, whole = bounding_box(digit.mask), bounding_box(heavier.mask)
-    return max(whole.height - part.height, whole.width - part.width) <= _SAME_BOX * max(part.height, part.width)
+    box, other = bounding_box(seen.digit.mask), bounding_box(coarser.digit.mask)
+    height = max(box.bottom, other.bottom) - min(box.top, other.top)
+    width = max(box.right, other.right) - min(box.left, other.left)
+    return max(height - box.height, width - box.width) <= _SAME_BOX * max(box.height, box.width)
 
 
 def is_sheet(ink: Ink) -> bool:
@@ -147,7 +148,7 @@ def is_sheet(ink: Ink) -> bool:
     short, long = sorted((ink.box.height, ink.box.width))
     if short <= _SHEET_NARROWEST * long or min(top, left, height - bottom, width - right) == 0:
         return False
-    inked = ink.strength[top:bottom, left:right] > _INKED
+    inked = ink.strength[top:bottom, left:right] > INKED
     rows = np.flatnonzero(inked.any(axis=1))
     first = inked[rows].argmax(axis=1)
     end = inked.shape[1] - inked[rows, ::-1].argmax(axis=1)
@@ -183,20 +184,26 @@ def _look(strength: FloatArray) -> Seen | None:
     for digit, is_printed in _candidates(strength):
         # What is printed may be blacker, where the digit is of a pencil.
         full = full_ink(strength[digit.mask]) if is_printed else 1.0
-        if not _is_digit(strength, digit.mask, full):
-            continue
-        if full > _FAINT:
-            return Seen(strength, digit)
-        # Without it, what is fainter yet of the digit comes to light.
-        printed = grown((strength > (1 + full) / 2) & ~digit.mask, _PRINT_EDGE)
-        alone = np.minimum(strength / np.float32(full), 1)
-        return _look(np.where(printed, np.float32(0), alone)) or Seen(alone, digit)
+        if _is_digit(strength, digit.mask, full):
+            seen = Seen(strength, digit, digit.weight)
+            return seen if full > _FAINT else _without_print(seen, full)
     return None
+
+
+def _without_print(seen: Seen, full: float) -> Seen:
+    """Return a digit with this full ink as it is seen without what is blacker: what is fainter of it comes to light.
+
+    It may be done again to what comes to light, but every time all ink is stronger.
+    """
+    printed = grown((seen.strength > (1 + full) / 2) & ~seen.digit.mask, _PRINT_EDGE)
+    alone = np.where(printed, np.float32(0), np.minimum(seen.strength / np.float32(full), 1))
+    again = _look(alone)
+    return Seen(alone, seen.digit, seen.weight) if again is None else replace(again, weight=full * again.weight)
 
 
 def _candidates(strength: FloatArray) -> Iterator[tuple[Selection, bool]]:
     """Yield what may be the digit, the likeliest first, and whether anything is printed beside it."""
-    mask = strength > _INKED
+    mask = strength > INKED
     selection = select(find_marks(strength, mask))
     if selection is None or not selection.stands_free:
         # A rule may hold it. Where none stands free without one or two, these were strokes of one that fills its frame.
@@ -205,7 +212,7 @@ def _candidates(strength: FloatArray) -> Iterator[tuple[Selection, bool]]:
         if without is not None and (without.stands_free or n_rules >= _MANY_RULES):
             yield without, True
     if selection is not None:
-        yield selection, selection.is_framed
+        yield selection, selection.beside_frame
 
 
 def _is_digit(strength: FloatArray, mask: BoolArray, full: float) -> bool:

@@ -1,8 +1,8 @@
 """First step: the paper, evenly lit, with its ink dark.
 
 Enters: a grey picture, float32 (height, width), 0 = black to 1 = white. Leaves: the brightness of paper and ink under
-even light, ink darker than paper whatever it was in the picture, and the polarity. `contrast` then takes the paper away
-for strokes of a given width. Out of scope: which marks belong to the digit.
+even light, ink darker than paper whatever it was in the picture, and the polarity; and where a sheet lies on something
+else. `contrast` then takes the paper away for strokes of a given width. Out of scope: which marks belong to the digit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SHEET_SMALLEST = 0.125
 _SHEET_LARGEST = 0.97
 _SHEET_COVERED = 0.85
 _SHEET_FILLED = 0.6
-# What is darker than this is black, whatever is drawn on it.
+# Brightness that is added to what is compared, since in black nothing is darker than anything.
 _DARK = 0.05
 # Skewness under which dark and light balance, and the border decides.
 _BALANCED = 0.12
@@ -106,6 +106,7 @@ def goes_on(grey: FloatArray, sheet: Box, inked: BoolArray) -> bool:
         if touching.any() and strip.size > 0:
             profile = strip.min(axis=0)
             beyond = sliding_max(touching[None], 1, 2 * far + 1)[0]
+            # Where there is nothing to compare with, it may.
             if beyond.all() or profile[beyond].min() + _DARK < darkest * (median(profile[~beyond]) + _DARK):
                 return True
     return False

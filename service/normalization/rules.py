@@ -1,7 +1,7 @@
 """Second step, a part of it: printed rules are not ink.
 
 Enters: a mask of inked pixels, bool (height, width). Leaves: the mask without the lines of ruled or squared paper and
-of table cells, with the strokes that cross them whole.
+of table cells, with the strokes that cross them whole, and the number of lines.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ _RUN = 0.15
 _SEEN = 0.35
 # What crosses a rule interrupts it by no more than this share of the width.
 _INTERRUPTION = 0.5
+# It is no steeper than this.
+_STEEPEST = 0.1
 # A rule goes from one edge of the picture to the other, nearly.
 _SPAN = 0.95
 
 
 def without_rules(mask: BoolArray) -> tuple[BoolArray, int]:
     """Return a mask without thin straight lines across the whole picture, about level or upright, and their number."""
-    left, n_level = _without_level_rules(mask)
-    left, n_upright = _without_level_rules(left.T)
-    return left.T, n_level + n_upright
+    rest, n_level = _without_level_rules(mask)
+    rest, n_upright = _without_level_rules(rest.T)
+    return rest.T, n_level + n_upright
 
 
 def _without_level_rules(mask: BoolArray) -> tuple[BoolArray, int]:
@@ -50,8 +52,9 @@ def _without_level_rules(mask: BoolArray) -> tuple[BoolArray, int]:
             line |= _pieces(line, thin, thickest)
         columns = np.flatnonzero(line.any(axis=0))
         if columns[-1] - columns[0] + 1 >= _SPAN * width and len(columns) >= _SEEN * width:
+            # Two halves of a rule are on the same line.
+            n_rules += bool((line & ~ruled).any())
             ruled |= line
-            n_rules += 1
     return mask & ~ruled, n_rules
 
 
@@ -61,6 +64,8 @@ def _pieces(line: BoolArray, thin: BoolArray, thickest: int) -> BoolArray:
     if np.ptp(columns) == 0:
         return line
     slope, level = np.polyfit(columns, rows, 1)
+    if abs(slope) > _STEEPEST:
+        return line
     height, width = thin.shape
     away = np.abs(np.arange(height)[:, None] - (level + slope * np.arange(width)))
     near: BoolArray = thin & (away <= thickest)

@@ -38,34 +38,33 @@ _FRAME_FILLED = 0.3
 class Selection:
     """The pixels of the digit, what they count together, and whether nothing suggests that they are something else.
 
-    They count no more than the ink that they have. `is_framed` tells whether a printed box is among the marks.
+    They count no more than the ink that they have. `beside_frame` tells whether a printed box is among the marks.
     """
 
     mask: BoolArray
     weight: float
     stands_free: bool
-    is_framed: bool = False
+    beside_frame: bool
 
 
 def select(marks: Marks) -> Selection | None:
     """Return the digit among the marks, the weightiest mark and its companions; None where no mark counts."""
     counts = np.zeros(len(marks.boxes), np.float32)
-    is_framed = False
+    beside_frame = False
     for number in np.flatnonzero(marks.mass >= _COMPANION_MASS * marks.mass.max()).tolist():
-        counts[number] = _counted(marks, number)
-        is_framed |= is_frame(marks, number)
+        is_print = is_frame(marks, number)
+        counts[number] = _FOREIGN if is_print else _counted(marks, number)
+        beside_frame |= is_print
     weights = marks.mass * counts
     main = int(weights.argmax())
     if weights[main] == 0:
         return None
     chosen = _companions(marks, main, counts)
-    return Selection(chosen[marks.labels], float(weights[chosen].sum()), bool(counts[main] == 1), is_framed)
+    return Selection(chosen[marks.labels], float(weights[chosen].sum()), bool(counts[main] == 1), beside_frame)
 
 
 def _counted(marks: Marks, number: int) -> float:
     """Return what the ink of a mark counts, from 0 to 1, by its form and where it lies."""
-    if is_frame(marks, number):
-        return _FOREIGN
     if marks.contact[number] == 0:
         return 1.0
     box, (height, width) = marks.boxes[number], marks.labels.shape

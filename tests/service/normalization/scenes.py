@@ -218,7 +218,7 @@ def printed_box(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def pencil_in_a_black_box(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Write with a pencil, half as dark as it is printed, into a box whose sides the digit nearly or quite touches."""
+    """Write with a pencil, half as dark as print, into a box at the edges of the picture."""
     frame = np.zeros((SIDE, SIDE), np.float32)
     frame[3:-3, 3:-3] = 1
     frame[6:-6, 6:-6] = 0
@@ -307,11 +307,11 @@ def _padded(hand: Hand, rng: np.random.Generator, ground: FloatArray) -> bytes:
 
 def edge_of_the_sheet(hand: Hand, rng: np.random.Generator) -> bytes:
     """Write nearly to the edge of a slip of paper on a darker table, but leave a 1 some paper beside it."""
-    digit = hand(HEIGHT, PEN)
+    digit = hand(HEIGHT, rng.uniform(0.03, PEN))
     digit = placed(digit, (HEIGHT, max(HEIGHT // 2, digit.shape[1])))
     digit = placed(digit, (HEIGHT + 40, HEIGHT), (0.5, float(rng.integers(0, 2))))
     slip = painted(np.pad(digit, 8))
-    table = np.full((SIDE, SIDE), rng.uniform(20, 100), np.float32)
+    table = rng.uniform(30, 100) + 8 * cloud((SIDE, SIDE), 3, rng)
     top, left = rng.integers(60, 100, 2)
     table[top : top + slip.shape[0], left : left + slip.shape[1]] = slip
     return photo(table, rng)

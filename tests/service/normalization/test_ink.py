@@ -165,6 +165,27 @@ def test_strokes_of_any_width_are_found_whole(width: int) -> None:
     assert bounding_box(coverage > 0) == found.box
 
 
+def test_a_pencil_in_a_black_box_is_full_ink() -> None:
+    """Its strokes are as strong as if they were alone, and nothing is left of the box."""
+    box = np.zeros((SIDE, SIDE), np.float32)
+    box[10:190, 10:190] = 1
+    box[13:187, 13:187] = 0
+    alone = find_digit(sheet(0.4 * written(3)))
+    found = find_digit(sheet(np.maximum(0.45 * written(3), box), ink=0))
+
+    assert alone.box == found.box
+    np.testing.assert_allclose(alone.strength, found.strength, atol=0.1)
+
+
+def test_a_blot_elsewhere_is_not_the_digit() -> None:
+    """A coarse window shows it, and it is somewhat heavier than the digit, but not beside it."""
+    coverage = written(3, height=80, place=(0.1, 0.1))
+    digit = find_digit(sheet(coverage))
+    coverage[150:188, 150:188] = 1
+
+    assert digit.box == find_digit(sheet(coverage)).box
+
+
 def test_specks_are_left_out_and_strokes_are_kept() -> None:
     """A speck far off does not belong to the digit, a second stroke as long as the first does."""
     coverage = np.zeros((100, 100), np.float32)

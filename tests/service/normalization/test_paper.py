@@ -14,7 +14,7 @@ from service.normalization import paper
 from service.normalization.marks import Box, bounding_box
 from service.normalization.paper import Polarity
 from tests.pictures import Colour, draw
-from tests.service.normalization.scenes import HEIGHT, PEN, drawn, halves, painted, placed, ramp
+from tests.service.normalization.scenes import HEIGHT, PEN, cloud, drawn, halves, painted, placed, ramp
 
 digits = pytest.mark.parametrize("digit", range(10))
 
@@ -201,7 +201,7 @@ def test_other_areas_are_no_sheets(grey: FloatArray) -> None:
 
 
 def test_a_sheet_on_a_thumbnail_is_found() -> None:
-    """Within two pixels, where there are fewer of them than cells."""
+    """Without the pixels at its edge, where there are fewer of them than cells."""
     found = paper.find_sheet(table(Box(12, 10, 40, 38), shape=(56, 48)))
 
     assert Box(13, 11, 39, 37) == found
@@ -214,23 +214,39 @@ def test_a_sheet_has_room_for_a_digit() -> None:
 
 STROKE = np.zeros((280, 240), np.bool_)
 STROKE[110:130, 100:240] = True
+WOOD = cloud((280, 240), 3, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("turns", range(4))
 @pytest.mark.parametrize(
     ("beyond", "expected"),
-    [(np.where(STROKE, 0.1, 0.425), True), (0.425, False), (0.05, False), (0.0, False)],
+    [
+        (np.where(STROKE, 0.1, 0.425), True),
+        (0.425 + 0.03 * WOOD, False),
+        (0.06 + 0.01 * WOOD, False),
+        (np.zeros((280, 240)), False),
+    ],
     ids=["shadow", "table", "black table", "black"],
 )
-def test_ink_goes_on_in_shadow(beyond: FloatArray | float, expected: bool, turns: int) -> None:  # noqa: FBT001
+def test_ink_goes_on_in_shadow(beyond: FloatArray, expected: bool, turns: int) -> None:  # noqa: FBT001
     """Of a stroke that reaches the edge of what is lit one sees more beyond, on a table one does not."""
-    grey = np.full((280, 240), beyond, np.float32)
+    grey = beyond.astype(np.float32)
     grey[60:200, 50:190] = np.where(STROKE, 0.2, 0.85)[60:200, 50:190]
     # Seen from another side.
     grey, inked = np.rot90(grey, turns), np.rot90(STROKE[60:200, 50:190], turns)
     sheet = bounding_box(grey > 0.8)
 
     assert expected == paper.goes_on(grey, sheet, inked)
+
+
+def test_ink_along_an_edge_may_go_on() -> None:
+    """Where all of the edge is inked, there is nothing to compare it with."""
+    grey = np.full((280, 240), 0.4, np.float32)
+    inked = np.zeros((140, 140), np.bool_)
+    inked[:9] = True
+
+    assert paper.goes_on(grey, Box(60, 50, 200, 190), inked)
+    assert not paper.goes_on(grey, Box(0, 0, 140, 240), np.pad(inked, ((0, 0), (0, 100))))
 
 
 def test_of_two_sheets_the_larger_is_taken() -> None:

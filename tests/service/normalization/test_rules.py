@@ -86,6 +86,17 @@ def test_a_rule_that_is_crossed_goes(mask: BoolArray, strokes: BoolArray) -> Non
     assert 0.1 > (left & ~strokes).sum() / (mask & ~strokes).sum()
 
 
+def test_rules_are_counted() -> None:
+    """Also where one is in two parts, or crosses another."""
+    halves = line(60.5)
+    halves[:, 90:110] = False
+
+    assert [0, 1, 2, 3] == [
+        without_rules(mask)[1]
+        for mask in (written(8), halves, line(60.5) | line(120.5), halves | line(120.5) | line(30.5, upright=True))
+    ]
+
+
 @digits
 def test_a_digit_is_no_rule(digit: int) -> None:
     """On blank paper nothing is taken away."""

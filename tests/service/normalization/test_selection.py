@@ -204,8 +204,8 @@ def test_a_digit_in_a_frame_is_said_to_be() -> None:
     """Whoever looks at its ink has to know what else is black."""
     frame = outline(Box(2, 2, 62, 62), 2)
 
-    assert digit_in(marks_on(frame | mask_of(DIGIT))).is_framed
-    assert not digit_in(marks_on(mask_of(DIGIT))).is_framed
+    assert digit_in(marks_on(frame | mask_of(DIGIT))).beside_frame
+    assert not digit_in(marks_on(mask_of(DIGIT))).beside_frame
 
 
 def test_only_the_mark_itself_closes_a_frame() -> None:

@@ -21,9 +21,7 @@ def digit() -> npt.NDArray[np.uint8]:
 
 def tiny() -> bytes:
     """Return the digit as a PNG of 28x28 pixels."""
-    file = io.BytesIO()
-    Image.fromarray(digit()).save(file, "PNG")
-    return file.getvalue()
+    return _encoded(Image.fromarray(digit()), "PNG")
 
 
 def drawing() -> bytes:
@@ -32,9 +30,7 @@ def drawing() -> bytes:
     smooth = Image.fromarray(digit()).resize(image.size, Image.Resampling.BICUBIC)
     # The edge of a drawn stroke is a pixel or two wide, that of one pixel of 28 is ten.
     image.putalpha(smooth.point(lambda coverage: min(max(5 * coverage - 510, 0), 255)))
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
+    return _encoded(image, "PNG")
 
 
 def photo(width: int = 4000, height: int = 3000) -> bytes:
@@ -46,6 +42,10 @@ def photo(width: int = 4000, height: int = 3000) -> bytes:
     grey[top : top + side, left : left + side] -= 160 * ink
     grey += np.random.default_rng(0).normal(0, 3, grey.shape).astype(np.float32)
     warm = grey[:, :, None] * np.array([1, 0.95, 0.85], np.float32)
+    return _encoded(Image.fromarray(np.clip(warm, 0, 255).astype(np.uint8)), "JPEG", quality=90)
+
+
+def _encoded(image: Image.Image, form: str, **options: int) -> bytes:
     file = io.BytesIO()
-    Image.fromarray(np.clip(warm, 0, 255).astype(np.uint8)).save(file, "JPEG", quality=90)
+    image.save(file, form, **options)
     return file.getvalue()

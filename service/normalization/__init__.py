@@ -16,7 +16,16 @@ from service.network import FloatArray
 from service.normalization.framing import UNCHANGED, Frame, frame, mnist_form_box
 from service.normalization.ink import BLANK, INKED, Ink, find_digit, is_sheet
 from service.normalization.marks import Box
-from service.normalization.paper import Polarity, find_sheet, flatten, goes_on, grain, likely_polarities, smoothed
+from service.normalization.paper import (
+    Polarity,
+    find_sheet,
+    flatten,
+    goes_on,
+    grain,
+    likely_polarities,
+    smoothed,
+    with_dark_ink,
+)
 from service.normalization.stroke import Stroke, even_strokes
 
 # A picture with less between its darkest and lightest spot, of 1 between black and white, is blank: 8 of 255 levels.
@@ -89,7 +98,6 @@ def _on_sheet(grey: FloatArray) -> tuple[Ink, Polarity] | None:
         ink, polarity = _on_paper(grey[sheet.top : sheet.bottom, sheet.left : sheet.right])
     except NoInk:
         return None
-    dark_ink = grey if polarity is Polarity.DARK_ON_LIGHT else 1 - grey
-    if goes_on(dark_ink, sheet, ink.strength > INKED):
+    if goes_on(with_dark_ink(grey, polarity), sheet, ink.strength > INKED):
         return None
     return ink.within(grey.shape[0], grey.shape[1], sheet), polarity

@@ -48,10 +48,14 @@ class Polarity(StrEnum):
     LIGHT_ON_DARK = "light-on-dark"
 
 
+def with_dark_ink(grey: FloatArray, polarity: Polarity) -> FloatArray:
+    """Return the picture with its ink made the darker."""
+    return grey if polarity is Polarity.DARK_ON_LIGHT else 1 - grey
+
+
 def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
     """Return the brightness of paper and ink under even light, ink made the darker: paper is about 1."""
-    if polarity is Polarity.LIGHT_ON_DARK:
-        grey = 1 - grey
+    grey = with_dark_ink(grey, polarity)
     light = slow_light(grey)
     flat: FloatArray = 1 + (grey - light) / visible(light)
     return flat
@@ -60,7 +64,7 @@ def flatten(grey: FloatArray, polarity: Polarity) -> FloatArray:
 def find_sheet(grey: FloatArray) -> Box | None:
     """Return where a rectangular sheet lies on a table, or a cut-out on its padding; None where the sheet is all."""
     height, width = grey.shape
-    scale = max(1.0, max(grey.shape) / _SHEET_CELLS)
+    scale = _cell_side(grey)
     small = _resized(grey, max(1, round(height / scale)), max(1, round(width / scale)))
     light = small > otsu(small)
     sheets = []
@@ -90,26 +94,33 @@ def goes_on(grey: FloatArray, sheet: Box, inked: BoolArray) -> bool:
     `inked` (height and width of the sheet) tells where there is ink, of which there is some.
     """
     top, left, bottom, right = sheet
-    on_sheet = grey[top:bottom, left:right]
-    # As far into the shadow as ink takes half of what it takes in the light.
-    darkest = (1 + float(on_sheet[inked].mean()) / max(median(on_sheet), _DARK)) / 2
-    cell = max(1.0, max(grey.shape) / _SHEET_CELLS)
+    cell = _cell_side(grey)
     # The box of a sheet leaves out two cells of it at most; what lies beyond these is looked at.
     near, far = math.ceil(2.5 * cell), math.ceil(4.5 * cell)
-    strips = (
+    sides = (
         (inked[0], grey[max(top - far, 0) : max(top - near, 0), left:right]),
         (inked[-1], grey[bottom + near : bottom + far, left:right]),
         (inked[:, 0], grey[top:bottom, max(left - far, 0) : max(left - near, 0)].T),
         (inked[:, -1], grey[top:bottom, right + near : right + far].T),
     )
-    for touching, strip in strips:
-        if touching.any() and strip.size > 0:
-            profile = strip.min(axis=0)
-            beyond = sliding_max(touching[None], 1, 2 * far + 1)[0]
-            # Where there is nothing to compare with, it may.
-            if beyond.all() or profile[beyond].min() + _DARK < darkest * (median(profile[~beyond]) + _DARK):
-                return True
+    touched = [(touching, strip) for touching, strip in sides if touching.any() and strip.size > 0]
+    if not touched:
+        return False
+    on_sheet = grey[top:bottom, left:right]
+    # As far into the shadow as ink takes half of what it takes in the light.
+    darkest = (1 + float(on_sheet[inked].mean()) / max(median(on_sheet), _DARK)) / 2
+    for touching, strip in touched:
+        profile = strip.min(axis=0)
+        beyond = sliding_max(touching[None], 1, 2 * far + 1)[0]
+        # Where there is nothing to compare with, it may.
+        if beyond.all() or profile[beyond].min() + _DARK < darkest * (median(profile[~beyond]) + _DARK):
+            return True
     return False
+
+
+def _cell_side(grey: FloatArray) -> float:
+    """Return how many pixels a side a cell has in which sheets are looked for, at least one."""
+    return max(1.0, float(max(grey.shape)) / _SHEET_CELLS)
 
 
 def _is_sheet(marks: Marks, number: int) -> bool:

@@ -42,7 +42,7 @@ async def _answers(port: int, picture: bytes, until: float, pause: float = 0) ->
 
 async def _measure(port: int, seconds: float) -> float:
     """Print a line for each case, and return by how many seconds answers are delayed at the 99th percentile."""
-    tiny, photo = pictures.tiny(), pictures.photo()
+    tiny, photo = pictures.tiny(), pictures.large_photo()
     await _answers(port, tiny, time.perf_counter() + 1)
     alone = await _answers(port, tiny, time.perf_counter() + seconds, _PAUSE)
     until = time.perf_counter() + seconds

@@ -3,8 +3,9 @@
     python -m benchmarks.flame [--output docs/performance/flame.png]
 
 Needs wrk, taskset and py-spy (`pip install py-spy`), and may need to be run as root. The service answers a form with a
-tiny picture for some seconds, while py-spy looks at its stack 500 times a second. Frames above the application's, and
-lines within a function, are left out. Colours tell whose code it is.
+picture in MNIST form for some seconds, while py-spy looks at its stack 500 times a second: other pictures take most of
+their time in a thread, by steps that `benchmarks.stages` measures. Frames above the application's, and lines within a
+function, are left out. Colours tell whose code it is.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import Patch, Rectangle
 
 from benchmarks.serving import ROOT
-from benchmarks.throughput import cases, rate, serving
+from benchmarks.throughput import by_service, rate, serving
 
-_CASE = "service, form"
 _SECONDS = 4
 _HERTZ = 500
 # What the server calls for a request.
@@ -131,7 +131,7 @@ def main() -> None:
     missing = [program for program in ("wrk", "taskset", "py-spy") if shutil.which(program) is None]
     if missing:
         sys.exit(f"needs {' and '.join(missing)}")
-    case = next(case for case in cases() if case.name == _CASE)
+    case = by_service("tiny")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with serving(case, folder / "log") as process:

@@ -2,8 +2,9 @@
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.growth
 
-The pictures are the digit of the model's known answer on paper with grain, as PNG and as JPEG. The digits at once are
-that digit, repeated. The networks have two hidden layers, the second half as wide as the first, and weights by chance.
+The pictures are photos of the digit of the model's known answer, in uneven light, as PNG and as JPEG. The digits at
+once are that digit, repeated. The networks have two hidden layers, the second half as wide as the first, and weights by
+chance.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from PIL import Image
 from benchmarks import pictures
 from benchmarks.clock import best
 from service import artifact
-from service.decoding import decode
-from service.network import PIXELS, Layer, Network
-from service.normalization import normalize
+from service.images.decoding import decode
+from service.images.pipeline import normalize
+from service.network import Layer, Network
 from service.settings import bundled_model
+from service.types import PIXELS
 
 _MAX_PIXELS = 50_000_000
 _SIDES = (28, 56, 112, 280, 600, 1200, 2400, 4800)
@@ -52,9 +54,9 @@ def main() -> None:
         jpeg = pictures.photo(side, side)
         png = _png(jpeg)
         n = 20 if side < 1000 else 2
-        grey = decode(jpeg, _MAX_PIXELS).grey
+        pixels = decode(jpeg, _MAX_PIXELS).pixels
         decoded = [1000 * best(lambda data=data: decode(data, _MAX_PIXELS), n) for data in (png, jpeg)]  # type: ignore[misc]
-        print(f"{side:16}{decoded[0]:14.2f}{decoded[1]:14.2f}{1000 * best(lambda: normalize(grey), n):14.2f}")  # noqa: B023
+        print(f"{side:16}{decoded[0]:14.2f}{decoded[1]:14.2f}{1000 * best(lambda: normalize(pixels), n):14.2f}")  # noqa: B023
 
     model = artifact.load(bundled_model())
     print(f"\n{'digits at once':>16}{'together':>14}{'each':>14}   microseconds")

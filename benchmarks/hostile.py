@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from PIL import Image, ImageDraw
 
 _BOUNDARY = "boundary"
@@ -35,7 +36,9 @@ _MAGIC = (
     b"II*\0\x08\0\0\0",
     b"MM\0*\0\0\0\x08",
     b"II+\0\x08\0\0\0\x10\0\0\0\0\0\0\0",
-    b"\0\0\0\x18ftypheic",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+    b"\0\0\0\x18ftypheic\0\0\0\0mif1heic\0\0\xff\xffmeta\0\0\0\0",
+    b"\0\0\0\x18ftypavif\0\0\0\0mif1avif\0\0\xff\xffmeta\0\0\0\0",
     b"%!PS-Adobe-3.0 EPSF-3.0\n",
     b"<svg ",
 )
@@ -73,6 +76,14 @@ def _pictures() -> dict[str, bytes]:
         "WebP": (drawn, "WEBP", {"exif": turned}),
         "WebP lossless": (drawn.convert("RGBA"), "WEBP", {"lossless": True}),
         "WebP animated": (drawn, "WEBP", pages),
+        "HEIC": (drawn, "HEIC", {"exif": turned.tobytes()}),
+        "HEIC grey": (drawn.convert("L"), "HEIC", {}),
+        "HEIC alpha": (drawn.convert("RGBA"), "HEIC", {}),
+        "HEIC thumbnail": (drawn.resize((400, 300)), "HEIC", {"thumbnail": 320}),
+        "HEIC tiles": (drawn.resize((400, 300)), "HEIC", {"tile_size": 128}),
+        "AVIF": (drawn, "AVIF", {"exif": turned}),
+        "AVIF alpha": (drawn.convert("RGBA"), "AVIF", {}),
+        "AVIF animated": (drawn, "AVIF", pages),
         "GIF": (drawn, "GIF", {}),
         "GIF animated": (drawn, "GIF", pages),
         "BMP": (drawn, "BMP", {}),
@@ -90,7 +101,12 @@ def _pictures() -> dict[str, bytes]:
 
 def _encoded(image: Image.Image, form: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    image.save(file, form, **options)
+    if form == "HEIC":
+        heic = pillow_heif.from_bytes(image.mode, image.size, image.tobytes())
+        heic[0].info["thumbnails"] = [options.pop("thumbnail", 0)]
+        heic.save(file, **options)
+    else:
+        image.save(file, form, **options)
     return file.getvalue()
 
 

@@ -103,7 +103,7 @@ async def _recovery(port: int, request: bytes, usual: float) -> float:
 
 
 async def _measure(service: Served, seconds: float, n_small: int, n_large: int) -> bool:
-    small, large = post("/predict", pictures.tiny()), post("/predict", pictures.photo())
+    small, large = post("/predict", pictures.tiny()), post("/predict", pictures.large_photo())
     usual = await _usual(service.port, small, 200)
     alone = await _usual(service.port, large, 3)
     before = service.mebibytes()

@@ -2,9 +2,9 @@
 
     python -m benchmarks.processes
 
-Prints the seconds from the start of a process to its first answer, beside those of FastAPI that only reads a body, and
-of the usual FastAPI + scikit-learn service; the memory that each has after a thousand tiny pictures; and how many
-batches two workers read in the time of one. Needs Linux and wrk.
+Prints the seconds from the start of a process to its first answer to a canvas drawing, and the memory that it has
+after a thousand of them, beside those of the naive service; and how many batches two workers read in the time of one.
+Needs Linux and wrk.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from pathlib import Path
 import httpx
 
 from benchmarks.serving import ROOT, Served
-from benchmarks.throughput import ADDRESS, Case, cases, rate, serving
+from benchmarks.throughput import ADDRESS, Case, batch_by_service, by_naive, by_service, rate, serving
 from benchmarks.wire import post
 
 _STARTS = 7
 _REQUESTS = 1000
-_COMPARED = ("FastAPI, body read", "service, picture as body", "usual FastAPI, form")
-_BATCH = "service, batch of 64"
 
 
 def _start(case: Case) -> float:
@@ -68,16 +66,15 @@ def _batches(case: Case, folder: Path, workers: int) -> float:
 
 def main() -> None:
     """Measure and print."""
-    known = {case.name: case for case in cases()}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         print(f"{'':30}{'first answer':>14}{'fastest':>10}{'memory':>12}")
-        for compared in _COMPARED:
-            case = known[compared]
+        for case in (by_service("drawing"), by_naive("drawing")):
             seconds = [_start(case) for _ in range(_STARTS)]
             memory = _memory(case, folder / "log")
-            print(f"{compared:30}{statistics.median(seconds):12.2f} s{min(seconds):8.2f} s{memory:8.0f} MiB")
-        one, two = (max(_batches(known[_BATCH], folder, n) for _ in range(2)) for n in (1, 2))
+            print(f"{case.server:30}{statistics.median(seconds):12.2f} s{min(seconds):8.2f} s{memory:8.0f} MiB")
+        batch = batch_by_service()
+        one, two = (max(_batches(batch, folder, n) for _ in range(2)) for n in (1, 2))
     print(f"\nbatches of 64 a second: {one:.0f} by one process, {two:.0f} by two, {two / one:.2f} times")
 
 

@@ -2,8 +2,8 @@
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.request
 
-Calls applications as uvicorn would, one request after the other: FastAPI that only reads a body or an upload, and the
-service with the log and the metrics on. Prints microseconds, the best of many rounds in which they take turns.
+Calls the service as uvicorn would, one request after the other, with the log and the metrics on. Prints microseconds,
+the best of many rounds in which the kinds of requests take turns.
 """
 
 from __future__ import annotations
@@ -13,30 +13,17 @@ import logging
 import logging.config
 import time
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 from starlette.types import ASGIApp, Message
 
-from benchmarks import ceilings
-from benchmarks.throughput import Case, cases
+from benchmarks.throughput import Case, batch_by_service, body_by_service, by_service, inference_by_service
 from service import logs
 from service.app import create_app
 from service.settings import read_settings
 
 _ROUNDS = 40
-_REQUESTS = 50
-# Of what `benchmarks.throughput` asks, the applications that can be called here.
-_APPS: Mapping[str, ASGIApp | None] = MappingProxyType(
-    {
-        "FastAPI, body read": ceilings.raw,
-        "FastAPI, UploadFile read": ceilings.upload,
-        "service, picture as body": None,
-        "service, form": None,
-        "service, /v2 infer, one row of JSON": None,
-        "service, batch of 64": None,
-    }
-)
+_REQUESTS = 10
 
 
 async def _ask(app: ASGIApp, case: Case) -> None:
@@ -75,16 +62,17 @@ async def _ask(app: ASGIApp, case: Case) -> None:
 async def main() -> None:
     """Measure and print."""
     service = create_app(read_settings())
-    compared = [case for case in cases() if case.name in _APPS]
-    best = dict.fromkeys(_APPS, float("inf"))
+    in_forms = [by_service(sample) for sample in ("inverted", "drawing", "photo", "tiny")]
+    compared = [*in_forms, body_by_service("tiny"), batch_by_service(), inference_by_service()]
+    best = {case.sent: float("inf") for case in compared}
     async with service.router.lifespan_context(service):
         for _ in range(_ROUNDS):
             for case in compared:
                 n = -(-_REQUESTS // case.counts)
                 started = time.perf_counter()
                 for _ in range(n):
-                    await _ask(_APPS[case.name] or service, case)
-                best[case.name] = min(best[case.name], (time.perf_counter() - started) / n)
+                    await _ask(service, case)
+                best[case.sent] = min(best[case.sent], (time.perf_counter() - started) / n)
     for name, seconds in best.items():
         print(f"{name:38}{1e6 * seconds:8.0f} microseconds")
 

@@ -90,7 +90,7 @@ def _hostile(chance: Random, n: int) -> bytes:
 
 async def _client(port: int, seed: int, until: float, answers: Answers) -> None:
     chance = Random(seed)  # noqa: S311
-    good, large = _good(), post("/predict", pictures.photo())
+    good, large = _good(), post("/predict", pictures.large_photo())
     connection = Connection(port)
     n = 0
     while time.perf_counter() < until:

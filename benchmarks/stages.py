@@ -1,51 +1,121 @@
-"""What decoding, normalising and the network cost on one core.
+"""What decoding, normalising and the whole answer cost on one core, for pictures as people send them.
 
-    OPENBLAS_NUM_THREADS=1 python -m benchmarks.stages
+    python -m benchmarks.stages [--before CHECKOUT] [--seconds 0.1] [--rounds 5]
 
-A digit in MNIST form is the one that the model file carries as its known answer; the drawing and the photo show it too.
-Prints the best of several rounds.
+Measures this checkout, and with `--before` another one too, which are told apart as after and before: each in
+processes of its own, which take turns for some rounds. The best one counts. Both read the same bytes, which are made
+once, by this checkout. Prints microseconds. HEIC is measured where pillow_heif is there to write it, and `-` stands
+where a picture is not answered.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-
-from PIL import Image
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from benchmarks import pictures
-from benchmarks.clock import best
-from service import artifact
-from service.decoding import decode
-from service.normalization import normalize
-from service.settings import bundled_model
+from benchmarks.serving import ROOT
+from benchmarks.tables import table
+from tests.service.images.scenes import SCENES, dice, magnified
 
-_MAX_PIXELS = 50_000_000
+_STEPS = ("decode", "normalise", "answer")
+_SCENE = "scene "
+# One thread each, and one processor, which `benchmarks.stage_times` takes care of.
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
-def _print(name: str, call: Callable[[], object], n: int) -> None:
-    print(f"{name:50}{1e6 * best(call, n):8.0f}")
+@dataclass
+class Times:
+    """The best seconds of what was measured in a checkout, by picture and step, and by step of the network.
+
+    A picture that is not answered has none.
+    """
+
+    checkout: Path
+    pictures: dict[str, dict[str, float]] = field(default_factory=dict)
+    network: dict[str, float] = field(default_factory=dict)
+
+    def measure(self, folder: Path, seconds: float) -> None:
+        """Measure once more."""
+        command = [sys.executable, "-P", str(ROOT / "benchmarks" / "stage_times.py"), str(folder), str(seconds)]
+        environment = os.environ | _ONE_THREAD | {"PYTHONPATH": str(self.checkout)}
+        printed = subprocess.run(command, cwd=self.checkout, env=environment, stdout=subprocess.PIPE, check=True).stdout
+        found = json.loads(printed)
+        for name, steps in found["pictures"].items():
+            if steps is not None:
+                self.pictures[name] = _best(self.pictures.get(name, {}), steps)
+        self.network = _best(self.network, found["network"])
+
+    def of(self, names: Sequence[str]) -> dict[str, float]:
+        """Return the mean seconds of each step over these pictures, of none where one is not answered."""
+        if not names or any(name not in self.pictures for name in names):
+            return {}
+        return {step: sum(self.pictures[name][step] for name in names) / len(names) for step in _STEPS}
+
+
+def _best(known: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float]:
+    return {step: min(seconds, known.get(step, seconds)) for step, seconds in measured.items()}
+
+
+def _write_pictures(folder: Path) -> None:
+    for name, sample in pictures.available().items():
+        (folder / name).write_bytes(sample.make())
+    hand = magnified(pictures.digit())
+    for name, scene in SCENES.items():
+        (folder / f"{_SCENE}{name}").write_bytes(scene(hand, dice(name)))
+
+
+def _rows(sides: Sequence[Times]) -> Iterator[list[str]]:
+    """Yield the row of each picture, the mean over scenes before the last, which is in MNIST form."""
+    *sent, last = [(sample.title, [name]) for name, sample in pictures.available().items()]
+    # Scenes that one side does not answer would make the means those of different pictures.
+    scenes = [name for name in sides[-1].pictures if name.startswith(_SCENE) and all(name in s.pictures for s in sides)]
+    for title, names in (*sent, (f"mean of {len(scenes)} scenes of the tests", scenes), last):
+        times = [side.of(names) for side in sides]
+        yield [title, *(cell for step in _STEPS for cell in _cells([one.get(step) for one in times]))]
+
+
+def _cells(seconds: Sequence[float | None]) -> list[str]:
+    """Return the microseconds of each side, and of two sides how many times as long the first one takes."""
+    cells = ["-" if one is None else f"{1e6 * one:,.0f}" for one in seconds]
+    if len(seconds) == 1:
+        return cells
+    before, after = seconds
+    return [*cells, "-" if before is None or after is None else f"{before / after:.1f}"]
+
+
+def _head(first: str, steps: Sequence[str], n_sides: int) -> list[str]:
+    kinds = [""] if n_sides == 1 else [" before", " after", " ratio"]
+    return [first, *(f"{step}{kind}".strip() for step in steps for kind in kinds)]
 
 
 def main() -> None:
     """Measure and print."""
-    model = artifact.load(bundled_model())
-    inputs = model.metadata.known_answer.inputs
-    png, drawing, photo = pictures.tiny(), pictures.drawing(), pictures.photo()
-    grey, drawn, photographed = (decode(picture, _MAX_PIXELS).grey for picture in (png, drawing, photo))
-    inverted = 1 - grey
-    print(f"{'':46}microseconds")
-    _print("28x28 PNG in MNIST form, decoded and normalised", lambda: normalize(decode(png, _MAX_PIXELS).grey), 1000)
-    _print("  decoded", lambda: decode(png, _MAX_PIXELS), 1000)
-    _print("  normalised", lambda: normalize(grey), 1000)
-    _print("28x28, inverted, normalised", lambda: normalize(inverted), 20)
-    _print("280x280 PNG, drawn on nothing, decoded", lambda: decode(drawing, _MAX_PIXELS), 20)
-    _print("  normalised", lambda: normalize(drawn), 20)
-    _print("12-megapixel JPEG, decoded", lambda: decode(photo, _MAX_PIXELS), 1)
-    _print("  normalised", lambda: normalize(photographed), 3)
-    _print("  Pillow's full decode", lambda: Image.open(io.BytesIO(photo)).load(), 1)
-    _print("feedforward of one digit", lambda: model.network.feedforward(inputs), 1000)
-    _print("  with probabilities and novelty", lambda: model.answer(inputs), 1000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout of this project")
+    parser.add_argument("--seconds", type=float, default=0.1, help="for each step of each picture in each round")
+    parser.add_argument("--rounds", type=int, default=5, help="of which the best one counts")
+    arguments = parser.parse_args()
+    sides = [Times(checkout.resolve()) for checkout in (arguments.before, ROOT) if checkout is not None]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _write_pictures(folder)
+        for _ in range(arguments.rounds):
+            for side in sides:
+                side.measure(folder, arguments.seconds)
+    ratio = "; ratio: how many times as long it took before" if len(sides) > 1 else ""
+    print(f"Microseconds of one core{ratio}:\n")
+    print(table(_head("picture", _STEPS, len(sides)), _rows(sides)))
+    print()
+    network = ([step, *_cells([side.network[step] for side in sides])] for step in sides[-1].network)
+    print(table(_head("network", ["" if len(sides) > 1 else "microseconds"], len(sides)), network))
 
 
 if __name__ == "__main__":

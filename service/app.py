@@ -66,7 +66,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         # One process answers many requests at once; BLAS threads of each would fight for the same processors.
         with threadpool_limits(1, user_api="blas"):
             loaded = model or artifact.load(settings.model)
-            classifier = Classifier(loaded, settings.max_pixels, counted)
+            classifier = Classifier(loaded, settings.max_pixels, counted, settings.formats)
             counted.serves(classifier.model)
             # More threads than processors would only take turns, each with a decoded picture in memory.
             load = Load(settings.max_bytes_in_hand, processors.share(settings.workers))

@@ -22,7 +22,8 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import ArtifactError
-from service.network import HEADS, HIDDEN, PIXELS, FloatArray, Layer, Network, Probabilities
+from service.network import HEADS, HIDDEN, Layer, Network
+from service.types import PIXELS, FloatArray, Probabilities
 from service.verdict import Calibration, novelty
 
 FORMAT_VERSION = "1"

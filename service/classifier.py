@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from service import artifact
 from service.artifact import Artifact
-from service.decoding import Budget, Picture, decode
 from service.errors import InvalidPixels, PictureError
 from service.explanation import Explanation, explain
-from service.network import IMAGE_SIDE, PIXELS, FloatArray, Probabilities
-from service.normalization import Normalized, Report, normalize
+from service.images.decoding import FORMATS, WORKING_SIDE, Budget, Picture, decode
+from service.images.pipeline import Normalized, Report, normalize
+from service.images.search import LARGER_SIDE
+from service.types import IMAGE_SIDE, PIXELS, FloatArray, Probabilities
 from service.verdict import Verdict
 
 MAX_PIXELS = 50_000_000
 # Pictures of a batch that are decoded before they are normalised.
 TOGETHER = 8
 
-T = TypeVar("T")
+P = ParamSpec("P")
 R = TypeVar("R")
 
 
@@ -79,22 +81,39 @@ class Unwatched:
 class Classifier:
     """A model ready to answer."""
 
-    def __init__(self, model: Artifact, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> None:
+    def __init__(
+        self,
+        model: Artifact,
+        max_pixels: int = MAX_PIXELS,
+        watch: Watch | None = None,
+        formats: Collection[str] = FORMATS,
+    ) -> None:
         """Answer with this model, decoding pictures of at most max_pixels pixels, and no more than that at once."""
         self.model = model
         self.max_pixels = max_pixels
         self.watch = watch or Unwatched()
+        self.formats = formats
         self._budget = Budget(max_pixels)
 
     @classmethod
-    def load(cls, path: Path, max_pixels: int = MAX_PIXELS, watch: Watch | None = None) -> Classifier:
+    def load(
+        cls,
+        path: Path,
+        max_pixels: int = MAX_PIXELS,
+        watch: Watch | None = None,
+        formats: Collection[str] = FORMATS,
+    ) -> Classifier:
         """Read a model file. Raises ArtifactError when it cannot be served."""
-        return cls(artifact.load(path), max_pixels, watch)
+        return cls(artifact.load(path), max_pixels, watch, formats)
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Answer an encoded picture. Raises PictureError when it cannot be answered."""
-        normalized = self._normalize(self._decode(data))
-        return self._predict(normalized.pixels.reshape(1, PIXELS), [normalized.report])[0]
+        return self._predict_seen([self.see(data)[1]])[0]
+
+    def see(self, data: bytes) -> tuple[Picture, Normalized]:
+        """Return an encoded picture decoded, and in MNIST form. Raises PictureError when it cannot be answered."""
+        picture = self._decode(data)
+        return picture, self._normalize(picture, data)
 
     def predict_pictures(self, pictures: Sequence[bytes]) -> list[Prediction | PictureError]:
         """Answer encoded pictures, each with its prediction or with what was wrong with it, in their order."""
@@ -102,11 +121,13 @@ class Classifier:
         # One step of some pictures, then the next: that is faster than all steps of one, whose code would drive each
         # other's out of the processor's cache. And it is no more decoded pictures than memory has place for.
         for start in range(0, len(pictures), TOGETHER):
-            decoded = [_tried(self._decode, data) for data in pictures[start : start + TOGETHER]]
-            found += [one if isinstance(one, PictureError) else _tried(self._normalize, one) for one in decoded]
-        readable = [one for one in found if isinstance(one, Normalized)]
-        inputs = np.array([one.pixels.ravel() for one in readable], np.float32).reshape(-1, PIXELS)
-        predictions = iter(self._predict(inputs, [one.report for one in readable]))
+            chunk = pictures[start : start + TOGETHER]
+            decoded = [_tried(self._decode, data) for data in chunk]
+            found += [
+                one if isinstance(one, PictureError) else _tried(self._normalize, one, data)
+                for one, data in zip(decoded, chunk, strict=True)
+            ]
+        predictions = iter(self._predict_seen([one for one in found if isinstance(one, Normalized)]))
         return [next(predictions) if isinstance(one, Normalized) else one for one in found]
 
     def predict_pixels(self, pixels: npt.ArrayLike) -> list[Prediction]:
@@ -129,19 +150,33 @@ class Classifier:
 
     def predict_inputs(self, inputs: FloatArray) -> list[Prediction]:
         """Answer digits in MNIST form, float32 (n, 784) from 0 = background to 1 = ink."""
-        return self._predict(inputs, [None] * len(inputs))
+        predictions = self._predict(inputs, [None] * len(inputs))
+        self.watch.answered(predictions)
+        return predictions
 
     def explain(self, prediction: Prediction) -> Explanation:
         """Return the activations behind an answer and how much each pixel spoke for it."""
         return explain(self.model.network, prediction.input.ravel(), prediction.index)
 
-    def _decode(self, data: bytes) -> Picture:
+    def _decode(self, data: bytes, side: int = WORKING_SIDE) -> Picture:
         with self.watch.stage("decode"):
-            return decode(data, self.max_pixels, self._budget)
+            return decode(data, self.max_pixels, self._budget, side=side, formats=self.formats)
 
-    def _normalize(self, picture: Picture) -> Normalized:
+    def _normalize(self, picture: Picture, data: bytes) -> Normalized:
+        is_reduced = max(picture.width, picture.height) > WORKING_SIDE
         with self.watch.stage("normalize"):
-            return normalize(picture.grey)
+            return normalize(picture.pixels, (lambda: self._decode(data, LARGER_SIDE).pixels) if is_reduced else None)
+
+    def _predict_seen(self, pictures: Sequence[Normalized]) -> list[Prediction]:
+        """Answer pictures, of each the way to see it that the network finds most like a digit."""
+        readings = [reading for picture in pictures for reading in (picture, *picture.others)]
+        inputs = np.array([reading.pixels for reading in readings], np.float32).reshape(-1, PIXELS)
+        predictions = self._predict(inputs, [reading.report for reading in readings])
+        if len(readings) > len(pictures):
+            answers = zip(readings, predictions, strict=True)
+            predictions = [_likeliest(list(islice(answers, 1 + len(picture.others)))) for picture in pictures]
+        self.watch.answered(predictions)
+        return predictions
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
         with self.watch.stage("infer"):
@@ -151,7 +186,7 @@ class Classifier:
         confidences = probabilities.max(axis=1).tolist()
         images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
         classes, judge = self.model.network.classes, self.model.metadata.calibration.judge
-        predictions = [
+        return [
             Prediction(
                 probabilities=row,
                 classes=classes,
@@ -166,12 +201,21 @@ class Classifier:
                 probabilities, indices, confidences, novelties, images, reports, strict=True
             )
         ]
-        self.watch.answered(predictions)
-        return predictions
 
 
-def _tried(work: Callable[[T], R], given: T) -> R | PictureError:
+def _likeliest(readings: Sequence[tuple[Normalized, Prediction]]) -> Prediction:
+    """Return the most credible answer: a digit on a sheet or a badge before one that may be these themselves."""
+
+    def credibility(reading: tuple[Normalized, Prediction]) -> tuple[bool, bool, float]:
+        seen, answer = reading
+        score = answer.confidence * (1 - (answer.novelty or 0))
+        return answer.verdict is not Verdict.NOT_A_DIGIT, seen.on_region, score
+
+    return max(readings, key=credibility)[1]
+
+
+def _tried(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R | PictureError:
     try:
-        return work(given)
+        return work(*given, **named)
     except PictureError as error:
         return error

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.network import HEADS, IMAGE_SIDE, FloatArray, Network
+from service.network import HEADS, Network
+from service.types import IMAGE_SIDE, FloatArray
 
 # Activation functions that are straight lines, or made of two.
 _STRAIGHT = frozenset({"identity", "relu"})

@@ -18,16 +18,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-IMAGE_SIDE = 28
-PIXELS = IMAGE_SIDE * IMAGE_SIDE
+from service.types import FloatArray, Probabilities
 
 # Weights of a layer from which on picking those that are used pays, a MiB of them; and the share up to which it does.
 _LARGE = 2**18
 _FEW = 0.4
-
-FloatArray = npt.NDArray[np.float32]
-Probabilities = npt.NDArray[np.float64]
-
 
 AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
 

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from service.classifier import Classifier
 from service.errors import DigitsError, PictureError
+from service.images.decoding import FORMATS
 
 if sys.platform != "win32":  # pragma: no branch
     from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
@@ -51,17 +52,19 @@ class Reading:
     error: str | None = None
 
 
-def read(files: Iterable[Path], model: Path, max_pixels: int, workers: int) -> Generator[Reading]:
-    """Yield the reading of each file, by so many processes, which only the main thread may start.
+def read(
+    files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...] = FORMATS
+) -> Generator[Reading]:
+    """Yield the reading of each file in these formats, by so many processes, which only the main thread may start.
 
     Raises ArtifactError when the model cannot be used, and WorkerLost.
     """
     if workers > 1:
-        yield from _read_by_many(files, model, max_pixels, workers)
+        yield from _read_by_many(files, model, max_pixels, workers, formats)
         return
     # As in the service: as fast for one picture, and the same to the last digit.
     with threadpool_limits(1, user_api="blas"):
-        classifier = Classifier.load(model, max_pixels)
+        classifier = Classifier.load(model, max_pixels, formats=formats)
         for file in files:
             yield _read(classifier, file)
 
@@ -88,10 +91,12 @@ def _read(classifier: Classifier, file: Path) -> Reading:
     )
 
 
-def _read_by_many(files: Iterable[Path], model: Path, max_pixels: int, workers: int) -> Generator[Reading]:
+def _read_by_many(
+    files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...]
+) -> Generator[Reading]:
     # New processes: forks would inherit the threads of BLAS in whatever state they are.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
-    futures = (pool.submit(_read_in_worker, model, max_pixels, file) for file in files)
+    futures = (pool.submit(_read_in_worker, model, max_pixels, formats, file) for file in files)
     try:
         with _interrupts_held():
             waiting = deque(islice(futures, workers * _AHEAD))
@@ -126,16 +131,16 @@ def _interrupts_held() -> Iterator[None]:
         pthread_sigmask(SIG_SETMASK, before)
 
 
-def _read_in_worker(model: Path, max_pixels: int, file: Path) -> Reading:
-    return _read(_load(model, max_pixels), file)
+def _read_in_worker(model: Path, max_pixels: int, formats: tuple[str, ...], file: Path) -> Reading:
+    return _read(_load(model, max_pixels, formats), file)
 
 
 @cache
-def _load(model: Path, max_pixels: int) -> Classifier:
+def _load(model: Path, max_pixels: int, formats: tuple[str, ...]) -> Classifier:
     """Return the classifier of this process."""
     # Every process has a processor for itself; BLAS threads of each would fight for the same ones.
     threadpool_limits(1, user_api="blas")
-    return Classifier.load(model, max_pixels)
+    return Classifier.load(model, max_pixels, formats=formats)
 
 
 def _begin() -> None:

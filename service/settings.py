@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.classifier import MAX_PIXELS
 from service.errors import SettingsError
+from service.images.decoding import FORMATS, accepted
 from service.logs import Form
 
 _PREFIX = "DIGITS_"
@@ -42,10 +43,24 @@ def _split_keys(value: object) -> object:
     return parts
 
 
+def _split_formats(value: object) -> object:
+    """Return the names of formats as they are written here, in this order."""
+    if not isinstance(value, str):
+        return value
+    known = {name.lower(): name for name in FORMATS}
+    wanted = [part.strip().lower() for part in value.split(",")]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        message = f"choose from {accepted()}, separated by commas"
+        raise ValueError(message)
+    return [name for name in FORMATS if name.lower() in wanted]
+
+
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 # As browsers write it: in small letters, and without a pattern for many.
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+)$")]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
+Formats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_formats)]
 
 
 def _checked(variable: str, keys: list[str]) -> list[str]:
@@ -79,6 +94,7 @@ class Settings(BaseSettings):
     )
     max_bytes: int = Field(20 * _MIB, ge=1024, description="largest request body in bytes")
     max_pixels: int = Field(MAX_PIXELS, ge=784, le=_MOST_PIXELS, description="largest picture in pixels")
+    formats: Formats = Field(FORMATS, description=f"formats of pictures that are accepted, of {accepted()}")
     max_batch: int = Field(64, ge=1, description="most pictures in one request")
     max_batch_bytes: int = Field(64 * _MIB, ge=1024, description="largest body of a batch in bytes")
     max_bytes_in_hand: int = Field(256 * _MIB, ge=1024, description="what the bodies of all requests may have at once")

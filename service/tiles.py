@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 
 from service.errors import NotAPicture
-from service.network import IMAGE_SIDE, PIXELS, Layer
+from service.network import Layer
+from service.types import IMAGE_SIDE, PIXELS
 
 # Screen pixels for each weight, and between tiles.
 _MAGNIFICATION = 4

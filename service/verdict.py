@@ -11,7 +11,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.network import FloatArray, Network, Probabilities
+from service.network import Network
+from service.types import FloatArray, Probabilities
 
 
 class Verdict(StrEnum):

@@ -17,8 +17,9 @@ import safetensors.numpy
 
 from service.artifact import Artifact
 from service.errors import NoSuchLayer
-from service.network import FloatArray, Layer
+from service.network import Layer
 from service.representation import Representation
+from service.types import FloatArray
 
 MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
     {"json": "application/json", "npz": "application/x-npz", "safetensors": "application/vnd.safetensors"}

@@ -18,8 +18,9 @@ from service import artifact
 from service.app import create_app
 from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.classifier import Classifier
-from service.network import PIXELS, Layer, Network
+from service.network import Layer, Network
 from service.settings import Settings, bundled_model
+from service.types import PIXELS
 from service.verdict import Calibration, novelty
 from training import mnist
 from training.mnist import Mnist

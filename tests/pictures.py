@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pillow_heif
 from PIL import Image, ImageDraw
 
 Colour = int | tuple[int, ...]
@@ -81,6 +82,17 @@ def encode(image: Image.Image | npt.NDArray[Any], form: str = "PNG", **options: 
         image = Image.fromarray(image)
     buffer = io.BytesIO()
     image.save(buffer, form, **options)
+    return buffer.getvalue()
+
+
+def heic(image: Image.Image, thumbnail: int | None = None, **options: Any) -> bytes:
+    """Return a picture as a HEIC file, with a thumbnail of this longer side."""
+    # What makes one of a whole picture would turn it by its EXIF.
+    file = pillow_heif.from_bytes(image.mode, image.size, image.tobytes())
+    thumbnails: list[int | None] = [thumbnail] if thumbnail else []
+    file[0].info["thumbnails"] = thumbnails
+    buffer = io.BytesIO()
+    file.save(buffer, quality=90, **options)
     return buffer.getvalue()
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from service.network import IMAGE_SIDE, PIXELS, FloatArray
+from service.types import IMAGE_SIDE, PIXELS, FloatArray
 
 _CENTRE = (IMAGE_SIDE - 1) / 2
 # Enough digits at once to keep numpy busy, few enough that the intermediate arrays stay in the processor's cache.

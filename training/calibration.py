@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from service.network import FloatArray, Network, Probabilities
+from service.network import Network
+from service.types import FloatArray, Probabilities
 from service.verdict import Calibration, novelty
 
 # Of validation digits this share is taken for no digit, and this share in all is not clear.

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from service.network import FloatArray
+from service.types import FloatArray
 from training.errors import TrainingError
 from training.files import write_file
 from training.recipes import Recipe

@@ -229,6 +229,9 @@ def _evaluate_pictures(classifier: Classifier, directory: Path, sheet_path: Path
     if readings.misread:
         write_file(sheet_path, partial(sheet(readings.misread).save, format="PNG"))
         console.print(f"{len(readings.misread)} misread pictures, beside what the network saw, are in {sheet_path}")
+    for reason, files in readings.left_out.items():
+        names = ", ".join(str(file.relative_to(directory)) for file in files)
+        console.print(f"{len(files)} left out, {reason}: {names}")
 
 
 def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from service.network import IMAGE_SIDE
+from service.types import IMAGE_SIDE
 
 Image = npt.NDArray[np.uint8]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.classifier import Classifier, Prediction
-from service.network import Probabilities
+from service.types import Probabilities
 from service.verdict import Verdict
 from training.mnist import Digits
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from service.network import PIXELS, FloatArray
+from service.types import PIXELS, FloatArray
 from training.augmentation import distort
 from training.checkpoints import START, Checkpoint
 from training.mnist import Digits

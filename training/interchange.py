@@ -14,7 +14,7 @@ from skl2onnx import to_onnx
 from sklearn.neural_network import MLPClassifier
 from skops.io.exceptions import UntrustedTypesFoundException
 
-from service.network import PIXELS
+from service.types import PIXELS
 from training.export import ExportError
 from training.pen import write
 

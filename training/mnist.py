@@ -20,7 +20,7 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 
-from service.network import IMAGE_SIDE
+from service.types import IMAGE_SIDE
 from training.errors import TrainingError
 
 VARIABLE = "DIGITS_DATA"

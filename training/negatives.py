@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import gaussian_filter
 
-from service.network import IMAGE_SIDE
-from service.normalization.framing import frame
-from service.normalization.ink import Ink
-from service.normalization.marks import bounding_box
-from service.normalization.stroke import even_strokes
+from service.images.components import bounding_box
+from service.images.mnist_frame import frame
+from service.images.strokes import normalize_strokes
+from service.types import IMAGE_SIDE
 from training.mnist import Digits
 from training.pen import Hand, draw
 
@@ -106,8 +105,8 @@ _LETTERS = Hand(widths=(0.45, 1.25), slants=(-20, 28), turns=(-10, 10))
 _CORNERED = 0.3
 _UPRIGHT = 0.15
 _INKED = (0.05, 0.5)
-# What has this strength counts for the box around the ink.
-_INK = 0.25
+# What has more than this strength, of 255, counts for the box around the ink.
+_INK = 64
 
 
 def collect(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
@@ -195,9 +194,9 @@ def _stripes(rng: np.random.Generator) -> Images:
 
 
 def _framed(ink: npt.NDArray[np.floating]) -> Images:
-    """Return ink (height, width), 0..1, as the service's normalisation brings it into MNIST form."""
-    strength = ink.astype(np.float32)
-    digit, _ = even_strokes(Ink(strength, bounding_box(strength > _INK), weight=1.0))
+    """Return ink, 0 to 1, as the service brings a picture into MNIST form."""
+    strength = np.rint(255 * ink).astype(np.uint8)
+    digit, _ = normalize_strokes(strength, bounding_box((strength > _INK).view(np.uint8)))
     pixels, _ = frame(digit)
     framed: Images = np.rint(255 * pixels).astype(np.uint8)
     return framed

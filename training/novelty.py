@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from service.network import PIXELS, Network
+from service.network import Network
+from service.types import PIXELS
 from training.augmentation import Augmentation, distort
 from training.export import to_network
 from training.fitting import fit_converged_or_not

@@ -16,9 +16,9 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from service.network import IMAGE_SIDE, FloatArray
-from service.normalization.framing import CENTRE
-from service.normalization.stroke import DIGIT_SIDE
+from service.images.mnist_frame import CENTRE
+from service.images.strokes import DIGIT_SIDE
+from service.types import IMAGE_SIDE, FloatArray
 from training.mnist import Digits
 
 # A form is its strokes, parted by `;`, each a row of points `x,y` in per cent of the digit's box, from the upper left.

@@ -1,21 +1,23 @@
 """Labelled pictures in folders: read through the service's classifier, counted and shown where misread.
 
-The label is the file name up to the first `_`: a digit, or letters for what is no digit. They are for measuring;
-nothing learns from them.
+The label is the file name up to the first `_`: a digit, or letters for what is no digit. Files with neither are left
+out and listed. They are for measuring; nothing learns from them.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from service.classifier import Classifier
+from service.classifier import MAX_PIXELS, Classifier
 from service.errors import PictureError
-from service.network import IMAGE_SIDE, FloatArray
+from service.files import SUFFIXES
+from service.images.decoding import decode
+from service.types import IMAGE_SIDE, FloatArray
 from service.verdict import Verdict
 from training.errors import TrainingError
 from training.evaluation import Error
@@ -24,6 +26,8 @@ from training.evaluation import Error
 _SHOWN = 112
 _CAPTION = 16
 _COLUMNS = 6
+_NO_PICTURE = "the name is not that of a picture"
+_NO_LABEL = "the name begins neither with a digit that the model knows and `_`, nor with letters alone and `_`"
 
 
 class PicturesError(TrainingError):
@@ -52,10 +56,14 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """The readings of every source, by the name of its folder: of digits, and of what is none."""
+    """The readings of every source, by the name of its folder: of digits, and of what is none.
+
+    `left_out` has the files that were not read, by the reason.
+    """
 
     sources: dict[str, list[Reading]]
     foreign: dict[str, list[Reading]]
+    left_out: dict[str, list[Path]] = field(default_factory=dict)
 
     def errors(self) -> dict[str, Error]:
         """Return the error of every source."""
@@ -85,19 +93,22 @@ def read(classifier: Classifier, directory: Path) -> Readings:
     classes = classifier.model.network.classes
     sources: dict[str, list[Reading]] = {}
     foreign: dict[str, list[Reading]] = {}
-    for path in sorted(directory.rglob("*")):
+    left_out: dict[str, list[Path]] = {}
+    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
         label, parted, _ = path.name.partition("_")
-        if not parted or not path.is_file():
-            continue
         name = str(path.parent.relative_to(directory))
-        if label.isdecimal() and int(label) in classes:
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("._"):
+            left_out.setdefault(_NO_PICTURE, []).append(path)
+        elif parted and label.isdecimal() and int(label) in classes:
             sources.setdefault(name, []).append(_read(classifier, path, int(label)))
-        elif label.isalpha():
+        elif parted and label.isalpha():
             foreign.setdefault(name, []).append(_read(classifier, path, None))
+        else:
+            left_out.setdefault(_NO_LABEL, []).append(path)
     if not sources:
         message = f"{directory} holds no pictures whose names begin with a digit and `_`, as in 7_kitchen.jpg"
         raise PicturesError(message)
-    return Readings(sources, foreign)
+    return Readings(sources, foreign, left_out)
 
 
 def _error(readings: list[Reading]) -> Error:
@@ -135,10 +146,16 @@ def sheet(readings: list[Reading]) -> Image.Image:
 def _as_sent(path: Path) -> Image.Image:
     """Return a picture as a person sees it, in a square, on grey where it is transparent."""
     square = Image.new("RGB", (_SHOWN, _SHOWN), "silver")
+    data = path.read_bytes()
     try:
-        with Image.open(io.BytesIO(path.read_bytes())) as opened:
+        with Image.open(io.BytesIO(data)) as opened:
             image = ImageOps.contain(ImageOps.exif_transpose(opened).convert("RGBA"), (_SHOWN, _SHOWN))
     except OSError:
-        return square  # The caption says what is wrong with it.
+        try:
+            # Of HEIC Pillow knows nothing.
+            image = ImageOps.contain(Image.fromarray(decode(data, MAX_PIXELS).pixels), (_SHOWN, _SHOWN))
+        except PictureError:
+            return square  # The caption says what is wrong with it.
+    image = image.convert("RGBA")
     square.paste(image, ((_SHOWN - image.width) // 2, (_SHOWN - image.height) // 2), image)
     return square

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from service.network import Probabilities
+from service.types import Probabilities
 from training.evaluation import Answers
 
 _BINS = 15

@@ -1,9 +1,9 @@
 """BentoML, with a form whose field `image` is a picture."""
 
 import bentoml
-import numpy as np
 from model import classifier
 from PIL.Image import Image
+from preprocessing import pixels
 
 
 @bentoml.service
@@ -17,6 +17,5 @@ class Digits:
     @bentoml.api
     def predict(self, image: Image) -> dict:
         """Return the answer."""
-        pixels = np.asarray(image.convert("L").resize((28, 28)), np.float32).reshape(1, -1) / 255
-        probabilities = self.network.predict_proba(pixels)[0]
+        probabilities = self.network.predict_proba(pixels(image))[0]
         return {"digit": int(probabilities.argmax()), "probabilities": probabilities.tolist()}

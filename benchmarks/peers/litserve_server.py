@@ -5,9 +5,9 @@ import io
 import sys
 
 import litserve
-import numpy as np
 from model import classifier
 from PIL import Image
+from preprocessing import pixels
 
 
 class Digits(litserve.LitAPI):
@@ -19,12 +19,11 @@ class Digits(litserve.LitAPI):
 
     def decode_request(self, request):
         """Return pixels."""
-        image = Image.open(io.BytesIO(base64.b64decode(request["image"]))).convert("L").resize((28, 28))
-        return np.asarray(image, np.float32).reshape(1, -1) / 255
+        return pixels(Image.open(io.BytesIO(base64.b64decode(request["image"]))))
 
-    def predict(self, pixels):
+    def predict(self, inputs):
         """Return probabilities."""
-        return self.network.predict_proba(pixels)[0]
+        return self.network.predict_proba(inputs)[0]
 
     def encode_response(self, probabilities):
         """Return the answer."""

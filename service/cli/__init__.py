@@ -61,7 +61,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes that read pictures, with --url requests at once; default: one for each processor",
     )
-    predict.add_argument("--url", help="ask the service at this address instead")
+    where = predict.add_mutually_exclusive_group()
+    where.add_argument("--url", help="ask the service at this address instead")
+    where.add_argument(
+        "--steps", type=Path, metavar="DIR", help="also write a picture of each step on the way to the digit into DIR"
+    )
     predict.add_argument(
         "--api-key-file", type=Path, metavar="FILE", help="with --url: holds the API key; default $DIGITS_API_KEY"
     )

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http import HTTPStatus
@@ -17,19 +17,24 @@ from itertools import islice
 from pathlib import Path
 from typing import cast
 
+from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service import processors
+from service.classifier import Classifier
 from service.client import DigitClient, ProblemError
-from service.errors import SettingsError
+from service.errors import PictureError, SettingsError
 from service.files import find
+from service.images.steps import draw
 from service.readings import Reading, read, unreadable
 from service.settings import Settings
 
 _API_KEY = "DIGITS_API_KEY"
 # From so many pictures on, other processes are worth starting and progress is worth showing.
 _MANY = 50
+# Of the files that are left out for one reason, so many are named.
+_NAMED = 10
 
 # Other refusals hold for every picture, and end the command.
 _ABOUT_THE_PICTURE = {
@@ -44,10 +49,15 @@ _COLUMNS = ("file", "digit", "confidence", "verdict", "novelty", "error")
 
 def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what is read in each file and return the exit status: 1 when there is one in which nothing could be."""
-    files = find(arguments.files)
+    found = find(arguments.files)
+    files = found.files
     workers = arguments.workers or (processors.count() if len(files) >= _MANY else 1)
     if arguments.url is None:
-        readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)))
+        readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)), settings.formats)
+        if arguments.steps is not None:
+            _write_steps(
+                Classifier.load(settings.model, settings.max_pixels, formats=settings.formats), files, arguments.steps
+            )
     else:
         readings = _ask(files, arguments.url, _api_key(arguments.api_key_file), workers)
     # The name of a file need not be text in the encoding of the output.
@@ -60,11 +70,25 @@ def predict(settings: Settings, arguments: argparse.Namespace) -> int:
                 show(reading)
                 status = 1 if reading.error is not None else status
         sys.stdout.flush()
+        _show_left_out(found.left_out)
     except BrokenPipeError:
         # Whoever read has seen enough, as `head` does; nor is what is still in the buffer to be complained of at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
+
+
+def _write_steps(classifier: Classifier, files: Iterable[Path], directory: Path) -> None:
+    """Write a picture of each step, of each way to see each file that can be read: NAME_WAY_NUMBER_STEP.png."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        try:
+            picture, seen = classifier.see(file.read_bytes())
+        except (OSError, PictureError):
+            continue  # The reading says what is wrong.
+        for way, normalized in enumerate((seen, *seen.others), 1):
+            for number, (step, pixels) in enumerate(draw(picture.pixels, normalized).items(), 1):
+                Image.fromarray(pixels).save(directory / f"{file.stem}_{way}_{number}_{step}.png")
 
 
 def _ask(files: Iterable[Path], url: str, api_key: str | None, at_once: int) -> Generator[Reading]:
@@ -137,6 +161,13 @@ def _show_json(reading: Reading) -> None:
         "probabilities": reading.probabilities,
     }
     print(json.dumps(answer))
+
+
+def _show_left_out(left_out: Mapping[str, Sequence[Path]]) -> None:
+    for reason, files in left_out.items():
+        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
+        names = ", ".join(str(file) for file in files[:_NAMED])
+        print(f"digits: {len(files)} left out, {reason}: {names}{more}", file=sys.stderr)
 
 
 def _table() -> Callable[[Reading], None]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from service.client.errors import InvalidInput
-from service.network import IMAGE_SIDE
+from service.types import IMAGE_SIDE
 
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
 """A path, the bytes of a file, an image, or an array: uint8 (h, w), or (h, w, 3) and (h, w, 4) for RGB and RGBA."""

@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from service.classifier import Classifier, Prediction
-from service.network import FloatArray
-from service.normalization.paper import Polarity
+from service.images.background import Polarity
+from service.types import FloatArray
 from service.verdict import Verdict
 
 

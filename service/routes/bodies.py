@@ -16,7 +16,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service import payload
 from service.errors import InvalidBody, TooManyPictures
-from service.network import IMAGE_SIDE
+from service.types import IMAGE_SIDE
 
 FILE_FIELD = "file"
 _WANTED = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from service import problems
 from service.classifier import Classifier
 from service.errors import PictureError
-from service.png import is_tiny
+from service.images.decoding import is_tiny
 from service.problems import Problem
 from service.routes import bodies, examples
 from service.routes.answers import Answer, answer
@@ -43,8 +43,8 @@ async def predict(
 ) -> Response:
     """Read the digit in a picture.
 
-    Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, WebP, GIF, BMP and TIFF, of any size up
-    to the limits, dark on light or light on dark.
+    Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP and TIFF,
+    unless the service accepts fewer, of any size up to the limits, dark on light or light on dark.
     """
     # Not by dependency: resolving one costs more than normalising a tiny picture.
     shared = state_of(request)

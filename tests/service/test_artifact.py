@@ -19,8 +19,9 @@ import safetensors.numpy
 from service import artifact
 from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.errors import ArtifactError
-from service.network import PIXELS, Layer, Network
+from service.network import Layer, Network
 from service.settings import bundled_model
+from service.types import PIXELS
 from service.verdict import Calibration, novelty
 from tests.conftest import make_detector, make_metadata, make_network
 

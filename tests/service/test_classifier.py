@@ -15,7 +15,7 @@ import pytest
 from service.artifact import Artifact
 from service.classifier import MAX_PIXELS, TOGETHER, Classifier, Prediction, Stage
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
-from service.network import IMAGE_SIDE, PIXELS
+from service.types import IMAGE_SIDE, PIXELS
 from service.verdict import Calibration, Verdict
 from tests.conftest import make_detector, make_metadata, make_network
 from tests.pictures import STROKES, draw, encode

@@ -11,7 +11,8 @@ from scipy import special
 
 from service.artifact import Artifact
 from service.explanation import explain
-from service.network import IMAGE_SIDE, PIXELS, FloatArray, Layer, Network
+from service.network import Layer, Network
+from service.types import IMAGE_SIDE, PIXELS, FloatArray
 from tests.conftest import make_network
 from training import pen
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.decoding import FORMATS
 from service.files import SUFFIXES, FilesError, find
+from service.images.decoding import FORMATS
 
 
 @pytest.fixture
@@ -25,7 +25,14 @@ def scans(tmp_path: Path) -> Path:
 
 def names(folder: Path, *patterns: str) -> list[str]:
     """Return what is found under names within a folder, likewise."""
-    return [path.relative_to(folder).as_posix() for path in find(str(folder / pattern) for pattern in patterns)]
+    found = find(str(folder / pattern) for pattern in patterns)
+    return [path.relative_to(folder).as_posix() for path in found.files]
+
+
+def left_out(folder: Path, *patterns: str) -> dict[str, list[str]]:
+    """Return what is left out, by the reason, within a folder."""
+    found = find(str(folder / pattern) for pattern in patterns)
+    return {why: [path.relative_to(folder).as_posix() for path in paths] for why, paths in found.left_out.items()}
 
 
 def test_files_stand_for_themselves(scans: Path) -> None:
@@ -55,6 +62,25 @@ def test_a_glob_stands_for_the_files_it_matches(scans: Path, pattern: str, expec
     assert expected == names(scans, pattern)
 
 
+def test_what_a_folder_has_besides_is_named(scans: Path) -> None:
+    """Files that are no pictures by their names, sorted; a file that is named itself is never left out."""
+    assert {"the suffix is not that of a picture": ["notes.txt", "png"]} == left_out(scans, ".")
+    assert {} == left_out(scans, "notes.txt", "deep", "*.png")
+
+
+@pytest.mark.parametrize("pattern", [".", "**/*.png"])
+def test_what_a_mac_adds_is_no_picture(scans: Path, pattern: str) -> None:
+    """Beside each file on a foreign disk, and in each archive, there is another one of the same suffix."""
+    (scans / "._b.png").touch()
+    (scans / "__MACOSX" / "deep").mkdir(parents=True)
+    (scans / "__MACOSX" / "deep" / "b.png").touch()
+    # A glob does not see the one with a dot.
+    hidden = ["._b.png"] if pattern == "." else []
+
+    assert [*hidden, "__MACOSX/deep/b.png"] == left_out(scans, pattern)["macOS made it beside the picture"]
+    assert not [name for name in names(scans, pattern) if "MACOSX" in name or "._" in name]
+
+
 def test_a_file_may_be_called_like_a_glob(scans: Path) -> None:
     """What exists is what is meant."""
     (scans / "scan[1].png").touch()
@@ -72,11 +98,11 @@ def test_names_are_as_given(scans: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     """What is found below a relative name is relative."""
     monkeypatch.chdir(scans)
 
-    assert [Path("deep/b.png"), Path("deep/er/c.tiff")] == find(["deep"])
+    assert [Path("deep/b.png"), Path("deep/er/c.tiff")] == find(["deep"]).files
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("empty", "no file in this folder ends in .apng, .bmp,"), ("*.gif", "no file matches")]
+    ("name", "said"), [("empty", "no file in this folder ends in .apng, .avif,"), ("*.gif", "no file matches")]
 )
 def test_finding_nothing_is_told(scans: Path, name: str, said: str) -> None:
     """The error names the folder or glob."""
@@ -106,7 +132,10 @@ def test_a_folder_that_cannot_be_read_is_told(scans: Path) -> None:
 
 def test_suffixes_are_those_of_the_formats_that_are_read() -> None:
     """A suffix stands for an accepted format, and each format has one."""
-    known = {suffix: form for suffix, form in Image.registered_extensions().items() if form in {*FORMATS, "MPO"}}
+    forms = {form.upper(): form for form in FORMATS} | {"MPO": "JPEG"}
+    # Pillow knows no HEIC, nor that some cameras call it HIF.
+    known = {suffix: forms.get(form) for suffix, form in Image.registered_extensions().items()} | dict.fromkeys(
+        (".heic", ".heif", ".hif"), "HEIC"
+    )
 
-    assert set() == SUFFIXES - set(known)
-    assert {*FORMATS, "MPO"} == {known[suffix] for suffix in SUFFIXES}
+    assert {*FORMATS} == {known.get(suffix) for suffix in SUFFIXES}

@@ -11,7 +11,8 @@ from PIL import Image
 
 from service import tiles
 from service.errors import NotAPicture
-from service.network import IMAGE_SIDE, PIXELS, Layer
+from service.network import Layer
+from service.types import IMAGE_SIDE, PIXELS
 from tests.conftest import make_network
 
 # As the sheet is drawn: a weight is a square of 4 pixels, and 4 pixels lie between tiles.

@@ -16,8 +16,9 @@ import safetensors.numpy
 from service import artifact
 from service.artifact import Artifact
 from service.errors import NoSuchLayer
-from service.network import FloatArray, Layer, Network
+from service.network import Layer, Network
 from service.representation import Representation
+from service.types import FloatArray
 from service.weights import MEDIA_TYPES, Weights
 from tests.conftest import make_metadata, make_network
 

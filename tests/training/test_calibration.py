@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.network import FloatArray, Layer, Network
+from service.network import Layer, Network
+from service.types import FloatArray
 from service.verdict import Verdict, novelty
 from training.calibration import UNCALIBRATED, calibrate, fit_temperature, thresholds
 

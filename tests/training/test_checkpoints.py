@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.network import FloatArray
+from service.types import FloatArray
 from tests.training.tiny import BENT, PLAIN, SCHEDULE
 from training.checkpoints import START, Checkpoint, CheckpointError, fingerprint, load, save
 from training.errors import TrainingError

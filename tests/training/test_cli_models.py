@@ -21,7 +21,7 @@ from sklearn.neural_network import MLPClassifier
 from service import artifact
 from service.artifact import Artifact
 from service.classifier import Classifier
-from service.network import FloatArray
+from service.types import FloatArray
 from tests.conftest import make_metadata, make_network
 from tests.pictures import draw, encode
 from tests.training.reports import quick_reports

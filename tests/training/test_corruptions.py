@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from service.normalization.framing import centre_of_mass
+from service.images.mnist_frame import centre_of_mass
 from tests.training.tiny import draw_digits
 from training.corruptions import CORRUPTIONS
 

@@ -12,8 +12,8 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from service.network import FloatArray
-from service.normalization.framing import CENTRE, centre_of_mass
+from service.images.mnist_frame import CENTRE, centre_of_mass
+from service.types import FloatArray
 from tests.training.conftest import Reported
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist, draw_digits
 from training.augmentation import Augmentation

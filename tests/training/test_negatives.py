@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import label
 
-from service.normalization.framing import CENTRE, centre_of_mass
+from service.images.mnist_frame import CENTRE, centre_of_mass
 from tests.training.tiny import draw_digits
 from training.mnist import Digits
 from training.negatives import FIGURES, Images, collect

@@ -17,7 +17,7 @@ from sklearn.neural_network import MLPClassifier
 from service import artifact
 from service.artifact import Artifact
 from service.classifier import Classifier
-from service.network import FloatArray
+from service.types import FloatArray
 from tests.training.conftest import Reported
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist, draw_digits
 from training import mnist

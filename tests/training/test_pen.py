@@ -19,7 +19,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import chisquare, kstest
 
 from service.classifier import Classifier
-from service.normalization.framing import CENTRE, centre_of_mass
+from service.images.mnist_frame import CENTRE, centre_of_mass
 from training.negatives import FIGURES
 from training.pen import FORMS, Hand, draw, write
 

@@ -11,11 +11,11 @@ from PIL import Image
 
 from service import artifact
 from service.classifier import Classifier
-from service.decoding import decode
+from service.images.decoding import decode
+from service.images.pipeline import normalize
 from service.network import Layer, Network
-from service.normalization import normalize
 from tests.conftest import make_metadata
-from tests.pictures import draw, encode
+from tests.pictures import draw, encode, heic
 from training import pictures
 from training.cli import main
 from training.evaluation import Error
@@ -25,7 +25,7 @@ from training.pictures import PicturesError
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of a network that knows how this module draws each digit, and answers the one most like it."""
-    drawn = np.stack([normalize(decode(encode(draw(digit)), 10**6).grey).pixels.ravel() for digit in range(10)])
+    drawn = np.stack([normalize(decode(encode(draw(digit)), 10**6).pixels).pixels.ravel() for digit in range(10)])
     # The nearest of ten points: |x - d|^2 is smallest where x @ d - |d|^2 / 2 is largest.
     network = Network((Layer(drawn.T.copy(), -(drawn**2).sum(axis=1) / 2, "softmax"),), tuple(range(10)))
     path = tmp_path_factory.mktemp("models") / "drawn.safetensors"
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_errors_are_counted_by_folder(classifier: Classifier, folder: Path) -> None:
-    """Every folder has its error, unanswered pictures are misread, and files with another label do not count."""
+    """Every folder has its error, unanswered pictures are misread, and files with another label are left out."""
     readings = pictures.read(classifier, folder)
     errors = readings.errors()
 
@@ -66,6 +66,26 @@ def test_errors_are_counted_by_folder(classifier: Classifier, folder: Path) -> N
     assert ["2_damaged.png", "5_blank.png", "9_is_a_four.png"] == [reading.path.name for reading in readings.misread]
     assert [None, None, 4] == [reading.digit for reading in readings.misread]
     assert "blank" in readings.misread[1].said
+
+
+def test_what_is_left_out_is_named(classifier: Classifier, folder: Path) -> None:
+    """Files that are no pictures by their names, those that macOS adds, and pictures whose label is neither of both."""
+    for name in ("notes_1.txt", "._7_1.png", "kitchen.png", "a1_x.png"):
+        (folder / "bad" / name).touch()
+
+    left_out = pictures.read(classifier, folder).left_out
+
+    assert [["._7_1.png", "notes_1.txt"], ["77_1.png", "a1_x.png", "kitchen.png"]] == sorted(
+        sorted(path.name for path in paths) for paths in left_out.values()
+    )
+
+
+def test_the_sheet_shows_a_heic(classifier: Classifier, tmp_path: Path) -> None:
+    """It is read as the service reads it, since Pillow alone cannot."""
+    (tmp_path / "3_a.heic").write_bytes(heic(draw(7)))
+    sheet = pictures.sheet(pictures.read(classifier, tmp_path).misread).convert("L")
+
+    assert (0, 255) == (np.asarray(sheet)[:112, :112].min(), np.asarray(sheet)[5, 5])
 
 
 def test_the_sheet_shows_picture_and_input_side_by_side(classifier: Classifier, folder: Path) -> None:
@@ -80,7 +100,7 @@ def test_the_sheet_shows_picture_and_input_side_by_side(classifier: Classifier, 
     assert 255 == four.getpixel((5, 5))
     assert 0 == four.getpixel((112 + 5, 5))
     assert 0 == four.crop((0, 0, 112, 112)).getextrema()[0]
-    assert 255 == four.crop((112, 0, 224, 112)).getextrema()[1]
+    assert 250 < np.asarray(four)[:, 112:].max()
 
 
 def test_a_sheet_of_many_has_rows(classifier: Classifier, folder: Path) -> None:
@@ -111,6 +131,7 @@ def test_the_command_prints_errors_and_writes_the_sheet(
     assert "75.00% (3 of 4;" in printed
     assert "macro average over 2 folders: 37.50% misread" in printed
     assert f"3 misread pictures, beside what the network saw, are in {sheet}" in printed
+    assert "1 left out, the name begins neither" in printed
     with Image.open(sheet) as image:
         assert "PNG" == image.format
 

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from service.errors import NoSuchModel, PictureError
-from service.network import PIXELS, FloatArray
 from service.routes import bodies, health
 from service.routes.direct import DirectRoute
 from service.routes.state import Shared, State, state_of
@@ -31,6 +30,7 @@ from service.routes.v2.schemas import (
     ServerFacts,
     TensorFacts,
 )
+from service.types import PIXELS, FloatArray
 
 Responses = dict[int | str, dict[str, Any]]
 

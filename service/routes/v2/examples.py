@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.network import PIXELS
 from service.routes.examples import PIXELS as SEVEN
 from service.routes.v2.schemas import InferenceRequest
+from service.types import PIXELS
 
 INFERENCE_BODY: dict[str, Any] = {
     "required": True,

@@ -12,10 +12,10 @@ from service import tensors
 from service.artifact import Artifact
 from service.classifier import Prediction
 from service.errors import InvalidBody, TooManyPictures
-from service.network import IMAGE_SIDE, PIXELS, FloatArray
 from service.routes import bodies
 from service.routes.v2.schemas import LABELS, PROBABILITIES, InferenceRequest, InferenceResponse, OutputTensor
 from service.tensors import BYTES, Tensor
+from service.types import IMAGE_SIDE, PIXELS, FloatArray
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 CLASSIFICATION = "classification"

@@ -25,7 +25,7 @@ from service.app import create_app
 from service.cli import main
 from service.settings import Settings, bundled_model
 from tests import servers
-from tests.pictures import draw, encode
+from tests.pictures import draw, encode, heic
 from tests.service.client.answers import make_problem
 
 SECONDS = 30
@@ -180,6 +180,42 @@ def test_predict_obeys_the_settings(
 
     assert (1, "", 1) == (status, out, len(err.splitlines()))
     assert err.startswith(f"digits: {seven}: the picture has 200 x 200")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_predict_reads_no_other_formats(
+    monkeypatch: pytest.MonkeyPatch, seven: Path, three: Path, capsys: pytest.CaptureFixture[str], workers: str
+) -> None:
+    """The formats that are set hold on the command line too, in every process."""
+    monkeypatch.setenv("DIGITS_FORMATS", "png,heic")
+    status = main(["predict", "--workers", workers, str(seven), str(three)])
+    out, err = capsys.readouterr()
+
+    assert (1, 1) == (status, len(out.splitlines()))
+    assert f"digits: {three}: JPEG pictures are not accepted here: send PNG and HEIC\n" == err
+
+
+def test_what_was_left_out_is_named_at_the_end(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line for each reason, with no more than ten names; it is no failure."""
+    for i in range(12):
+        (tmp_path / f"{i:02}.txt").touch()
+    (tmp_path / "._seven.png").touch()
+    status = main(["predict", str(tmp_path)])
+    out, err = capsys.readouterr()
+
+    assert (0, 1) == (status, len(out.splitlines()))
+    assert f"digits: 1 left out, macOS made it beside the picture: {tmp_path}/._seven.png" == err.splitlines()[0]
+    assert err.splitlines()[1].startswith("digits: 12 left out, the suffix is not that of a picture: ")
+    assert err.endswith("/09.txt and 2 more\n")
+    assert seven.name in out
+
+
+def test_a_heic_is_found_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a phone writes it, whatever the case of its suffix."""
+    (tmp_path / "IMG_0001.HEIC").write_bytes(heic(draw(7).convert("RGB")))
+
+    assert 0 == main(["predict", str(tmp_path)])
+    assert "IMG_0001.HEIC: 7 " in capsys.readouterr().out
 
 
 def test_nothing_found_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

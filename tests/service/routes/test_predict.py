@@ -183,6 +183,19 @@ def test_stencils_and_offsets_give_the_scores(client: TestClient) -> None:
     np.testing.assert_allclose(sums + explanation["offsets"], explanation["scores"], rtol=0, atol=1e-4)
 
 
+def test_the_formats_that_are_accepted_are_listed(tiny_model: Path) -> None:
+    """Those that the service is set to accept, whatever else could be read."""
+    with TestClient(create_app(Settings(model=tiny_model, formats=("PNG", "AVIF")))) as client:
+        refused = [client.post("/predict", content=content) for content in (encode(draw(), "JPEG"), b"hello")]
+        read = client.post("/predict", content=PICTURE)
+
+    assert [415, 415, 200] == [response.status_code for response in (*refused, read)]
+    assert [
+        "JPEG pictures are not accepted here: send PNG and AVIF",
+        "this is not a picture in an accepted format: send PNG and AVIF",
+    ] == [response.json()["detail"] for response in refused]
+
+
 def test_curved_activations_have_no_stencils(tmp_path: Path) -> None:
     """The answer says so with null, and explains all else."""
     network = make_network(5, activation="tanh")

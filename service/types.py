@@ -1,0 +1,14 @@
+"""The shapes of what is handed from package to package, so that pictures and the network need not know each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+IMAGE_SIDE = 28
+PIXELS = IMAGE_SIDE * IMAGE_SIDE
+
+FloatArray = npt.NDArray[np.float32]
+Probabilities = npt.NDArray[np.float64]
+ByteArray = npt.NDArray[np.uint8]
+"""uint8, of a picture or of a mask: (height, width), or (height, width, 3) with red, green and blue."""

@@ -1,0 +1,65 @@
+"""Pictures that were once read wrong, or not at all: each is the smallest of its kind, and is read right."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.classifier import Classifier
+from service.verdict import Verdict
+
+FOLDER = Path(__file__).parent / "reported"
+
+CASES = {
+    # A sheet that is turned, on a table.
+    "phone_sheet_7deg.jpg": 7,
+    "note_black_075_6deg.jpg": 7,
+    "note_yellow_grey_064_20deg.jpg": 7,
+    # A sign that is no rectangle.
+    "disc_white7_on_red.png": 7,
+    # Pens of a pixel or two on large canvases.
+    "hair1000.png": 3,
+    "canvas_lw1_500.png": 5,
+    "line300_4_2px.png": 4,
+    # Digits of 5 % and of 3 % of the longer side.
+    "small_0.05.png": 5,
+    "small_0.03.png": 5,
+    # Underlined.
+    "underlined_7.png": 7,
+    "underlined_2_below.png": 2,
+    # A JPEG without its end marker, of which no pixel is missing.
+    "noeoi.jpg": 5,
+    # 32-bit integers from 0 to 255, and 16-bit ones from 0 to 1023.
+    "i32_8bit.tif": 5,
+    "u16_10bit.png": 5,
+    # An alpha channel that is 0 all over, which means that there is none.
+    "bmp32_v5_alpha0.bmp": 5,
+}
+
+
+@pytest.mark.parametrize(("name", "digit"), CASES.items(), ids=CASES)
+def test_reported_pictures_are_read(classifier: Classifier, name: str, digit: int) -> None:
+    """The digit is the one that a person sees, and it is clear."""
+    prediction = classifier.predict_picture((FOLDER / name).read_bytes())
+
+    assert digit == prediction.digit
+    assert Verdict.CLEAR == prediction.verdict
+
+
+def test_every_picture_in_the_folder_is_read() -> None:
+    """None lies there that no test looks at."""
+    assert set(CASES) == {path.name for path in FOLDER.iterdir()}
+
+
+def test_files_are_of_the_kind_that_was_reported() -> None:
+    """What made them hard to read is still in them."""
+    with Image.open(FOLDER / "i32_8bit.tif") as integers, Image.open(FOLDER / "u16_10bit.png") as shorts:
+        assert ("I", (0, 255)) == (integers.mode, integers.getextrema())
+        assert ("I;16", 1023) == (shorts.mode, np.asarray(shorts).max())
+    with Image.open(FOLDER / "bmp32_v5_alpha0.bmp") as bitmap:
+        assert 32 == int.from_bytes((FOLDER / "bmp32_v5_alpha0.bmp").read_bytes()[28:30], "little")
+        assert (0, 0) == bitmap.convert("RGBA").getchannel("A").getextrema()
+    assert not (FOLDER / "noeoi.jpg").read_bytes().endswith(b"\xff\xd9")

@@ -1,9 +1,10 @@
-"""How much memory one process of the service takes at most: with small pictures, and with one of the largest.
+"""How much memory one process of the service takes at most: with what users send, and with one of the largest pictures.
 
     python -m benchmarks.memory
 
-The small one is docs/seven.jpg, sent a hundred times. The largest is a TIFF of 49 megapixels in 32-bit floats, most of
-it blank so that its bytes stay within their limit, sent once. Prints the peak of a process of its own for each.
+What users send is a thousand pictures, a third each canvas drawings, photos of a megapixel and 28x28 pixels. The
+largest is a TIFF of 49 megapixels in 32-bit floats, most of it blank so that its bytes stay within their limit, sent
+once. Prints the peak of a process of its own for each.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from benchmarks.serving import ROOT, served
+from benchmarks import pictures
+from benchmarks.serving import served
+
+_N = 1000
 
 
 def _largest() -> bytes:
@@ -26,18 +30,19 @@ def _largest() -> bytes:
     return file.getvalue()
 
 
-def _peak(picture: bytes, n: int) -> float:
-    """Return the MiB that a service which answers this picture n times took at most."""
+def _peak(sent: list[bytes]) -> float:
+    """Return the MiB that a service which answers these pictures took at most."""
     with served() as service, httpx.Client(base_url=f"http://127.0.0.1:{service.port}", timeout=60) as client:
-        for _ in range(n):
+        for picture in sent:
             client.post("/predict", content=picture).raise_for_status()
         return service.most_mebibytes()
 
 
 def main() -> None:
     """Measure and print; needs Linux, which tells the peak."""
-    print(f"100 small pictures          {_peak((ROOT / 'docs' / 'seven.jpg').read_bytes(), 100):6.0f} MiB")
-    print(f"1 picture of 49 megapixels  {_peak(_largest(), 1):6.0f} MiB")
+    usual = (pictures.drawing(), pictures.photo(), pictures.inverted())
+    print(f"{_N:,} pictures as users send them {_peak([usual[n % len(usual)] for n in range(_N)]):6.0f} MiB")
+    print(f"1 picture of 49 megapixels       {_peak([_largest()]):6.0f} MiB")
 
 
 if __name__ == "__main__":

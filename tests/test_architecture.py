@@ -70,7 +70,7 @@ def imported_by(module: str) -> set[str]:
         ("import sklearn.neural_network, http.client as c", {"sklearn.neural_network", "http.client"}),
         ("from http import HTTPStatus", {"http"}),
         ("from service import artifact, nothing", {"service.artifact", "service"}),
-        ("from service.network import PIXELS", {"service.network"}),
+        ("from service.types import PIXELS", {"service.types"}),
         ("def f():\n    import scipy", {"scipy"}),
         ("if TYPE_CHECKING:\n    from training.mnist import Digits", {"training.mnist"}),
         ("from . import state", {"service.routes.state"}),
@@ -112,8 +112,8 @@ def test_service_imports_by_name(module: str) -> None:
     "module",
     parts_of(
         "errors",
-        "decoding",
-        "normalization",
+        "types",
+        "images",
         "network",
         "verdict",
         "explanation",
@@ -133,17 +133,16 @@ def test_what_answers_knows_no_http(module: str) -> None:
 
 ALLOWED = {
     "errors": set[str](),
-    "network": set[str](),
-    "png": set[str](),
-    "decoding": {"service.errors", "service.network", "service.png"},
-    "normalization": {"service.errors", "service.network", "service.normalization"},
-    "verdict": {"service.network"},
+    "types": set[str](),
+    "images": {"service.errors", "service.types", "service.images"},
+    "network": {"service.types"},
+    "verdict": {"service.network", "service.types"},
     "representation": set[str](),
     "reports": {"service.errors", "service.representation"},
-    "artifact": {"service.errors", "service.network", "service.verdict"},
+    "artifact": {"service.errors", "service.types", "service.network", "service.verdict"},
     "files": {"service.errors"},
-    "readings": {"service.errors", "service.classifier"},
-    "client": {"service.errors", "service.network", "service.verdict", "service.client"},
+    "readings": {"service.errors", "service.images.decoding", "service.classifier"},
+    "client": {"service.errors", "service.types", "service.verdict", "service.client"},
 }
 
 
@@ -172,7 +171,7 @@ def test_nothing_imports_what_is_built_on_it(module: str, forbidden: set[str]) -
 @pytest.mark.parametrize(
     "name",
     [
-        *("errors", "png", "decoding", "normalization", "network", "verdict", "explanation", "artifact", "tiles"),
+        *("errors", "types", "images", "network", "verdict", "explanation", "artifact", "tiles"),
         *("classifier", "routes", "middleware", "problems", "app", "cli", "settings"),
         *("client", "files", "readings", "representation", "reports"),
     ],

@@ -77,8 +77,10 @@ class Pyramid:
         grey = to_grey(self.source, self.axis)
         return cv2.bitwise_not(grey) if self.is_inverted else grey
 
-    def inverted(self) -> Pyramid:
-        """Return the negative."""
+    def with_dark_ink(self, polarity: Polarity) -> Pyramid:
+        """Return the picture itself, or its negative where its ink is the lighter."""
+        if polarity is Polarity.DARK_ON_LIGHT:
+            return self
         medium, coarse = cv2.bitwise_not(self.medium), cv2.bitwise_not(self.coarse)
         return replace(self, medium=medium, coarse=coarse, is_inverted=not self.is_inverted)
 
@@ -189,11 +191,11 @@ def ink_levels(contrast: ByteArray, faintest: float, considered: ByteArray | Non
     0 where pixels count.
     """
     counts = cv2.calcHist([contrast], [0], considered, [256], [0, 256]).ravel().cumsum()
-    n_pixels = counts[-1]
+    n_pixels = max(float(counts[-1]), 1.0)
     paper, lower = counts.searchsorted((n_pixels / 2, _ONE_DEVIATION * n_pixels)).tolist()
     above = max(faintest * (255 - _PAPER), _ABOVE_NOISE * (paper - lower))
     n_below = counts[min(int(paper + above), 255)]
-    if n_below == n_pixels:
+    if n_below == counts[-1]:
         return InkLevels(paper, paper, above)
     full = int(counts.searchsorted(n_below + _FULL_INK * (n_pixels - n_below)))
     return InkLevels(paper, max(full, paper + 1), above)

@@ -22,8 +22,6 @@ _INTERRUPTION = 0.5
 _STEEPEST = 0.1
 # A line goes from one edge of the picture to the other, nearly.
 _SPAN = 0.95
-# There are no more of them in one direction.
-_MOST_LINES = 64
 
 
 def remove_ruled_lines(mask: ByteArray) -> tuple[ByteArray, int]:
@@ -48,8 +46,6 @@ def _without_level_lines(mask: ByteArray) -> tuple[ByteArray, int]:
     gap = np.ones((1, round(_INTERRUPTION * width) | 1), np.uint8)
     bands = cv2.morphologyEx(cv2.dilate(in_run, band), cv2.MORPH_CLOSE, gap)
     n, labels, stats, _ = cv2.connectedComponentsWithStats(bands, connectivity=8, ltype=cv2.CV_16U)
-    if n > _MOST_LINES:
-        return mask, 0  # That is noise.
     ruled, n_lines = np.zeros_like(mask), 0
     for number in range(1, n):
         line = cv2.bitwise_and(in_run, np.equal(labels, number).view(np.uint8) * np.uint8(255))

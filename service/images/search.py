@@ -40,9 +40,9 @@ _FAINTEST_SMALL = 30
 _FAINTEST_UNLIKELY = 30
 # On a sheet that is turned by more degrees the digit may stand upright in the picture.
 _TURNED = 5
-# Of a badge the digit takes this share at least, and stands so many pixels inside of its edge.
+# Of a badge's longer side the digit takes this share at least, and it stands this share inside of its edge.
 _SMALLEST_ON_BADGE = 0.3
-_CLEAR_OF_EDGE = 3
+_CLEAR_OF_EDGE = 0.015
 # Beyond the edge of a sheet, by this share of its longer side, ink that goes on has this share of its contrast.
 _BEYOND = 0.04
 _GOES_ON = 0.35
@@ -109,14 +109,17 @@ def find(pixels: ByteArray, larger: Callable[[], ByteArray] | None = None) -> li
     if high - low < _FAINTEST:
         raise NoInk(EMPTY)
     closer = None if larger is None else lambda area: _closer(view, area, larger())
-    try:
+    with suppress(NoInk):
+        return _located(view, levels, closer)
+    for polarity in Polarity:
         with suppress(NoInk):
-            return _located(view, levels, closer)
-        box = find_small(levels)
-        area = box.expanded(_AROUND_SMALL * box.longer)
-        return closer(area) if closer else _closer(view, area, pixels)
-    except NoInk as error:
-        raise NoInk(why_blank(levels)) from error
+            box = find_small(levels.with_dark_ink(polarity))
+            return _closer(view, box.expanded(_AROUND_SMALL * box.longer), larger() if larger else pixels)
+    for polarity in Polarity:
+        found = _on_paper(view, levels, polarity)
+        if found is not None and found.contrast > _FAINTEST_UNLIKELY:
+            return [found]
+    raise NoInk(why_blank(levels))
 
 
 def _located(view: View, levels: Pyramid, closer: Callable[[Box], list[Found]] | None = None) -> list[Found]:
@@ -125,7 +128,7 @@ def _located(view: View, levels: Pyramid, closer: Callable[[Box], list[Found]] |
     Where that is in doubt, all that it may be, the likeliest first. `closer` returns the same for an area of the view,
     seen with more pixels. Raises NoInk.
     """
-    plain = _on_paper_if_any(view, levels)
+    plain = _on_paper(view, levels)
     regions = [] if plain is not None and plain.is_stroke else find_regions(levels)
     for region in regions:
         is_rim = _is_rim(plain, region)
@@ -142,8 +145,12 @@ def _located(view: View, levels: Pyramid, closer: Callable[[Box], list[Found]] |
             if plain is not None and not (region.kind is Kind.SHEET and plain.box.is_like(area)):
                 found.append(plain)
             return found
-    if plain is None:
+    is_isolated = plain is not None and plain.ink.segmentation.selection.is_isolated
+    inner = None if is_isolated else _on_paper(view, levels, beside_border=True)
+    if plain is None and inner is None:
         raise NoInk(EMPTY)
+    if plain is None or inner is not None:
+        return [one for one in (plain, inner) if one is not None]
     if closer is not None and plain.box.longer < _SMALL:
         with suppress(NoInk):
             return closer(plain.box.expanded(_AROUND_SMALL * plain.box.longer))
@@ -160,19 +167,26 @@ def _is_rim(plain: Found | None, region: Region) -> bool | None:
     seen = plain.ink.segmentation
     if seen.selection.is_isolated and region.kind is Kind.CLIPPED:
         return None
-    inside = cv2.fillPoly(np.zeros_like(seen.digit), [region.outline.astype(np.int32)], 255)
-    share = cv2.countNonZero(cv2.bitwise_and(seen.digit, inside)) / cv2.countNonZero(seen.digit)
-    is_rim = share < 1 - _WITHIN and seen.box.contains(_box_of(region, 1))
-    return is_rim if is_rim or share > _WITHIN or not seen.selection.is_isolated else None
+    labels = seen.components.labels
+    outline = region.outline * np.float32(labels.shape[0] / seen.digit.shape[0])
+    inside = cv2.fillPoly(np.zeros(labels.shape, np.uint8), [outline.astype(np.int32)], 1)
+    counts = np.bincount(labels.ravel(), minlength=len(seen.components))
+    shares = np.bincount(labels.ravel(), inside.ravel(), len(seen.components)) / np.maximum(counts, 1)
+    shares = shares[seen.selection.chosen]
+    if seen.selection.is_isolated and ((shares > 1 - _WITHIN) & (shares < _WITHIN)).any():
+        return None
+    is_rim = bool((shares < 1 - _WITHIN).any()) and seen.box.contains(_box_of(region, 1))
+    return is_rim if is_rim or (shares > _WITHIN).any() or not seen.selection.is_isolated else None
 
 
 def _is_part_of(found: Found, plain: Found, is_rim: bool) -> bool:  # noqa: FBT001
     """Tell whether what was found on a region is noise, fainter than its rim, or a part of what is beside it."""
-    if not is_rim and plain.ink.segmentation.selection.is_isolated:
+    is_isolated = plain.ink.segmentation.selection.is_isolated
+    if is_isolated and not is_rim:
         return False
     inner = found.ink.segmentation.box.expanded(round(_CLEAR_OF_OTHERS * max(found.ink.segmentation.digit.shape)))
     height, width = found.ink.segmentation.digit.shape
-    is_fainter = is_rim and found.contrast < _FAINTER * plain.contrast
+    is_fainter = is_isolated and found.contrast < _FAINTER * plain.contrast
     return is_fainter or not Box(0, 0, height, width).contains(inner)
 
 
@@ -200,11 +214,10 @@ def _closer(view: View, area: Box, pixels: ByteArray) -> list[Found]:
 def _on_region(view: View, region: Region, levels: Pyramid) -> list[Found]:
     """Return the digit on a region, and what else it may be; nothing where its ink crosses the region's boundary."""
     part, matrix, mask = rectify(view.pixels, region, levels.ink_factor)
-    inner = View(part, view.to_picture @ matrix)
-    try:
-        found = replace(_on_paper(inner, pyramid(part, WORKING_SIDE, mask)), region=region)
-    except NoInk:
+    found = _on_paper(View(part, view.to_picture @ matrix), pyramid(part, WORKING_SIDE, mask))
+    if found is None:
         return []
+    found = replace(found, region=region)
     is_too_small = region.kind is Kind.BADGE and found.box.height < _SMALLEST_ON_BADGE * max(part.shape)
     if is_too_small or _crosses_boundary(found, view, mask):
         return []
@@ -223,7 +236,14 @@ def _crosses_boundary(found: Found, view: View, mask: ByteArray | None) -> bool:
     digit = cv2.resize(digit, (width, height), interpolation=cv2.INTER_NEAREST)
     if mask is not None:
         return (
-            cv2.countNonZero(cv2.bitwise_and(digit, cv2.dilate(cv2.bitwise_not(mask), square(2 * _CLEAR_OF_EDGE + 1))))
+            cv2.countNonZero(
+                cv2.bitwise_and(
+                    digit,
+                    cv2.dilate(
+                        cv2.bitwise_not(mask), square(2 * max(1, round(_CLEAR_OF_EDGE * max(height, width))) + 1)
+                    ),
+                )
+            )
             > 0
         )
     beyond = _BEYOND * max(height, width)
@@ -254,24 +274,14 @@ def _goes_on(found: Found, view: View, touching: npt.NDArray[np.bool_], line: Po
     return (darker if found.polarity is Polarity.DARK_ON_LIGHT else -darker) > _GOES_ON * found.contrast
 
 
-def _on_paper_if_any(view: View, levels: Pyramid) -> Found | None:
-    try:
-        return _on_paper(view, levels)
-    except NoInk:
-        return None
-
-
-def _on_paper(view: View, levels: Pyramid) -> Found:
-    """Return the digit on paper, of the likely polarity, or else of the other one. Raises NoInk."""
-    likely = likely_polarity(levels.coarse)
-    for polarity in sorted(Polarity, key=lambda one: one is not likely):
-        with suppress(NoInk):
-            found = Found(
-                view, find_digit(levels if polarity is Polarity.DARK_ON_LIGHT else levels.inverted()), polarity
-            )
-            if polarity is likely or found.contrast > _FAINTEST_UNLIKELY:
-                return found
-    raise NoInk(EMPTY)
+def _on_paper(
+    view: View, levels: Pyramid, polarity: Polarity | None = None, *, beside_border: bool = False
+) -> Found | None:
+    """Return the digit on paper, of the likely polarity where none is given; None where there is none."""
+    polarity = polarity or likely_polarity(levels.coarse)
+    with suppress(NoInk):
+        return Found(view, find_digit(levels.with_dark_ink(polarity), beside_border=beside_border), polarity)
+    return None
 
 
 def _turned(ink: Ink, degrees: float) -> Ink:

@@ -72,6 +72,8 @@ _LEAVING_REACH = 0.85
 # The dark margin of a picture touches more than this share of its border, and reaches less than this share inwards.
 _MARGIN_CONTACT = 0.2
 _MARGIN_DEPTH = 0.2
+# The edge of what touches the border is so many pixels of the coarse level wide.
+_MARGIN_EDGE = 2
 # A component belongs to the digit when it has this share of its ink and is this near, as a share of its size.
 _COMPANION_INK = 0.03
 _MOST_COMPONENTS = 64
@@ -145,9 +147,9 @@ class Ink:
     segmentation: Segmentation
 
 
-def find_digit(levels: Pyramid) -> Ink:
-    """Return the digit's ink. Raises NoInk when nothing stands out from the paper."""
-    found = segment(levels)
+def find_digit(levels: Pyramid, *, beside_border: bool = False) -> Ink:
+    """Return the digit's ink, or what there is beside ink that touches the border. Raises NoInk when there is none."""
+    found = segment(levels, beside_border=beside_border)
     # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
     reach = max(1, round(_FRINGE * max(levels.medium.shape)))
     around = cv2.dilate(found.digit, square(2 * reach + 1))
@@ -205,11 +207,13 @@ def _both(one: cv2.typing.MatLike, other: ByteArray) -> ByteArray:
     return cv2.bitwise_and(one, other)
 
 
-def segment(levels: Pyramid, windows: Sequence[tuple[float, float]] = _WINDOWS) -> Segmentation:
+def segment(
+    levels: Pyramid, *, beside_border: bool = False, windows: Sequence[tuple[float, float]] = _WINDOWS
+) -> Segmentation:
     """Return the digit as the window shows it that shows it best. Raises NoInk when none shows one.
 
     With too fine a window only the ends of strokes are found, with too coarse a one shadows too. So it is the finer one
-    if that shows hardly less.
+    if that shows hardly less. `beside_border` leaves out what touches the border, which may be blacker.
     """
     best: Segmentation | None = None
     seen: Paper | None = None
@@ -223,6 +227,12 @@ def segment(levels: Pyramid, windows: Sequence[tuple[float, float]] = _WINDOWS) 
         if not ink.has_ink:
             continue
         strength = ink.strength(contrast)
+        if beside_border:
+            inner = _away_from_border(strength, levels.coarse_factor)
+            ink = ink_levels(contrast, _BESIDE_PRINT * faintest, inner)
+            if not ink.has_ink:
+                continue
+            strength = _both(ink.strength(contrast), inner)
         if best is not None and _all_ink(strength) <= _RESOLVED * best.weight:
             continue  # No digit weighs more than all ink of its window.
         found = _look(strength, levels.coarse_factor, ink, paper)
@@ -230,9 +240,18 @@ def segment(levels: Pyramid, windows: Sequence[tuple[float, float]] = _WINDOWS) 
             best = found
     if best is not None:
         return best
-    if windows is _WINDOWS:
-        return segment(levels, _LAST_WINDOWS)
+    if windows is _WINDOWS and not beside_border:
+        return segment(levels, windows=_LAST_WINDOWS)
     raise NoInk(EMPTY)
+
+
+def _away_from_border(strength: ByteArray, factor: int) -> ByteArray:
+    """Return a mask of what is no ink that touches the border, nor near such ink."""
+    components = find_components(strength, _above(strength, FOREGROUND), factor)
+    at_border = np.where(components.border_fraction > 0, 255, 0).astype(np.uint8)[components.labels]
+    size = (strength.shape[1], strength.shape[0])
+    near = cv2.resize(cv2.dilate(at_border, square(2 * _MARGIN_EDGE + 1)), size, interpolation=cv2.INTER_NEAREST)
+    return cv2.bitwise_not(near)
 
 
 def _all_ink(strength: ByteArray) -> float:

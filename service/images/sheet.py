@@ -250,9 +250,7 @@ def _quadrilateral(hull: npt.NDArray[np.int32], area: float) -> Points | None:
 
 
 def _ordered(corners: Points) -> Points:
-    """Return corners clockwise, beginning so that the side from the first to the second is the most level one."""
-    if cv2.contourArea(corners, oriented=True) < 0:
-        corners = corners[::-1]
+    """Return corners, clockwise as those of a hull are, from where the side to the next one is the most level one."""
     sides = np.roll(corners, -1, axis=0) - corners
     first = int((sides[:, 0] / np.maximum(np.hypot(sides[:, 0], sides[:, 1]), 1e-6)).argmax())
     return np.roll(corners, -first, axis=0)

@@ -16,7 +16,7 @@ from PIL import Image, ImageOps
 from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images import heif
 from service.images.decoding import HEIF_MAX_PIXELS, WORKING_SIDE, Budget, Picture, accepted, decode
-from service.images.grayscale import to_grey
+from service.images.grayscale import colour_axis, to_grey
 from service.images.heif import FormatError
 from tests.pictures import draw, encode, heic
 
@@ -44,10 +44,12 @@ def with_brand(data: bytes, brand: bytes) -> bytes:
 
 
 def difference(picture: Picture, expected: Image.Image) -> float:
-    """Return how far a picture's grey is from another's on average, 0..255."""
-    grey = to_grey(picture.pixels).astype(float)
+    """Return how far a picture's grey is from another's on average, 0..255, along the axis of the latter."""
+    pixels = np.asarray(expected)
+    axis = colour_axis(pixels) if pixels.ndim == picture.pixels.ndim == 3 else None
+    grey = to_grey(picture.pixels, axis).astype(float)
     assert grey.shape == (expected.height, expected.width)
-    return float(np.abs(grey - to_grey(np.asarray(expected)).astype(float)).mean())
+    return float(np.abs(grey - to_grey(pixels, axis).astype(float)).mean())
 
 
 # --- Pictures

@@ -58,7 +58,8 @@ def test_files_are_of_the_kind_that_was_reported() -> None:
     """What made them hard to read is still in them."""
     with Image.open(FOLDER / "i32_8bit.tif") as integers, Image.open(FOLDER / "u16_10bit.png") as shorts:
         assert ("I", (0, 255)) == (integers.mode, integers.getextrema())
-        assert ("I;16", 1023) == (shorts.mode, np.asarray(shorts).max())
+        assert "I;16" == shorts.mode
+        assert 10 == int(np.asarray(shorts).max()).bit_length()
     with Image.open(FOLDER / "bmp32_v5_alpha0.bmp") as bitmap:
         assert 32 == int.from_bytes((FOLDER / "bmp32_v5_alpha0.bmp").read_bytes()[28:30], "little")
         assert (0, 0) == bitmap.convert("RGBA").getchannel("A").getextrema()

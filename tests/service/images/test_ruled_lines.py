@@ -142,7 +142,13 @@ def test_pieces_of_a_ruled_line_are_followed() -> None:
     assert not unruled(broken).any()
 
 
-@given(arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=8, max_side=40), elements=st.sampled_from([0, 255])))
+@given(
+    arrays.arrays(
+        np.uint8,
+        arrays.array_shapes(min_dims=2, max_dims=2, min_side=8, max_side=40),
+        elements=st.sampled_from([0, 255]),
+    )
+)
 def test_nothing_is_added(mask: ByteArray) -> None:
     """Whatever is left was there, and where nothing was ruled it is everything."""
     rest, n_lines = remove_ruled_lines(mask)

@@ -7,8 +7,8 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
-from service.images.marks import bounding_box
 
+from service.images.components import bounding_box
 from service.types import FloatArray
 from tests.service.images.scenes import (
     HEIGHT,
@@ -19,6 +19,7 @@ from tests.service.images.scenes import (
     coloured,
     dice,
     drawn,
+    eight_bits,
     lines,
     magnified,
     painted,
@@ -72,7 +73,7 @@ def test_a_magnified_digit_is_as_high_as_asked(height: int) -> None:
 )
 def test_places(place: tuple[float, float], expected: tuple[int, int, int, int]) -> None:
     """0 is the first row or column, 1 the last, and what lies beyond is not seen."""
-    assert expected == bounding_box(placed(np.ones((3, 2), np.float32), (10, 12), place) > 0)
+    assert expected == bounding_box(eight_bits(placed(np.ones((3, 2), np.float32), (10, 12), place)))
 
 
 def test_paint_covers_paper() -> None:
@@ -124,8 +125,7 @@ def test_rules_cover_their_share(upright: bool, share: float) -> None:  # noqa: 
 def test_a_digit_that_leaves_the_picture_has_so_much_beyond_it(side: str, verb: str, share: float) -> None:
     """A 4 reaches the side, and its length across is shorter by what is not seen."""
     greys = np.asarray(Image.open(io.BytesIO(SCENES[f"{verb} at the {side}"](drawn(4), dice(side)))))
-    inked = greys < 190
-    top, left, bottom, right = bounding_box(inked)
+    top, left, bottom, right = bounding_box(eight_bits(greys < 190))
     whole = drawn(4)(HEIGHT, PEN).shape
     reached = {"top": top == 0, "left": left == 0, "bottom": bottom == SIDE, "right": right == SIDE}
     vertical = side in {"top", "bottom"}

@@ -70,7 +70,7 @@ def test_nothing_has_no_width() -> None:
 
 
 @settings(max_examples=60)
-@given(st.floats(1, 7))
+@given(st.floats(1.5, 7))
 def test_dilation_reaches_as_far_as_the_radius(radius: float) -> None:
     """A dot becomes a disc of that radius, from its centre, to half a pixel: scipy's distance to it tells."""
     dot = np.zeros((25, 25), np.uint8)
@@ -78,8 +78,8 @@ def test_dilation_reaches_as_far_as_the_radius(radius: float) -> None:
     distance = ndimage.distance_transform_edt(dot == 0)
     covered = dilate(dot, radius)
 
-    assert (255 == covered[distance <= radius - 1.5]).all()
-    assert (0 == covered[distance >= radius + 1.5]).all()
+    assert 255 == covered[distance <= radius - 1.5].min()
+    assert 0 == covered[distance >= radius + 1.5].max()
 
 
 @settings(max_examples=60)

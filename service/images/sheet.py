@@ -25,8 +25,10 @@ _FEWEST_PIXELS = 5
 _LARGEST = 0.95
 # Its shorter side is at least this share of the longer one.
 _NARROWEST = 0.4
-# Its outline has no more dents than this: the share of its convex hull that it fills. A digit may touch its edge.
+# Its outline has no more dents than this: the share of its convex hull that it fills. A digit may touch the edge of a
+# sheet; a badge has a smooth one, as handwriting hardly has.
 _CONVEX = 0.88
+_CONVEX_BADGE = 0.94
 # Of its area it fills this share; the rest is ink.
 _FILLED = 0.55
 # The hull is a quadrilateral that fills this share of the one around it, whose corners are within so many degrees of
@@ -41,8 +43,10 @@ _INSET_PIXELS = 0.75
 _INSET = 0.006
 # A loop of even width is a digit 0, no sheet with a hole: the variation of its width, standard deviation to mean.
 _EVEN = 0.25
-_CONVEX_HOLE = 0.85
+_CONVEX_HOLE = 0.8
 _SMALLEST_HOLE = 0.06
+# A disc fills this share of the circle around it.
+_ROUND = 0.85
 # Two levels of grey are so far apart, of 255, that one may be what the digit stands on.
 _LEVELS_APART = 20
 # Along its outline, but for this share of it, brightness changes by so much, of 255, over two coarse pixels; light
@@ -179,15 +183,17 @@ def _region(mask: ByteArray, box: Box) -> Region | None:
     filled = cv2.drawContours(np.zeros_like(part), [contour - corner], -1, 255, cv2.FILLED)
     inside = cv2.bitwise_and(part, filled)
     is_full = cv2.countNonZero(inside) >= _FILLED * cv2.countNonZero(filled)
-    if area > _LARGEST * mask.size or _area(contour) < _CONVEX * area or not is_full or _is_loop(inside, filled):
-        return None
     corners = _quadrilateral(hull, area)
+    if area > _LARGEST * mask.size or _area(contour) < _CONVEX * area or not is_full:
+        return None
+    if _is_loop(inside, filled, is_sheet=corners is not None):
+        return None
     if corners is not None:
         across = corners[1] - corners[0] + corners[2] - corners[3]
         return Region(Kind.SHEET, corners, area, float(np.degrees(np.arctan2(across[1], across[0]))))
     outline = contour.reshape(-1, 2).astype(np.float32)
     if len(_within(hull, mask.shape)) == len(hull):
-        return Region(Kind.BADGE, outline, area)
+        return Region(Kind.BADGE, outline, area) if _area(contour) > _CONVEX_BADGE * area else None
     edges = cv2.approxPolyDP(hull, _SIMPLIFIED[0] * cv2.arcLength(hull, closed=True), closed=True)
     is_clipped = len(edges) <= _CLIPPED_CORNERS
     return Region(Kind.CLIPPED, outline, area, _turn(edges.reshape(-1, 2), mask.shape)) if is_clipped else None
@@ -209,23 +215,26 @@ def _turn(corners: npt.NDArray[np.int32], size: tuple[int, ...]) -> float:
     return float((np.degrees(np.arctan2(down, across)) + 45) % 90 - 45)
 
 
-def _is_loop(inside: ByteArray, filled: ByteArray) -> bool:
-    """Tell whether a shape, within the same with its holes filled, is a stroke around them, as of 0 and 8."""
+def _is_loop(inside: ByteArray, filled: ByteArray, *, is_sheet: bool) -> bool:
+    """Tell whether a shape, within the same with its holes filled, is a stroke around them, as of 0, 6 and 8.
+
+    Its holes are convex, as no digit on a badge is but a 1. And around a 1 there is a sheet, or a disc, whose edge is
+    here nearer and there farther.
+    """
     holes = cv2.morphologyEx(cv2.subtract(filled, inside), cv2.MORPH_OPEN, square(2))
     contours, tree = cv2.findContours(holes, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    if (
-        tree is None
-        or (tree[0, :, 3] >= 0).any()
-        or cv2.countNonZero(holes) < _SMALLEST_HOLE * cv2.countNonZero(filled)
-    ):
+    is_small = cv2.countNonZero(holes) < _SMALLEST_HOLE * cv2.countNonZero(filled)
+    if tree is None or (tree[0, :, 3] >= 0).any() or (is_small and is_sheet):
         return False
     if any(_area(contour) < _CONVEX_HOLE * _area(cv2.convexHull(contour)) for contour in contours):
         return False
+    edge, _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    radius = cv2.minEnclosingCircle(edge[0])[1]
+    if not is_sheet and (len(contours) > 1 or _area(edge[0]) < _ROUND * np.pi * radius * radius):
+        return True
     # Distance of the outer edge to the holes.
     away = cv2.distanceTransform(cv2.bitwise_not(holes), cv2.DIST_L2, 3)
-    edge, _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    points = edge[0].reshape(-1, 2)
-    widths = away[points[:, 1], points[:, 0]]
+    widths = away[edge[0][:, 0, 1], edge[0][:, 0, 0]]
     return float(widths.std()) < _EVEN * float(widths.mean())
 
 

@@ -235,7 +235,7 @@ def _is_loop(inside: ByteArray, filled: ByteArray, *, is_sheet: bool) -> bool:
     # Distance of the outer edge to the holes.
     away = cv2.distanceTransform(cv2.bitwise_not(holes), cv2.DIST_L2, 3)
     widths = away[edge[0][:, 0, 1], edge[0][:, 0, 0]]
-    return float(widths.std()) < _EVEN * float(widths.mean())
+    return not is_small and float(widths.std()) < _EVEN * float(widths.mean())
 
 
 def _quadrilateral(hull: npt.NDArray[np.int32], area: float) -> Points | None:

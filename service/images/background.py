@@ -145,6 +145,12 @@ class Paper:
         """Tell whether two windows find the same paper, nearly."""
         return cv2.norm(self.brightness, other.brightness, cv2.NORM_INF) <= _SAME_PAPER
 
+    @cached_property
+    def is_even(self) -> bool:
+        """Whether a larger window would find the same paper, nearly: it can be no brighter than the brightest spot."""
+        darkest, lightest, _, _ = cv2.minMaxLoc(self.brightness)
+        return lightest - darkest <= _SAME_PAPER
+
     def contrast(self, level: ByteArray) -> ByteArray:
         """Return how much darker than its paper each pixel of a level is, uint8: 31 = paper, 255 = black."""
         paper = self.brightness

@@ -7,6 +7,7 @@ the digit (`segmentation`).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -91,6 +92,7 @@ def bounding_box(mask: ByteArray) -> Box:
     return Box(top, left, top + height, left + width)
 
 
+@cache
 def square(side: int) -> ByteArray:
     """Return a square structuring element, uint8 (side, side)."""
     return np.ones((side, side), np.uint8)

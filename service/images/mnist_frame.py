@@ -52,11 +52,10 @@ def frame(digit: Digit) -> tuple[FloatArray, Frame]:
         min(max(round(CENTRE - mass), 0), IMAGE_SIDE - side)
         for mass, side in zip(centre_of_mass(small), small.shape, strict=True)
     )
-    framed = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
-    framed[row : row + small.shape[0], column : column + small.shape[1]] = small
-    framed /= 255
+    below, beside = IMAGE_SIDE - row - small.shape[0], IMAGE_SIDE - column - small.shape[1]
+    framed = cv2.copyMakeBorder(small, row, below, column, beside, cv2.BORDER_CONSTANT, value=0)
     shift = (row + scale * (digit.shift[0] - box.top), column + scale * (digit.shift[1] - box.left))
-    return framed, Frame(scale * digit.scale, shift)
+    return framed.astype(np.float32) / np.float32(255), Frame(scale * digit.scale, shift)
 
 
 def centre_of_mass(ink: ByteArray | FloatArray) -> tuple[float, float]:

@@ -218,23 +218,16 @@ def segment(
     best: Segmentation | None = None
     seen: Paper | None = None
     for window, faintest in windows:
+        if best is not None and best.paper.is_even:
+            break
         paper = Paper(levels.coarse, window)
         if best is not None and seen is not None and paper.is_same(seen):
             break
         seen = paper
-        contrast = paper.contrast(levels.medium)
-        ink = ink_levels(contrast, faintest, levels.considered)
-        if not ink.has_ink:
+        strength, ink = _ink(levels, paper, faintest, beside_border=beside_border)
+        # No digit weighs more than all ink of its window.
+        if not ink.has_ink or (best is not None and _all_ink(strength) <= _RESOLVED * best.weight):
             continue
-        strength = ink.strength(contrast)
-        if beside_border:
-            inner = _away_from_border(strength, levels.coarse_factor)
-            ink = ink_levels(contrast, _BESIDE_PRINT * faintest, inner)
-            if not ink.has_ink:
-                continue
-            strength = _both(ink.strength(contrast), inner)
-        if best is not None and _all_ink(strength) <= _RESOLVED * best.weight:
-            continue  # No digit weighs more than all ink of its window.
         found = _look(strength, levels.coarse_factor, ink, paper)
         if found is not None and (best is None or found.weight > _RESOLVED * best.weight):
             best = found
@@ -243,6 +236,20 @@ def segment(
     if windows is _WINDOWS and not beside_border:
         return segment(levels, windows=_LAST_WINDOWS)
     raise NoInk(EMPTY)
+
+
+def _ink(levels: Pyramid, paper: Paper, faintest: float, *, beside_border: bool) -> tuple[ByteArray, InkLevels]:
+    """Return how much ink each pixel has, uint8 (height, width), and its levels; all of it, or beside the border."""
+    contrast = paper.contrast(levels.medium)
+    ink = ink_levels(contrast, faintest, levels.considered)
+    if not ink.has_ink:
+        return contrast, ink
+    strength = ink.strength(contrast)
+    if not beside_border:
+        return strength, ink
+    inner = _away_from_border(strength, levels.coarse_factor)
+    ink = ink_levels(contrast, _BESIDE_PRINT * faintest, inner)
+    return (_both(ink.strength(contrast), inner) if ink.has_ink else strength), ink
 
 
 def _away_from_border(strength: ByteArray, factor: int) -> ByteArray:

@@ -1,6 +1,6 @@
 """Where the time of `POST /predict` goes, as a flame graph: what called what, as wide as it took.
 
-    python -m benchmarks.flame [--output docs/performance/flame.png]
+    python -m benchmarks.flame [--output FILE]
 
 Needs wrk, taskset and py-spy (`pip install py-spy`), and may need to be run as root. The service answers a form with a
 picture in MNIST form for some seconds, while py-spy looks at its stack 500 times a second: other pictures take most of
@@ -27,7 +27,6 @@ import matplotlib as mpl
 from matplotlib import pyplot as plt
 from matplotlib.patches import Patch, Rectangle
 
-from benchmarks.serving import ROOT
 from benchmarks.throughput import by_service, rate, serving
 
 _SECONDS = 4
@@ -126,7 +125,7 @@ def _shares(node: Node, shares: Counter[str]) -> None:
 def main() -> None:
     """Record, draw, and print whose code took which share."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "performance" / "flame.png", help="a PNG file")
+    parser.add_argument("--output", type=Path, default=Path("flame.png"), help="a PNG file; default flame.png, here")
     arguments = parser.parse_args()
     missing = [program for program in ("wrk", "taskset", "py-spy") if shutil.which(program) is None]
     if missing:

@@ -93,6 +93,21 @@ def test_predict_prints_a_line_for_each_file(seven: Path, three: Path, capsys: p
     assert all(re.fullmatch(r".+: \d \(\d+\.\d%, (clear|ambiguous)\)", line) for line in lines)
 
 
+def test_predict_writes_the_steps(
+    seven: Path, bad: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --steps, a picture of each step lies in the folder, for each file that can be read; what is read is shown."""
+    folder = tmp_path / "steps"
+    status = main(["predict", str(seven), str(bad[1]), "--steps", str(folder)])
+    names = ("picture", "view", "strength", "components", "digit", "strokes", "input")
+
+    assert 1 == status
+    assert [f"seven_1_{number}_{name}.png" for number, name in enumerate(names, 1)] == sorted(
+        path.name for path in folder.iterdir()
+    )
+    assert "seven.png: 7" in capsys.readouterr().out
+
+
 def test_predict_prints_json(seven: Path, three: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One object a line, with everything that `/predict` says of probabilities."""
     status = main(["predict", "--json", str(seven), str(three)])

@@ -96,7 +96,7 @@ def test_predict_prints_a_line_for_each_file(seven: Path, three: Path, capsys: p
 def test_predict_writes_the_steps(
     seven: Path, bad: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --steps, a picture of each step lies in the folder, for each file that can be read; what is read is shown."""
+    """With --steps, the folder gets a picture of each step, of each file that can be read; what is read is shown."""
     folder = tmp_path / "steps"
     status = main(["predict", str(seven), str(bad[1]), "--steps", str(folder)])
     names = ("picture", "view", "strength", "components", "digit", "strokes", "input")

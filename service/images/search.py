@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -108,13 +109,15 @@ def find(pixels: ByteArray, larger: Callable[[], ByteArray] | None = None) -> li
     low, high, _, _ = cv2.minMaxLoc(levels.medium)
     if high - low < _FAINTEST:
         raise NoInk(EMPTY)
-    closer = None if larger is None else lambda area: _closer(view, area, larger())
+    # Several areas may be seen closer: the picture is decoded for them once.
+    whole = cache(larger or (lambda: pixels))
+    closer = None if larger is None else lambda area: _closer(view, area, whole())
     with suppress(NoInk):
         return _located(view, levels, closer)
     for polarity in Polarity:
         with suppress(NoInk):
             box = find_small(levels.with_dark_ink(polarity))
-            return _closer(view, box.expanded(_AROUND_SMALL * box.longer), larger() if larger else pixels)
+            return _closer(view, box.expanded(_AROUND_SMALL * box.longer), whole())
     for polarity in Polarity:
         found = _on_paper(view, levels, polarity)
         if found is not None and found.contrast > _FAINTEST_UNLIKELY:

@@ -216,14 +216,12 @@ def segment(
     if that shows hardly less. `beside_border` leaves out what touches the border, which may be blacker.
     """
     best: Segmentation | None = None
-    seen: Paper | None = None
     for window, faintest in windows:
         if best is not None and best.paper.is_even:
             break
         paper = Paper(levels.coarse, window)
-        if best is not None and seen is not None and paper.is_same(seen):
+        if best is not None and paper.is_same(best.paper):
             break
-        seen = paper
         strength, ink = _ink(levels, paper, faintest, beside_border=beside_border)
         # No digit weighs more than all ink of its window.
         if not ink.has_ink or (best is not None and _all_ink(strength) <= _RESOLVED * best.weight):

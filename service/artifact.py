@@ -61,7 +61,7 @@ class Training(_Frozen):
     data: dict[str, str] = Field(description="SHA-256 of each file it learned from")
     libraries: dict[str, str] = Field(description="versions that it was fitted with")
     machine: str | None = Field(None, description="processor architecture and number of cores")
-    minutes: int | None = Field(None, description="time that the fit took")
+    minutes: int | None = Field(None, description="time that the fit took; only in files of release 0.1")
     losses: list[float] = Field([], description="training loss by epoch")
     validation_errors: list[float] = Field([], description="share of validation digits misread, by epoch")
 

@@ -52,8 +52,7 @@ digits-train fit --recipe {recipe} --output models/digits.safetensors
 
 scikit-learn's `MLPClassifier` on MNIST's training digits, less {n_validation:,} of them{drawn} all changed anew
 in each of {epochs} epochs: turned, slanted, sized, bent, with strokes of other widths, gaps and noise. In the last
-{settling:.0%} of the epochs they are changed less, and the weights after each are averaged. The fit took {minutes} minutes
-({machine}).{pruned}
+{settling:.0%} of the epochs they are changed less, and the weights after each are averaged.{fit_time}{pruned}
 
 The other {n_validation:,} training digits chose the temperature, {temperature:.2f}, and the thresholds of the verdicts:
 half a per cent of them is `not_a_digit`, one per cent in all is not `clear`. The detector of what is no digit is a small
@@ -105,6 +104,9 @@ It learned from American writers of around 1990, and from what a program draws. 
 digits that are cut out and centred; on photos, finding the digit is the harder part.
 """
 
+_FIT_TIME = """ The fit took {minutes} minutes
+({machine})."""
+
 _PRUNED = """ Of its {n_fitted:,} hidden units, {n_off:,} are off whatever the picture, as interval bounds prove:
 the file does without them."""
 
@@ -128,6 +130,7 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, drawings: str) 
     training, schedule = metadata.training, schedule_of(model)
     test, probabilities, verdict = report["test"], report["probabilities"], report["verdict"]
     after = probabilities["after_temperature"]
+    minutes = report["fit"]["minutes"]
     low, high = test["interval"]
     n_fitted = int(np.sum(training.settings["estimator"]["hidden_layer_sizes"]))
     n_off = n_fitted - sum(layer.n_out for layer in network.layers[:-1])
@@ -147,8 +150,7 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, drawings: str) 
         drawn=f", and {schedule['drawn']:.0%} as many drawn by program," if schedule["drawn"] else ",",
         epochs=schedule["epochs"],
         settling=schedule["settling"],
-        minutes=training.minutes,
-        machine=training.machine,
+        fit_time=_FIT_TIME.format(minutes=minutes, machine=training.machine) if minutes is not None else "",
         pruned=_PRUNED.format(n_off=n_off, n_fitted=n_fitted) if n_off else "",
         n_validation=schedule["n_validation"],
         temperature=probabilities["temperature"],

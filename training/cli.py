@@ -19,7 +19,7 @@ from service import artifact
 from service.classifier import Classifier
 from service.errors import DigitsError
 from service.settings import bundled_model
-from training import card, checkpoints, mnist
+from training import card, checkpoints, fit_time, mnist
 from training.checkpoints import Checkpoint
 from training.errors import TrainingError
 from training.evaluation import error
@@ -202,6 +202,7 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
     for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
     written = artifact.save(output, model.network, model.metadata, model.detector)
+    fit_time.save(output, written.version, fitted.seconds)
     checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
 
@@ -247,7 +248,8 @@ def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: C
         with redirect_stdout(io.StringIO()):  # scikit-learn's own progress
             fitted = fit(LECTURE, digits.train, lambda *_: None)
         baseline = pack(fitted, LECTURE, digits, mnist.checksums(parts))
-        facts, drawings = measure(model, baseline, digits.test, status.update)
+        minutes = fit_time.minutes(arguments.model, model)
+        facts, drawings = measure(model, baseline, digits.test, status.update, minutes)
     save(arguments.output, facts, drawings)
     console.print(f"error on the {len(digits.test):,} MNIST test digits: {facts['test']['error']:.2%}")
     console.print(f"{len(drawings)} figures and report.json are in {arguments.output}")

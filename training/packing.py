@@ -57,7 +57,6 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
             data=dict(data),
             libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores",
-            minutes=round(fitted.seconds / 60),
             losses=[round(loss, 5) for loss in fitted.losses],
             validation_errors=[round(error, 5) for error in fitted.validation_errors],
         ),

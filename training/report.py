@@ -43,11 +43,16 @@ _SEED = 20
 
 
 def measure(
-    model: Artifact, baseline: Artifact, test: Digits, progress: Callable[[str], None] = lambda _: None
+    model: Artifact,
+    baseline: Artifact,
+    test: Digits,
+    progress: Callable[[str], None] = lambda _: None,
+    fit_minutes: int | None = None,
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
     """Return all figures as plain values, and drawings by name. `progress` is told what comes next.
 
-    `baseline` is the model whose errors on damaged digits the model's are compared with.
+    `baseline` is the model whose errors on damaged digits the model's are compared with. `fit_minutes` is how long the
+    model's fit took, None where that is not known.
     """
     classifier = Classifier(model)
     progress("test digits")
@@ -67,6 +72,7 @@ def measure(
     history = model.metadata.training
     facts = {
         "model": {"name": model.metadata.name, "version": model.version},
+        "fit": {"minutes": fit_minutes},
         "test": {
             **_error(after.error),
             "by_digit": {str(digit): _error(error) for digit, error in after.error_by_digit().items()},

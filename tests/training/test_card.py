@@ -53,7 +53,7 @@ class Written:
 def written(packed: Artifact, packed_plain: Artifact, tiny: TinyMnist) -> Written:
     """Return the card of the network that was fitted on bent digits."""
     with quick_reports():
-        facts, drawings = measure(packed, packed_plain, tiny.digits.test)
+        facts, drawings = measure(packed, packed_plain, tiny.digits.test, fit_minutes=62)
     model = replace(packed, sha256="0123456789abcdef" * 4)
     return Written(card.write(model, facts, SIZE, DRAWINGS), facts, list(drawings), model)
 
@@ -110,9 +110,16 @@ def test_model_is_described(written: Written) -> None:
     assert "on MNIST's training digits, less 40 of them, and 50% as many drawn by program, all" in text
     assert "in each of 4 epochs" in text
     assert "In the last 50% of the epochs" in text
-    assert f"The fit took {training.minutes} minutes ({training.machine})." in text
+    assert f"The fit took 62 minutes ({training.machine})." in text
     temperature = written.facts["probabilities"]["temperature"]
     assert f"The other 40 training digits chose the temperature, {temperature:.2f}," in text
+
+
+def test_unknown_fit_time_is_left_out(written: Written) -> None:
+    """A report that does not know how long the fit took makes a card that does not speak of it."""
+    text = card.write(written.model, written.facts | {"fit": {"minutes": None}}, SIZE, DRAWINGS)
+
+    assert "The fit took" not in text
 
 
 def test_what_was_pruned_is_said(written: Written) -> None:

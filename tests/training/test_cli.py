@@ -18,7 +18,7 @@ from service.artifact import Artifact
 from tests.training.conftest import Reported
 from tests.training.mirrors import Mirror, interrupts, refuses, unreachable
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, InterruptedSchedule, TinyMnist
-from training import checkpoints, mnist
+from training import checkpoints, fit_time, mnist
 from training.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_bent_fit_shows_its_epochs(
     assert "epoch 4/4  loss " in printed
     assert "validation error " in printed
     assert packed.to_bytes() == output.read_bytes()
-    assert [output] == list(output.parent.iterdir())
+    assert [output.with_suffix(".fit.json"), output] == sorted(output.parent.iterdir())
 
 
 def fit_command(data: Path, output: Path, *options: str) -> list[str]:
@@ -113,7 +113,7 @@ def test_interrupted_fit_goes_on(
 
     assert 0 == main(fit_command(tiny_directory, output, "--resume"), parts=tiny.parts, recipes=RECIPES)
     assert packed.to_bytes() == output.read_bytes()
-    assert [output] == sorted(path for path in Path().iterdir() if path.is_file())
+    assert [output.with_suffix(".fit.json"), output] == sorted(path for path in Path().iterdir() if path.is_file())
 
 
 def test_resumed_fit_starts_at_its_checkpoint(tiny: TinyMnist, tiny_directory: Path, bent_fit: Reported) -> None:
@@ -124,9 +124,9 @@ def test_resumed_fit_starts_at_its_checkpoint(tiny: TinyMnist, tiny_directory: P
 
     assert 0 == main(fit_command(tiny_directory, output, "--resume"), parts=tiny.parts, recipes=RECIPES)
 
-    training = artifact.load(output).metadata.training
-    assert [7.0, 8.0, 9.0] == training.losses[:3]
-    assert (4, 10) == (len(training.losses), training.minutes)
+    resumed = artifact.load(output)
+    assert [7.0, 8.0, 9.0] == resumed.metadata.training.losses[:3]
+    assert (4, 10) == (len(resumed.metadata.training.losses), fit_time.minutes(output, resumed))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_plain_fit_writes_where_it_is_told(
     assert 0 == status
     assert "Iteration 20, loss = " in capsys.readouterr().out
     assert "plain" == artifact.load(output).metadata.training.recipe
-    assert [output] == list(output.parent.iterdir())
+    assert [output.with_suffix(".fit.json"), output] == sorted(output.parent.iterdir())
 
 
 def test_fetch_again_downloads_nothing(

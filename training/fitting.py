@@ -25,6 +25,9 @@ from training.mnist import Digits
 from training.pen import write
 from training.recipes import Recipe, Schedule
 
+# A second process takes seconds to start; fewer digits than this are changed in less time.
+_WORTH_A_PROCESS = 2_000
+
 
 @dataclass(frozen=True)
 class Epoch:
@@ -144,6 +147,9 @@ def _epochs(
     seed: int, schedule: Schedule, digits: Digits, first: int
 ) -> Iterator[tuple[int, tuple[FloatArray, npt.NDArray[np.int64]]]]:
     """Yield every epoch from number `first` on: number and digits. A second process makes the next one meanwhile."""
+    if len(digits) < _WORTH_A_PROCESS:
+        yield from ((number, make_epoch(digits, schedule, seed, number)) for number in range(first, schedule.epochs))
+        return
     # Spawned, since a forked child would inherit BLAS threads in whatever state they are.
     with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
         numbers = range(first, schedule.epochs)

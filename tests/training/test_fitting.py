@@ -16,6 +16,7 @@ from service.images.mnist_frame import CENTRE, centre_of_mass
 from service.types import FloatArray
 from tests.training.conftest import Reported
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist, draw_digits
+from training import fitting
 from training.augmentation import Augmentation
 from training.checkpoints import Checkpoint
 from training.fitting import Epoch, as_inputs, fit, make_epoch, split
@@ -211,6 +212,17 @@ def test_fit_goes_on_from_a_checkpoint(tiny: TinyMnist, bent_fit: Reported, n_ep
             np.testing.assert_array_equal(a, b)
     # The time before the interruption counts.
     assert bent_fit.checkpoints[n_epochs - 1].seconds <= resumed.seconds
+
+
+def test_second_process_makes_the_same_epochs(
+    tiny: TinyMnist, bent_fit: Reported, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Epochs of many digits are made by a process of their own; it makes what this one would."""
+    monkeypatch.setattr(fitting, "_WORTH_A_PROCESS", 0)
+
+    fitted = fit(BENT, tiny.digits.train, lambda *_: None)
+
+    assert_same_weights(bent_fit.fitted.classifier, fitted.classifier)
 
 
 def test_fit_leaves_its_checkpoint_alone(tiny: TinyMnist, bent_fit: Reported) -> None:

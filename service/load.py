@@ -23,9 +23,11 @@ T = TypeVar("T")
 
 # So many requests are let in in one round of the event loop, before it looks again who is there. A probe, or who has
 # just connected, waits for a round: so these are short, and some requests are refused in each, when the line is slow.
-AT_A_TIME = 16
+AT_A_TIME = 4
 AT_A_TIME_WHEN_SLOW = 2
 REFUSED_AT_A_TIME = 8
+# Seconds of one round that the event loop may spend on small pictures; more of them go to threads.
+MAX_BUSY = 0.01
 # Seconds that a request may wait to be let in.
 PATIENCE = 0.1
 # Seconds that the next in line for a thread may have waited; there what takes long waits for what takes long.
@@ -46,6 +48,7 @@ class Load:
         self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
         self._n_let_in = 0
         self._is_awaited = False
+        self._busy = 0.0
         self._waiting: deque[float] = deque()
         self._turns = CapacityLimiter(n_threads)
         self._threads = CapacityLimiter(n_threads)
@@ -72,6 +75,7 @@ class Load:
     def _begin_round(self) -> None:
         self._is_awaited = False
         self._n_let_in = 0
+        self._busy = 0.0
         now = self._now()
         for _ in range(REFUSED_AT_A_TIME):
             if not self._line or now - self._line[0][0] <= PATIENCE:
@@ -106,6 +110,17 @@ class Load:
             yield hold
         finally:
             self._n_bytes -= n_held
+
+    async def at_once(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work that is usually over before a thread would begin: in the event loop, while its round has time."""
+        if self._busy > MAX_BUSY:
+            return await self.in_thread(work, *args, **kwargs)
+        self._await_round()
+        started = self._now()
+        try:
+            return work(*args, **kwargs)
+        finally:
+            self._busy += self._now() - started
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do work that takes longer than the event loop should wait. Raises Overloaded where the line is too long."""

@@ -74,9 +74,9 @@ _PLAIN_MODES: Mapping[bytes, str] = MappingProxyType(
 )
 # With no other chunks than these a PNG has neither a transparent colour nor an orientation.
 _PLAIN_CHUNKS = frozenset({b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME"})
-# Twice MNIST's form on each side; and what it needs at most, with some for metadata.
-_TINY_PIXELS = 56 * 56
-_TINY_BYTES = 16 * 1024
+# A drawing on a canvas, as pages have it; and what it needs at most, with some for metadata.
+_SMALL_PIXELS = 300 * 300
+_SMALL_BYTES = 32 * 1024
 # Chunks of a PNG that may unfold to a MiB each.
 _COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
 
@@ -145,18 +145,18 @@ def accepted(formats: Collection[str] = FORMATS) -> str:
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def is_tiny(data: bytes) -> bool:
+def is_small(data: bytes) -> bool:
     """Return whether this is a PNG so small that it is read before a thread would begin, by its length and header.
 
     It may be damaged.
     """
     return (
-        len(data) <= _TINY_BYTES
+        len(data) <= _SMALL_BYTES
         and data.startswith(_PNG_START)
         # Nor does a second header contradict the first.
         and data.rfind(b"IHDR") == 12
         and not any(kind in data for kind in _COMPRESSED)
-        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _TINY_PIXELS
+        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _SMALL_PIXELS
     )
 
 

@@ -13,7 +13,7 @@ from starlette.types import Scope
 from service import problems
 from service.classifier import Classifier
 from service.errors import PictureError
-from service.images.decoding import is_tiny
+from service.images.decoding import is_small
 from service.problems import Problem
 from service.routes import bodies, examples
 from service.routes.answers import Answer, answer
@@ -54,10 +54,8 @@ async def predict(
             lambda: _answer(shared.classifier, bodies.picture_in(body, content_type), top_k, explain)
         )
     picture = bodies.picture_in(body, content_type)
-    if not isinstance(picture, bytes) or is_tiny(picture):
-        # Waiting for a thread would take longer than the answer.
-        return _answer(shared.classifier, picture, top_k, explain)
-    return await shared.load.in_thread(_answer, shared.classifier, picture, top_k, explain)
+    do = shared.load.at_once if not isinstance(picture, bytes) or is_small(picture) else shared.load.in_thread
+    return await do(_answer, shared.classifier, picture, top_k, explain)
 
 
 def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Response:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from service.errors import Overloaded
-from service.load import AT_A_TIME, AT_A_TIME_WHEN_SLOW, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
+from service.load import AT_A_TIME, AT_A_TIME_WHEN_SLOW, MAX_BUSY, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
 
 N_THREADS = 2
 
@@ -262,3 +262,37 @@ def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
         return await load.in_thread(divide, 1, b=4)
 
     assert 0.25 == anyio.run(main)
+
+
+def test_event_loop_does_small_work_while_its_round_has_time(clock: Clock) -> None:
+    """What comes when a round has been busy for too long is done by a thread; in the next round that is forgotten."""
+
+    def work(seconds: float) -> int:
+        clock.seconds += seconds
+        return threading.get_ident()
+
+    async def main() -> list[bool]:
+        load = Load(1, N_THREADS, clock)
+        in_one_round = [await load.at_once(work, seconds) for seconds in (MAX_BUSY / 2, MAX_BUSY)]
+        in_one_round.append(await load.at_once(work, 0))
+        await anyio.lowlevel.checkpoint()
+        after_it = await load.at_once(work, 0)
+        return [ident == threading.get_ident() for ident in (*in_one_round, after_it)]
+
+    assert [True, True, False, True] == anyio.run(main)
+
+
+def test_small_work_that_fails_took_its_time(clock: Clock) -> None:
+    """Its error is the caller's, and the seconds until then count."""
+
+    def fail() -> None:
+        clock.seconds += 2 * MAX_BUSY
+        raise KeyError
+
+    async def main() -> bool:
+        load = Load(1, N_THREADS, clock)
+        with pytest.raises(KeyError):
+            await load.at_once(fail)
+        return await load.at_once(threading.get_ident) == threading.get_ident()
+
+    assert not anyio.run(main)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
-from service.images.decoding import WORKING_SIDE, Budget, accepted, decode, is_tiny, png_chunks
+from service.images.decoding import WORKING_SIDE, Budget, accepted, decode, is_small, png_chunks
 from service.images.grayscale import to_grey
 from service.types import FloatArray
 from tests.pictures import chunk, draw, encode, heic, unfolding
@@ -1003,14 +1003,15 @@ def test_chunks_are_checked_and_counted() -> None:
         list(png_chunks(with_chunk(TINY, 100_000 * TEXT)))
 
 
-def test_tiny_pictures_are_known_by_their_header() -> None:
-    """MNIST's form as PNG is tiny; a larger picture, another format and a padded file are not."""
-    assert is_tiny(TINY)
-    assert not is_tiny(encode(draw(size=(57, 56))))
-    assert not is_tiny(encode(draw(size=(28, 28)), "BMP"))
-    assert not is_tiny(TINY + bytes(16 * 1024))
-    assert not is_tiny(b"")
-    assert not is_tiny(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
+def test_small_pictures_are_known_by_their_header() -> None:
+    """A digit in MNIST form and a canvas drawing are small; a larger PNG, another format and a padded file are not."""
+    assert is_small(TINY)
+    assert is_small(encode(draw(size=(300, 300))))
+    assert not is_small(encode(draw(size=(301, 300))))
+    assert not is_small(encode(draw(size=(28, 28)), "BMP"))
+    assert not is_small(TINY + bytes(32 * 1024))
+    assert not is_small(b"")
+    assert not is_small(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
 
 
 @pytest.mark.parametrize(
@@ -1023,10 +1024,10 @@ def test_tiny_pictures_are_known_by_their_header() -> None:
     ],
     ids=["text", "international text", "profile", "second header"],
 )
-def test_what_may_unfold_is_not_tiny(more: bytes) -> None:
+def test_what_may_unfold_is_not_small(more: bytes) -> None:
     """A small header does not speak for a file with compressed text, or with another header behind it."""
-    assert not is_tiny(with_chunk(TINY, more))
-    assert not is_tiny(TINY[:8] + chunk(b"tEXt", TINY[16:24]) + TINY[8:])
+    assert not is_small(with_chunk(TINY, more))
+    assert not is_small(TINY[:8] + chunk(b"tEXt", TINY[16:24]) + TINY[8:])
 
 
 # --- JPEG

@@ -24,6 +24,7 @@ lint: $(VENV_DEV)/.installed
 	$(VENV_DEV)/bin/ruff check
 	$(VENV_DEV)/bin/ruff format --check
 	$(VENV_DEV)/bin/mypy
+	$(VENV_DEV)/bin/lint-imports
 
 format: $(VENV_DEV)/.installed
 	$(VENV_DEV)/bin/ruff check --fix

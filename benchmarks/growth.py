@@ -17,10 +17,10 @@ from PIL import Image
 
 from benchmarks import pictures
 from benchmarks.clock import best
-from service import artifact
 from service.images.decoding import decode
 from service.images.pipeline import normalize
-from service.network import Layer, Network
+from service.model import artifact
+from service.model.network import Layer, Network
 from service.settings import bundled_model
 from service.types import PIXELS
 

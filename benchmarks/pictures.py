@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from service import artifact
+from service.model import artifact
 from service.settings import bundled_model
 from service.types import IMAGE_SIDE, ByteArray, FloatArray
 

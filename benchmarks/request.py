@@ -18,8 +18,8 @@ from typing import Any
 from starlette.types import ASGIApp, Message
 
 from benchmarks.throughput import Case, batch_by_service, body_by_service, by_service, inference_by_service
-from service import logs
 from service.app import create_app
+from service.process import logs
 from service.settings import read_settings
 
 _ROUNDS = 40

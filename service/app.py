@@ -6,7 +6,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import FastAPI, Security
@@ -15,26 +14,30 @@ from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
-from service import artifact, memory, problems, processors
-from service.artifact import Artifact
+from service import __version__
+from service.api import problems
+from service.api.admission import Load
+from service.api.metrics import Metrics
+from service.api.middleware.admission import Admission
+from service.api.middleware.authentication import Access
+from service.api.middleware.body_limits import Limits
+from service.api.middleware.telemetry import Telemetry
+from service.api.reports import Report
+from service.api.request_context import REQUEST_ID_HEADER, is_probe, path_of
+from service.api.routes import health, metrics, page, predict
+from service.api.routes import model as model_routes
+from service.api.routes.direct import add_first
+from service.api.state import State
+from service.api.v2 import routes as v2
+from service.api.v2.schemas import InferenceRequest
+from service.api.weights import Weights
 from service.classifier import Classifier
-from service.drain import draining
 from service.errors import SettingsError
-from service.load import Load
-from service.metrics import Metrics
-from service.middleware.access import Access
-from service.middleware.admission import Admission
-from service.middleware.limits import Limits
-from service.middleware.telemetry import Telemetry
-from service.record import REQUEST_ID_HEADER, is_probe, path_of
-from service.reports import Report
-from service.routes import health, metrics, page, predict, v2
-from service.routes import model as model_routes
-from service.routes.direct import add_first
-from service.routes.state import State
-from service.routes.v2.schemas import InferenceRequest
+from service.model import artifact
+from service.model.artifact import Artifact
+from service.process import cpu, memory
+from service.process.shutdown import draining
 from service.settings import Settings, read_settings
-from service.weights import Weights
 
 _log = logging.getLogger(__name__)
 
@@ -42,14 +45,6 @@ _DESCRIPTION = (
     "POST a picture of a handwritten digit, get the digit and calibrated softmax probabilities. "
     "Every weight and every activation can be seen."
 )
-
-
-def release() -> str:
-    """Return the version of this package, of the checkout where it is not installed."""
-    try:
-        return version("digits-service")
-    except PackageNotFoundError:
-        return "checkout"
 
 
 def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
@@ -69,7 +64,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             classifier = Classifier(loaded, settings.max_pixels, counted, settings.formats)
             counted.serves(classifier.model)
             # More threads than processors would only take turns, each with a decoded picture in memory.
-            load = Load(settings.max_bytes_in_hand, processors.share(settings.workers))
+            load = Load(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
                 Weights(classifier.model),
@@ -87,7 +82,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     app = FastAPI(
         title="Digit classifier",
         description=_DESCRIPTION,
-        version=release(),
+        version=__version__,
         lifespan=lifespan,
         openapi_tags=[{"name": name} for name in ("predict", "model", "Open Inference Protocol", "health")],
         # Its records of refused requests could hold pictures; ours tell what went wrong.

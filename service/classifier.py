@@ -12,17 +12,17 @@ from typing import Literal, ParamSpec, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from service import artifact
-from service.artifact import Artifact
 from service.errors import InvalidPixels, PictureError
-from service.explanation import Explanation, explain
-from service.images.decoding import FORMATS, WORKING_SIDE, Budget, Picture, decode
+from service.images.decoding import WORKING_SIDE, Budget, Picture, decode
 from service.images.pipeline import Normalized, Report, normalize
 from service.images.search import LARGER_SIDE
-from service.types import IMAGE_SIDE, PIXELS, FloatArray, Probabilities
-from service.verdict import Verdict
+from service.model import artifact
+from service.model.artifact import Artifact
+from service.model.calibration import Verdict
+from service.model.explanation import Explanation, explain
+from service.settings import MAX_PIXELS
+from service.types import FORMATS, IMAGE_SIDE, PIXELS, FloatArray, Probabilities
 
-MAX_PIXELS = 50_000_000
 # Pictures of a batch that are decoded before they are normalised.
 TOGETHER = 8
 

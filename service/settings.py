@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from service.classifier import MAX_PIXELS
 from service.errors import SettingsError
-from service.images.decoding import FORMATS, accepted
-from service.logs import Form
+from service.types import FORMATS
+
+MAX_PIXELS = 50_000_000
 
 _PREFIX = "DIGITS_"
 _MIB = 1024 * 1024
@@ -51,7 +51,7 @@ def _split_formats(value: object) -> object:
     wanted = [part.strip().lower() for part in value.split(",")]
     unknown = [name for name in wanted if name not in known]
     if unknown:
-        message = f"choose from {accepted()}, separated by commas"
+        message = f"choose from {', '.join(FORMATS)}, separated by commas"
         raise ValueError(message)
     return [name for name in FORMATS if name.lower() in wanted]
 
@@ -60,6 +60,7 @@ Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 # As browsers write it: in small letters, and without a pattern for many.
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+)$")]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
+LogFormat = Literal["auto", "json", "text"]
 Formats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_formats)]
 
 
@@ -94,7 +95,7 @@ class Settings(BaseSettings):
     )
     max_bytes: int = Field(20 * _MIB, ge=1024, description="largest request body in bytes")
     max_pixels: int = Field(MAX_PIXELS, ge=784, le=_MOST_PIXELS, description="largest picture in pixels")
-    formats: Formats = Field(FORMATS, description=f"formats of pictures that are accepted, of {accepted()}")
+    formats: Formats = Field(FORMATS, description=f"formats of pictures that are accepted, of {', '.join(FORMATS)}")
     max_batch: int = Field(64, ge=1, description="most pictures in one request")
     max_batch_bytes: int = Field(64 * _MIB, ge=1024, description="largest body of a batch in bytes")
     max_bytes_in_hand: int = Field(256 * _MIB, ge=1024, description="what the bodies of all requests may have at once")
@@ -119,7 +120,7 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("DIGITS_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS"),
         description="proxies whose X-Forwarded headers are believed, separated by commas; * for all",
     )
-    log_format: Form = Field("auto", description="json, text, or auto: text on a terminal, else json")
+    log_format: LogFormat = Field("auto", description="json, text, or auto: text on a terminal, else json")
     log_level: str = Field(
         "info", pattern="^(critical|error|warning|info|debug)$", description="critical, error, warning, info or debug"
     )

@@ -8,6 +8,9 @@ import numpy.typing as npt
 IMAGE_SIDE = 28
 PIXELS = IMAGE_SIDE * IMAGE_SIDE
 
+FORMATS = ("PNG", "JPEG", "HEIC", "AVIF", "WebP", "GIF", "BMP", "TIFF")
+"""The formats of pictures that can be read."""
+
 FloatArray = npt.NDArray[np.float32]
 Probabilities = npt.NDArray[np.float64]
 ByteArray = npt.NDArray[np.uint8]

@@ -14,14 +14,14 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from service import artifact
 from service.app import create_app
-from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.classifier import Classifier
-from service.network import Layer, Network
+from service.model import artifact
+from service.model.artifact import Artifact, KnownAnswer, Metadata, Training
+from service.model.calibration import Calibration, novelty
+from service.model.network import Layer, Network
 from service.settings import Settings, bundled_model
 from service.types import PIXELS
-from service.verdict import Calibration, novelty
 from training import mnist
 from training.mnist import Mnist
 

@@ -17,7 +17,7 @@ import httpx
 import uvicorn
 from starlette.types import ASGIApp
 
-from service.protocol import Protocol
+from service.server.http_protocol import Protocol
 
 _ROOT = Path(__file__).parents[1]
 _SECONDS = 60

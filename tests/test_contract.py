@@ -16,8 +16,8 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks
 
-from service import artifact
 from service.app import create_app
+from service.model import artifact
 from service.settings import Settings
 
 CHECKS = [

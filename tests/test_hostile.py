@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.hostile import KINDS, PICTURES
-from service.images.decoding import FORMATS, decode
+from service.images.decoding import decode
+from service.types import FORMATS
 
 
 @pytest.mark.parametrize("kind", KINDS)

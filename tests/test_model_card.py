@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from service.artifact import Artifact
 from service.classifier import Classifier
+from service.model.artifact import Artifact
 from service.settings import bundled_model
 from training import card
 from training.evaluation import error

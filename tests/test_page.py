@@ -12,10 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from starlette.types import Receive, Scope, Send
 
-from service import artifact
 from service.app import create_app
-from service.artifact import Artifact
-from service.network import Network
+from service.model import artifact
+from service.model.artifact import Artifact
+from service.model.network import Network
 from service.settings import Settings
 from tests import servers
 from tests.conftest import make_metadata, make_network

@@ -107,7 +107,7 @@ def test_every_endpoint_is_listed(server: str) -> None:
 
 def test_every_code_is_listed() -> None:
     """The table of errors has each code that the service answers."""
-    source = (_ROOT / "service" / "problems.py").read_text()
+    source = (_ROOT / "service" / "api" / "problems.py").read_text()
     codes = set(re.findall(r'HTTPStatus\.\w+, "([a-z-]+)"', source))
 
     assert {"no-ink", "internal-error"} < codes

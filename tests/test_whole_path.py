@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from fastapi.testclient import TestClient
 
-from service.artifact import Artifact
 from service.classifier import Classifier
+from service.model.artifact import Artifact
 from tests.pictures import encode
 from training.evaluation import error
 from training.mnist import Mnist

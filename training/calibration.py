@@ -1,4 +1,4 @@
-"""Fits what `service.verdict` applies: temperature and thresholds, on validation digits only."""
+"""Fits what `service.model.calibration` applies: temperature and thresholds, on validation digits only."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
-from service.network import Network
+from service.model.calibration import Calibration, novelty
+from service.model.network import Network
 from service.types import FloatArray, Probabilities
-from service.verdict import Calibration, novelty
 
 # Of validation digits this share is taken for no digit, and this share in all is not clear.
 _NOT_A_DIGIT = 0.005

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from service.artifact import Artifact
+from service.model.artifact import Artifact
 from training.errors import TrainingError
 
 _TEMPLATE = """\

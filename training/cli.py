@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from service import artifact
 from service.classifier import Classifier
 from service.errors import DigitsError
+from service.model import artifact
 from service.settings import bundled_model
 from training import card, checkpoints, fit_time, mnist
 from training.checkpoints import Checkpoint

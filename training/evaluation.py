@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.classifier import Classifier, Prediction
+from service.model.calibration import Verdict
 from service.types import Probabilities
-from service.verdict import Verdict
 from training.mnist import Digits
 
 # At once, so that activations of wide networks do not fill the memory.

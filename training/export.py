@@ -1,4 +1,4 @@
-"""Between scikit-learn and what is served: fitted MLPClassifier <-> service.network.Network.
+"""Between scikit-learn and what is served: fitted MLPClassifier <-> service.model.network.Network.
 
 What is served is a Network's arrays and nothing else.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from service.network import HIDDEN, Layer, Network
+from service.model.network import HIDDEN, Layer, Network
 from training.errors import TrainingError
 
 

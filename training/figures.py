@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from service.network import Layer
+from service.model.network import Layer
 from training.evaluation import Answers
 from training.mnist import Digits
 from training.reliability import bins, error_at_coverage

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service.artifact import Artifact
+from service.model.artifact import Artifact
 from training.files import write_file
 
 

@@ -2,7 +2,7 @@
 
 From Higham and Higham, "Deep Learning: An Introduction for Applied Mathematicians", arXiv 1801.05894; numbers in
 brackets are its equations. Enters: a number of steps and a seed. Leaves: the parameters that were learned, the cost on
-the way, figures of both, and the same network as `service.network` has it. Out of scope: digits.
+the way, figures of both, and the same network as `service.model.network` has it. Out of scope: digits.
 
 Symbols and indices are the paper's, not scikit-learn's: columns are points, W[l] is (n_l, n_{l-1}) and acts from the
 left, and layers count from 1, which is the input: a[1] = x.
@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from service.network import Layer, Network, logistic
+from service.model.network import Layer, Network, logistic
 from training import figures
 
 FloatArray = npt.NDArray[np.float64]

@@ -1,8 +1,8 @@
 """Fits the detector of what is no digit: a small network on top of the hidden activations of the one that reads digits.
 
-Enters: a network and the digits it learned from. Leaves: the detector that `service.verdict` asks. It learns from
-digits, bent and drawn ones among them, against `training.negatives`; that examples of what is foreign teach to tell it
-follows Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly Detection with Outlier Exposure".
+Enters: a network and the digits it learned from. Leaves: the detector that `service.model.calibration` asks. It learns
+from digits, bent and drawn ones among them, against `training.negatives`. That examples of what is foreign teach to
+tell it follows Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly Detection with Outlier Exposure".
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from service.network import Network
+from service.model.network import Network
 from service.types import PIXELS
 from training.augmentation import Augmentation, distort
 from training.export import to_network

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from service.artifact import Artifact, KnownAnswer, Metadata, Training
 from service.classifier import Classifier
+from service.model.artifact import Artifact, KnownAnswer, Metadata, Training
 from training.calibration import UNCALIBRATED, calibrate
 from training.evaluation import error
 from training.export import ExportError, scaled_inputs, to_network

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from service.classifier import MAX_PIXELS, Classifier
+from service.classifier import Classifier
+from service.cli.files import SUFFIXES
 from service.errors import PictureError
-from service.files import SUFFIXES
 from service.images.decoding import decode
+from service.model.calibration import Verdict
+from service.settings import MAX_PIXELS
 from service.types import IMAGE_SIDE, FloatArray
-from service.verdict import Verdict
 from training.errors import TrainingError
 from training.evaluation import Error
 

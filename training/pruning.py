@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from service.network import Layer, Network
+from service.model.network import Layer, Network
 
 Flags = npt.NDArray[np.bool_]
 

@@ -18,10 +18,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from service.artifact import Artifact
 from service.classifier import Classifier
 from service.errors import PictureError
-from service.verdict import Verdict
+from service.model.artifact import Artifact
+from service.model.calibration import Verdict
 from training import figures
 from training.corruptions import CORRUPTIONS
 from training.evaluation import Answers, Error, ask

@@ -21,13 +21,13 @@ from PIL import Image
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from service import processors
 from service.classifier import Classifier
+from service.cli.batch import Reading, read, unreadable
+from service.cli.files import find
 from service.client import DigitClient, ProblemError
 from service.errors import PictureError, SettingsError
-from service.files import find
 from service.images.steps import draw
-from service.readings import Reading, read, unreadable
+from service.process import cpu
 from service.settings import Settings
 
 _API_KEY = "DIGITS_API_KEY"
@@ -51,7 +51,7 @@ def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what is read in each file and return the exit status: 1 when there is one in which nothing could be."""
     found = find(arguments.files)
     files = found.files
-    workers = arguments.workers or (processors.count() if len(files) >= _MANY else 1)
+    workers = arguments.workers or (cpu.count() if len(files) >= _MANY else 1)
     if arguments.url is None:
         readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)), settings.formats)
         if arguments.steps is not None:

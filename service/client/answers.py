@@ -1,13 +1,13 @@
 """What the service answers, as a client takes it: typed and frozen, without what a newer service may add.
 
-The server's own schemas are in `service.routes`; a test holds these to them.
+The server's own schemas are in `service.api.schemas`; a test holds these to them.
 """
 
 from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from service.verdict import Verdict
+from service.model.calibration import Verdict
 
 
 class _Frozen(BaseModel):

@@ -24,7 +24,7 @@ from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images import grayscale, heif
-from service.types import ByteArray
+from service.types import FORMATS, ByteArray
 
 # What is accepted, as users write it, and what its files start with. APNG is a PNG, and MPO, what phones write for JPEG
 # with a second picture inside, a JPEG. WebP, HEIC and AVIF are known by what stands at byte 8.
@@ -40,8 +40,6 @@ _SIGNATURES: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
         "TIFF": (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
     }
 )
-FORMATS = tuple(_SIGNATURES)
-
 # Pixels on the longer side: enough for a digit that fills a seventh of the frame with a ballpoint's stroke, and what
 # bounds the cost of everything behind.
 WORKING_SIDE = 288

@@ -13,7 +13,8 @@ import pytest
 import yaml
 from fastapi.testclient import TestClient
 
-from service import server
+from service import __version__
+from service.server import run
 from service.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -92,11 +93,10 @@ def test_the_settings_exist() -> None:
 def test_the_image_is_the_one_that_is_built() -> None:
     """Deployment, both kustomizations and the compose file agree on its name, and its tag is the release."""
     (image,), (canary,) = KUSTOMIZATION["images"], CANARY["images"]
-    (release,) = re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     names = {CONTAINER["image"], image["name"], image["newName"], canary["name"]}
 
     assert {read(ROOT / "docker-compose.yml")["services"]["digits"]["image"]} == names
-    assert release == image["newTag"]
+    assert __version__ == image["newTag"]
 
 
 def test_the_canary_is_a_deployment_only() -> None:
@@ -196,7 +196,7 @@ def test_answers_under_way_are_finished() -> None:
     """The sleep and what `digits serve` grants fit into the time after which Kubernetes kills."""
     asleep = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
 
-    assert asleep + Settings().drain_seconds + server.GRACE_SECONDS < POD["terminationGracePeriodSeconds"]
+    assert asleep + Settings().drain_seconds + run.GRACE_SECONDS < POD["terminationGracePeriodSeconds"]
     assert 0 == DEPLOYMENT["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
 
 

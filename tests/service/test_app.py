@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from service.app import create_app, from_environment, release
+from service import __version__
+from service.app import create_app, from_environment
 from service.errors import ArtifactError
 from service.settings import Settings
+
+_ROOT = Path(__file__).parents[2]
 
 
 def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
@@ -22,9 +25,10 @@ def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
         pass
 
 
-def test_release_says_so_in_a_checkout() -> None:
-    """Where the package is not installed there is no version to tell."""
-    assert "checkout" == release()
+def test_one_version_is_shown_everywhere() -> None:
+    """The OpenAPI document, and the container's label, agree with the package's."""
+    assert __version__ == create_app(Settings()).openapi()["info"]["version"]
+    assert [__version__] == re.findall(r"^ARG VERSION=(.*)$", (_ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
 
 def test_a_worker_has_the_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

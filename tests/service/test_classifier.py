@@ -12,11 +12,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.artifact import Artifact
-from service.classifier import MAX_PIXELS, TOGETHER, Classifier, Prediction, Stage
+from service.classifier import TOGETHER, Classifier, Prediction, Stage
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
+from service.model.artifact import Artifact
+from service.model.calibration import Calibration, Verdict
+from service.settings import MAX_PIXELS
 from service.types import IMAGE_SIDE, PIXELS
-from service.verdict import Calibration, Verdict
 from tests.conftest import make_detector, make_metadata, make_network
 from tests.pictures import STROKES, draw, encode
 

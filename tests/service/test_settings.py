@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from service import artifact
-from service.classifier import MAX_PIXELS
 from service.errors import SettingsError
-from service.settings import Settings, bundled_model, read_settings
+from service.model import artifact
+from service.settings import MAX_PIXELS, Settings, bundled_model, read_settings
 
 ROOT = Path(__file__).parents[2]
 VALUES: list[tuple[str, str, str, object]] = [
@@ -119,7 +118,7 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str
         (
             "DIGITS_FORMATS",
             "png,jpg",
-            "choose from PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP and TIFF, separated by commas",
+            "choose from PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP, TIFF, separated by commas",
         ),
         ("DIGITS_FORMATS", ",", "choose from PNG"),
         ("DIGITS_WORKERS", "0", "greater than or equal to 1"),

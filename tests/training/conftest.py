@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.artifact import Artifact
+from service.model.artifact import Artifact
 from tests.training.mirrors import Mirror, serve
 from tests.training.tiny import BENT, PLAIN, TinyMnist, make_mnist
 from training import mnist

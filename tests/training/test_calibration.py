@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.network import Layer, Network
+from service.model.calibration import Verdict, novelty
+from service.model.network import Layer, Network
 from service.types import FloatArray
-from service.verdict import Verdict, novelty
 from training.calibration import UNCALIBRATED, calibrate, fit_temperature, thresholds
 
 N = 5_000

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from service.artifact import Artifact
+from service.model.artifact import Artifact
 from tests.training.reports import quick_reports
 from tests.training.tiny import TinyMnist
 from training import card

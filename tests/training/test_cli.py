@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from service import artifact
-from service.artifact import Artifact
+from service.model import artifact
+from service.model.artifact import Artifact
 from tests.training.conftest import Reported
 from tests.training.mirrors import Mirror, interrupts, refuses, unreachable
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, InterruptedSchedule, TinyMnist

@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from service import artifact
-from service.artifact import Artifact
 from service.classifier import Classifier
+from service.model import artifact
+from service.model.artifact import Artifact
 from service.types import FloatArray
 from tests.conftest import make_metadata, make_network
 from tests.pictures import draw, encode

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
 
-from service.artifact import Artifact
 from service.classifier import Classifier, Prediction
-from service.verdict import Verdict
+from service.model.artifact import Artifact
+from service.model.calibration import Verdict
 from tests.conftest import make_metadata, make_network
 from tests.training.answers import make_answers
 from training.evaluation import Answers, Error, ask, error, gather

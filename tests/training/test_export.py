@@ -15,8 +15,8 @@ from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
 from sklearn.utils.validation import check_is_fitted
 
-from service import artifact
-from service.network import Network
+from service.model import artifact
+from service.model.network import Network
 from tests.conftest import make_metadata, make_network
 from tests.training.tiny import draw_digits
 from training.errors import TrainingError

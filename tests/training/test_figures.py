@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
-from service.network import Layer
+from service.model.network import Layer
 from tests.conftest import make_network
 from tests.training.answers import confident, make_answers
 from training import figures

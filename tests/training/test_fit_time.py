@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.artifact import Artifact
+from service.model.artifact import Artifact
 from training import fit_time
 
 

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pytest
 
-from service.network import logistic
+from service.model.network import logistic
 from training.higham import (
     EVERY,
     LEARNING_RATE,
@@ -157,7 +157,7 @@ def test_any_number_of_steps_is_taken() -> None:
 
 
 def test_the_service_computes_the_same(trained: Trained) -> None:
-    """F(x) is the sigmoid of the scores that `service.network` finds, and the more probable class is the same."""
+    """F(x) is the sigmoid of the scores that `service.model.network` finds, and the more probable class is the same."""
     network = to_network(trained.parameters)
     scores = network.feedforward(POINTS.T.astype(np.float32))[-1]
 

@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from service.network import Network
+from service.model.network import Network
 from service.types import FloatArray
 from tests.conftest import make_network
 from tests.training.tiny import draw_digits

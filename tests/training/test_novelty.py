@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.network import Network
-from service.verdict import novelty
+from service.model.calibration import novelty
+from service.model.network import Network
 from tests.training.conftest import Reported
 from tests.training.tiny import TinyMnist, draw_digits
 from training.export import to_network

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 from sklearn.neural_network import MLPClassifier
 
-from service import artifact
-from service.artifact import Artifact
 from service.classifier import Classifier
+from service.model import artifact
+from service.model.artifact import Artifact
 from service.types import FloatArray
 from tests.training.conftest import Reported
 from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist, draw_digits

@@ -13,9 +13,9 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
 
-from service import artifact
 from service.classifier import Classifier
-from service.verdict import Verdict
+from service.model import artifact
+from service.model.calibration import Verdict
 from tests.training.tiny import draw_digits
 from training.errors import TrainingError
 from training.export import ExportError, to_network

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service import artifact
 from service.classifier import Classifier
 from service.images.decoding import decode
 from service.images.pipeline import normalize
-from service.network import Layer, Network
+from service.model import artifact
+from service.model.network import Layer, Network
 from tests.conftest import make_metadata
 from tests.pictures import draw, encode, heic
 from training import pictures

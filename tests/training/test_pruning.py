@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.artifact import Artifact
-from service.network import Layer, Network
+from service.model.artifact import Artifact
+from service.model.network import Layer, Network
 from service.types import FloatArray
 from tests.conftest import make_detector, make_metadata, make_network
 from training.pruning import can_be_on, prune

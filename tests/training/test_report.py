@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 from sklearn.metrics import confusion_matrix, log_loss
 
-from service.artifact import Artifact
 from service.classifier import Classifier
 from service.errors import NoInk
-from service.verdict import Verdict
+from service.model.artifact import Artifact
+from service.model.calibration import Verdict
 from tests.pictures import encode
 from tests.training.conftest import Reported
 from tests.training.reports import N_NEGATIVES, quick_reports

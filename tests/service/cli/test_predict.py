@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from service.app import create_app
-from service.cli import main
+from service.cli.main import main
 from service.settings import Settings, bundled_model
 from tests import servers
 from tests.pictures import draw, encode, heic

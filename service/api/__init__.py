@@ -1,0 +1,1 @@
+"""HTTP alone: requests in, responses out. What is answered is decided by `service.classifier`."""

@@ -1,0 +1,287 @@
+"""The model file: a network and all that belongs to it, as one safetensors file without pickle.
+
+Enters and leaves: Network + Metadata <-> bytes. Tensors `layers.{i}.weights` (n_in, n_out) and `layers.{i}.biases`
+(n_out,), float32; `novelty.{i}.weights` and `novelty.{i}.biases` likewise, where the model can tell what is no digit.
+The header holds three strings: the format version, the metadata as JSON, and a checksum: the SHA-256 of the whole file
+with the checksum's own 64 digits set to zero, so that any flipped bit is noticed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import ArtifactError
+from service.model.calibration import Calibration, novelty
+from service.model.network import HEADS, HIDDEN, Layer, Network
+from service.types import PIXELS, FloatArray, Probabilities
+
+FORMAT_VERSION = "1"
+_NO_CHECKSUM = "0" * 64
+_LAYERS, _NOVELTY = "layers", "novelty"
+# What a detector of novelty tells apart: what is like the digits that were learned, and what is not.
+_LIKE_AND_UNLIKE = (0, 1)
+# float32 sums differ in the last digits between processors; a wrong weight or a broken BLAS is far off.
+_KNOWN_ANSWER_TOLERANCE = 1e-4
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class KnownAnswer(_Frozen):
+    """One digit in MNIST form, 784 values 0..255, and the calibrated probabilities and novelty it must get."""
+
+    pixels: list[Annotated[int, Field(ge=0, le=255)]] = Field(min_length=PIXELS, max_length=PIXELS)
+    probabilities: list[float]
+    novelty: float | None = None
+
+    @property
+    def inputs(self) -> FloatArray:
+        """The digit as the network takes it: float32 (1, 784), 0..1."""
+        return np.array([self.pixels], np.float32) / np.float32(255)
+
+
+class Training(_Frozen):
+    """How the network came about."""
+
+    recipe: str
+    seed: int | None
+    settings: dict[str, Any]
+    data: dict[str, str] = Field(description="SHA-256 of each file it learned from")
+    libraries: dict[str, str] = Field(description="versions that it was fitted with")
+    machine: str | None = Field(None, description="processor architecture and number of cores")
+    minutes: int | None = Field(None, description="time that the fit took; only in files of release 0.1")
+    losses: list[float] = Field([], description="training loss by epoch")
+    validation_errors: list[float] = Field([], description="share of validation digits misread, by epoch")
+
+
+class Metadata(_Frozen):
+    """Everything in the file that is not a weight."""
+
+    name: str
+    classes: list[int] = Field(min_length=2)
+    activations: list[str] = Field(min_length=1, description="of every layer; the last is the head")
+    novelty_activations: list[str] = Field([], description="of the layers that tell what is no digit, likewise")
+    calibration: Calibration
+    known_answer: KnownAnswer
+    training: Training
+    figures: dict[str, float] = Field(description="what was measured on it")
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A model that was read and found whole.
+
+    `detector` takes the network's features and answers how likely the picture shows no digit; None where the model
+    cannot tell. `sha256` is the file's.
+    """
+
+    network: Network
+    metadata: Metadata
+    sha256: str
+    detector: Network | None = None
+
+    @property
+    def version(self) -> str:
+        """The first 12 hex digits of the file's SHA-256."""
+        return self.sha256[:12]
+
+    def answer(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
+        """Return calibrated probabilities (n, n_classes) and the novelty of each of n digits, inputs (n, 784)."""
+        outputs = self.network.feedforward(inputs)
+        probabilities = self.metadata.calibration.probabilities(self.network, outputs[-1])
+        if self.detector is None:
+            return probabilities, [None] * len(inputs)
+        return probabilities, novelty(self.detector, self.network.features(inputs, outputs)).tolist()
+
+    def check_known_answer(self) -> None:
+        """Ask the network the question whose answer the file knows. Raises ArtifactError when it answers otherwise."""
+        known = self.metadata.known_answer
+        with np.errstate(all="ignore"):  # Absurd weights overflow; the answer is then not a number, and refused.
+            (probabilities,), (unlike,) = self.answer(known.inputs)
+        if (
+            probabilities.shape != (len(known.probabilities),)
+            or not np.allclose(probabilities, known.probabilities, rtol=0, atol=_KNOWN_ANSWER_TOLERANCE)
+            or (known.novelty is None) != (unlike is None)
+            or not abs((unlike or 0) - (known.novelty or 0)) <= _KNOWN_ANSWER_TOLERANCE
+        ):
+            message = "fails its known-answer test: the probabilities of the digit it carries come out differently"
+            raise ArtifactError(message)
+
+    def to_bytes(self) -> bytes:
+        """Return the file's content."""
+        return serialize(self.network, self.metadata, self.detector)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Read a file's content and check everything that can be checked. Raises ArtifactError saying what is wrong."""
+        header = _header(content)
+        if header.get("format_version") != FORMAT_VERSION:
+            found = header.get("format_version", "none")
+            message = f"has format version {found}; this release reads {FORMAT_VERSION}: train it anew, or update"
+            raise ArtifactError(message)
+        checksum = header.get("checksum", "")
+        digits = checksum.encode(errors="replace")
+        blank = content.replace(digits, _NO_CHECKSUM.encode(), 1) if len(digits) == 64 else content
+        if hashlib.sha256(blank).hexdigest() != checksum:
+            message = "does not match its checksum: it is damaged, get it anew"
+            raise ArtifactError(message)
+        try:
+            metadata = Metadata.model_validate_json(header.get("metadata", ""))
+            tensors = safetensors.numpy.load(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(["metadata", *map(str, first["loc"])])
+            message = f"is not a model of this service: {place}: {first['msg']}"
+            raise ArtifactError(message) from error
+        except KeyError as error:
+            message = f"is not a model of this service: it has tensors of type {error}, which numpy lacks"
+            raise ArtifactError(message) from error
+        except safetensors.SafetensorError as error:
+            message = f"is not a model of this service: {error}"
+            raise ArtifactError(message) from error
+        network, detector = _networks(metadata, tensors)
+        artifact = cls(network, metadata, hashlib.sha256(content).hexdigest(), detector)
+        artifact.check_known_answer()
+        return artifact
+
+
+def serialize(network: Network, metadata: Metadata, detector: Network | None = None) -> bytes:
+    """Return the file's content, checksum included."""
+    tensors = {}
+    for prefix, layers in ((_LAYERS, network.layers), (_NOVELTY, detector.layers if detector else ())):
+        for i, layer in enumerate(layers):
+            tensors[f"{prefix}.{i}.weights"] = layer.weights
+            tensors[f"{prefix}.{i}.biases"] = layer.biases
+    # What a file of an earlier release does not say is not put into its mouth: its bytes are its version.
+    text = metadata.model_dump_json(exclude_unset=True)
+    header = {"format_version": FORMAT_VERSION, "checksum": _NO_CHECKSUM, "metadata": text}
+    blank = _ordered(safetensors.numpy.save(tensors, header))
+    checksum = hashlib.sha256(blank).hexdigest()
+    return blank.replace(_NO_CHECKSUM.encode(), checksum.encode(), 1)
+
+
+def _ordered(content: bytes) -> bytes:
+    """Return a safetensors file with its header sorted.
+
+    The library writes the strings in random order; so the same model is the same file, and the checksum stands first.
+    """
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + content[end:]
+
+
+def save(path: Path, network: Network, metadata: Metadata, detector: Network | None = None) -> Artifact:
+    """Write the file in one step, so that nobody sees half of it, and return it as a service would read it.
+
+    Raises ArtifactError when the model could not be served again, or the path cannot be written.
+    """
+    content = serialize(network, metadata, detector)
+    artifact = Artifact.from_bytes(content)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        message = f"{path} cannot be written: {error.strerror}"
+        raise ArtifactError(message) from error
+    return artifact
+
+
+def load(path: Path) -> Artifact:
+    """Read and check a model file. Raises ArtifactError, naming the file, when it is missing, damaged or foreign."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"model {path} cannot be read: {error.strerror}; set DIGITS_MODEL to a model file"
+        raise ArtifactError(message) from error
+    try:
+        return Artifact.from_bytes(content)
+    except ArtifactError as error:
+        message = f"model {path} {error}"
+        raise ArtifactError(message) from error
+
+
+def _header(content: bytes) -> dict[str, str]:
+    """Return the strings in a safetensors header: 8 bytes of length, then JSON with `__metadata__`."""
+    length = int.from_bytes(content[:8], "little")
+    try:
+        header = json.loads(content[8 : 8 + length])
+        return {name: str(value) for name, value in header["__metadata__"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        message = "is not a model of this service, or is truncated"
+        raise ArtifactError(message) from error
+
+
+def _refuse(reason: str) -> NoReturn:
+    message = f"is not a model of this service: {reason}"
+    raise ArtifactError(message)
+
+
+def _networks(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> tuple[Network, Network | None]:
+    """Build the network and what tells its novelty, or refuse tensors that do not fit together."""
+    expected = {
+        f"{prefix}.{i}.{part}"
+        for prefix, activations in ((_LAYERS, metadata.activations), (_NOVELTY, metadata.novelty_activations))
+        for i in range(len(activations))
+        for part in ("weights", "biases")
+    }
+    if set(tensors) != expected:
+        _refuse(f"its tensors are {sorted(tensors)}, not {sorted(expected)}")
+    network = _network(_LAYERS, tensors, metadata.activations, tuple(metadata.classes), PIXELS)
+    if not metadata.novelty_activations:
+        return network, None
+    detector = _network(_NOVELTY, tensors, metadata.novelty_activations, _LIKE_AND_UNLIKE, network.n_features)
+    return network, detector
+
+
+def _network(
+    prefix: str,
+    tensors: dict[str, np.ndarray[Any, Any]],
+    activations: list[str],
+    classes: tuple[int, ...],
+    n_in: int,
+) -> Network:
+    """Build one network of the tensors with a prefix, or refuse them."""
+    *hidden, head = activations
+    if head not in HEADS or not set(hidden) <= set(HIDDEN):
+        _refuse(f"it has activations {activations}")
+    if head == "logistic" and len(classes) != 2:
+        _refuse(f"a logistic head tells two classes apart, not {len(classes)}")
+    layers = []
+    for i, activation in enumerate(activations):
+        name = f"{prefix}.{i}"
+        weights, biases = tensors[f"{name}.weights"], tensors[f"{name}.biases"]
+        if weights.ndim != 2 or weights.shape[0] != n_in or biases.shape != weights.shape[1:]:
+            _refuse(f"{name} has weights {weights.shape} and biases {biases.shape}, for {n_in} inputs")
+        for tensor in (weights, biases):
+            if tensor.dtype != np.float32:
+                _refuse(f"{name} is {tensor.dtype}, not float32")
+            if not np.isfinite(tensor).all():
+                _refuse(f"{name} has weights that are not finite")
+            tensor.setflags(write=False)
+        layers.append(Layer(weights, biases, activation))
+        n_in = weights.shape[1]
+    n_out = 1 if head == "logistic" else len(classes)
+    if n_in != n_out:
+        _refuse(f"its head has {n_in} units for {len(classes)} classes")
+    return Network(tuple(layers), classes)

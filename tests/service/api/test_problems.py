@@ -1,0 +1,73 @@
+"""Tests of service.api.problems."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from service import errors
+from service.api import problems
+from service.api.metrics import Metrics
+from service.api.middleware.telemetry import Telemetry
+from service.errors import DigitsError
+
+_RAISED = [
+    error
+    for _, error in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(error, DigitsError)
+    and not error.__subclasses__()
+    and error not in {errors.SettingsError, errors.ArtifactError}
+]
+
+
+def make_client(error: Exception) -> TestClient:
+    """Return a client of an application whose one route raises the error."""
+    app = FastAPI()
+    problems.install(app)
+    app.add_middleware(Telemetry, metrics=Metrics())
+
+    @app.get("/")
+    async def fail() -> None:
+        raise error
+
+    return TestClient(app, raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize("error", _RAISED)
+def test_every_error_of_a_request_is_a_client_s(error: type[DigitsError]) -> None:
+    """Every error that a request can cause has a status from 400 to 499, or is overload, and says what it says."""
+    response = make_client(error("do this")).get("/")
+
+    assert 400 <= response.status_code < 500 or (errors.Overloaded, 503) == (error, response.status_code)
+    assert "do this" == response.json()["detail"]
+
+
+def test_a_new_error_inherits_the_status_of_its_family() -> None:
+    """An error that the table does not list is answered as its nearest ancestor."""
+
+    class Blurred(errors.UnreadablePicture):
+        pass
+
+    response = make_client(Blurred("hold still")).get("/")
+
+    assert 400 == response.status_code
+    assert "unreadable-image" == response.json()["code"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("secret"), DigitsError("secret")], ids=["foreign", "unlisted"])
+def test_a_defect_says_nothing_internal(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """A defect is answered 500 with the request's id alone, and logged with that id and its traceback."""
+    with caplog.at_level(logging.ERROR, logger="service.api.problems"):
+        response = make_client(error).get("/", headers={"X-Request-ID": "abc-1"})
+
+    assert 500 == response.status_code
+    assert "application/problem+json" == response.headers["content-type"]
+    assert "internal-error" == response.json()["code"]
+    assert "abc-1" == response.json()["request_id"] == response.headers["x-request-id"]
+    assert "secret" not in response.text
+    assert ["request abc-1 failed"] == [record.getMessage() for record in caplog.records]
+    assert caplog.records[0].exc_info is not None

@@ -16,17 +16,17 @@ from threadpoolctl import threadpool_limits
 
 from service import __version__
 from service.api import problems
-from service.api.admission import Load
+from service.api.admission import AdmissionControl
 from service.api.metrics import Metrics
 from service.api.middleware.admission import Admission
-from service.api.middleware.authentication import Access
-from service.api.middleware.body_limits import Limits
+from service.api.middleware.authentication import Authentication
+from service.api.middleware.body_limits import BodyLimits
 from service.api.middleware.telemetry import Telemetry
 from service.api.reports import Report
 from service.api.request_context import REQUEST_ID_HEADER, is_probe, path_of
-from service.api.routes import health, metrics, page, predict
+from service.api.routes import health, page, predict
+from service.api.routes import metrics as metrics_routes
 from service.api.routes import model as model_routes
-from service.api.routes.direct import add_first
 from service.api.state import State
 from service.api.v2 import routes as v2
 from service.api.v2.schemas import InferenceRequest
@@ -53,23 +53,23 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     Raises SettingsError when the file of keys cannot be used; starting the application raises ArtifactError when the
     model cannot be served.
     """
-    counted = Metrics()
+    metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        memory.give_back()
+        memory.configure_malloc()
         # One process answers many requests at once; BLAS threads of each would fight for the same processors.
         with threadpool_limits(1, user_api="blas"):
             loaded = model or artifact.load(settings.model)
-            classifier = Classifier(loaded, settings.max_pixels, counted, settings.formats)
-            counted.serves(classifier.model)
+            classifier = Classifier(loaded, settings.max_pixels, metrics, settings.formats)
+            metrics.serves(classifier.model)
             # More threads than processors would only take turns, each with a decoded picture in memory.
-            load = Load(settings.max_bytes_in_hand, cpu.share(settings.workers))
+            admission = AdmissionControl(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
                 Weights(classifier.model),
                 Report(settings.model, classifier.model.version),
-                load,
+                admission,
                 settings.max_batch,
             )
             app.state.digits = state
@@ -88,17 +88,16 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         # Its records of refused requests could hold pictures; ours tell what went wrong.
         telemetry={"logs": False, "exclude": lambda scope: is_probe(path_of(scope))},
     )
-    app.state.metrics = counted
+    app.state.metrics = metrics
     keys = settings.keys()
-    # Middleware asks for the key; this only tells OpenAPI so.
-    told = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
-    refused = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
-    refused_v2 = v2.UNAUTHORIZED if keys else {}
-    add_first(app.router, predict.router, told, refused)
-    add_first(app.router, v2.direct_router, told, refused_v2)
-    app.include_router(v2.router, dependencies=told, responses=refused_v2)
-    app.include_router(model_routes.router, dependencies=told, responses=refused)
-    for open_router in (health.router, v2.probes, metrics.router):
+    # Middleware checks the key; this only documents it in OpenAPI.
+    auth_dependencies = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
+    auth_responses = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
+    auth_responses_v2 = v2.UNAUTHORIZED if keys else {}
+    app.include_router(predict.router, dependencies=auth_dependencies, responses=auth_responses)
+    app.include_router(v2.router, dependencies=auth_dependencies, responses=auth_responses_v2)
+    app.include_router(model_routes.router, dependencies=auth_dependencies, responses=auth_responses)
+    for open_router in (health.router, v2.probes, metrics_routes.router):
         app.include_router(open_router)
 
     files = page.read()
@@ -107,15 +106,15 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     _complete_document(app)
     # The last one added is the first to see a request.
     app.add_middleware(
-        Limits,
+        BodyLimits,
         max_bytes=settings.max_bytes,
         seconds=settings.body_seconds,
         at_paths={predict.BATCH: settings.max_batch_bytes},
     )
     app.add_middleware(Admission)
     if keys:
-        app.add_middleware(Access, keys=keys, open_paths=files)
-    app.add_middleware(Telemetry, metrics=counted)
+        app.add_middleware(Authentication, keys=keys, open_paths=files)
+    app.add_middleware(Telemetry, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -57,25 +57,14 @@ class Prediction:
 Stage = Literal["decode", "normalize", "infer"]
 
 
-class Watch(Protocol):
-    """Who wants to know how long the stages of answers take, and what the answers are."""
+class Observer(Protocol):
+    """Instrumentation hooks: how long the stages of answers take, and what the answers are."""
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
-        """Return a context for the time of one stage."""
+        """Return a context that measures one stage."""
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
-        """Take note of answers."""
-
-
-class Unwatched:
-    """Nobody wants to know."""
-
-    def stage(self, stage: Stage) -> AbstractContextManager[object]:  # noqa: ARG002 - as Watch has it
-        """Return a context that does nothing."""
-        return nullcontext()
-
-    def answered(self, predictions: Sequence[Prediction]) -> None:
-        """Forget them."""
+        """Count answers."""
 
 
 class Classifier:
@@ -85,13 +74,13 @@ class Classifier:
         self,
         model: Artifact,
         max_pixels: int = MAX_PIXELS,
-        watch: Watch | None = None,
+        observer: Observer | None = None,
         formats: Collection[str] = FORMATS,
     ) -> None:
         """Answer with this model, decoding pictures of at most max_pixels pixels, and no more than that at once."""
         self.model = model
         self.max_pixels = max_pixels
-        self.watch = watch or Unwatched()
+        self._observer = observer
         self.formats = formats
         self._budget = Budget(max_pixels)
 
@@ -100,11 +89,11 @@ class Classifier:
         cls,
         path: Path,
         max_pixels: int = MAX_PIXELS,
-        watch: Watch | None = None,
+        observer: Observer | None = None,
         formats: Collection[str] = FORMATS,
     ) -> Classifier:
         """Read a model file. Raises ArtifactError when it cannot be served."""
-        return cls(artifact.load(path), max_pixels, watch, formats)
+        return cls(artifact.load(path), max_pixels, observer, formats)
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Answer an encoded picture. Raises PictureError when it cannot be answered."""
@@ -151,20 +140,27 @@ class Classifier:
     def predict_inputs(self, inputs: FloatArray) -> list[Prediction]:
         """Answer digits in MNIST form, float32 (n, 784) from 0 = background to 1 = ink."""
         predictions = self._predict(inputs, [None] * len(inputs))
-        self.watch.answered(predictions)
-        return predictions
+        return self._observed(predictions)
 
     def explain(self, prediction: Prediction) -> Explanation:
         """Return the activations behind an answer and how much each pixel spoke for it."""
         return explain(self.model.network, prediction.input.ravel(), prediction.index)
 
+    def _stage(self, stage: Stage) -> AbstractContextManager[object]:
+        return nullcontext() if self._observer is None else self._observer.stage(stage)
+
+    def _observed(self, predictions: list[Prediction]) -> list[Prediction]:
+        if self._observer is not None:
+            self._observer.answered(predictions)
+        return predictions
+
     def _decode(self, data: bytes, side: int = WORKING_SIDE) -> Picture:
-        with self.watch.stage("decode"):
+        with self._stage("decode"):
             return decode(data, self.max_pixels, self._budget, side=side, formats=self.formats)
 
     def _normalize(self, picture: Picture, data: bytes) -> Normalized:
         is_reduced = max(picture.width, picture.height) > WORKING_SIDE
-        with self.watch.stage("normalize"):
+        with self._stage("normalize"):
             return normalize(picture.pixels, (lambda: self._decode(data, LARGER_SIDE).pixels) if is_reduced else None)
 
     def _predict_seen(self, pictures: Sequence[Normalized]) -> list[Prediction]:
@@ -175,11 +171,10 @@ class Classifier:
         if len(readings) > len(pictures):
             answers = zip(readings, predictions, strict=True)
             predictions = [_likeliest(list(islice(answers, 1 + len(picture.others)))) for picture in pictures]
-        self.watch.answered(predictions)
-        return predictions
+        return self._observed(predictions)
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
-        with self.watch.stage("infer"):
+        with self._stage("infer"):
             probabilities, novelties = self.model.answer(inputs)
         # Of all at once, since each such step takes as long for one as for many.
         indices = probabilities.argmax(axis=1).tolist()

@@ -1,7 +1,8 @@
-"""How much a process has in hand, and whether it should take more: by how long work has waited, and by memory.
+"""Admission control and load shedding: which requests a process takes, so that it answers those it takes in time.
 
-Leaves: Overloaded. Who comes too often gets that soon, so that whoever is accepted is answered in time; after Nichols
-and Jacobson 2012, "Controlling Queue Delay", a queue is too long when what leaves it has waited too long.
+Enters: requests that ask to be admitted, bytes of bodies, work. Leaves: their turn, or Overloaded. A queue is too long
+when what leaves it has waited too long, after Nichols and Jacobson 2012, "Controlling Queue Delay": that holds on every
+machine, where a length of the queue would have to be guessed. Out of scope: HTTP (`api.middleware.admission`).
 """
 
 from __future__ import annotations
@@ -21,117 +22,119 @@ from service.errors import Overloaded
 P = ParamSpec("P")
 T = TypeVar("T")
 
-# So many requests are let in in one round of the event loop, before it looks again who is there. A probe, or who has
-# just connected, waits for a round: so these are short, and some requests are refused in each, when the line is slow.
-AT_A_TIME = 4
-AT_A_TIME_WHEN_SLOW = 2
-REFUSED_AT_A_TIME = 8
-# Seconds of one round that the event loop may spend on small pictures; more of them go to threads.
-MAX_BUSY = 0.01
-# Seconds that a request may wait to be let in.
-PATIENCE = 0.1
-# Seconds that the next in line for a thread may have waited; there what takes long waits for what takes long.
-MAX_WAIT = 1.0
+# A tick is one round of the event loop. Probes and new connections wait for its end, so it must be short: it admits few
+# requests, fewer when the queue is slow, and rejects few.
+ADMISSIONS_PER_TICK = 4
+ADMISSIONS_PER_TICK_WHEN_SLOW = 2
+REJECTIONS_PER_TICK = 8
+# Seconds of one tick that the event loop may spend on small pictures; further ones go to threads.
+MAX_INLINE_PER_TICK = 0.01
+# Seconds that a request may wait to be admitted.
+MAX_QUEUE_DELAY = 0.1
+# Seconds that the request at the head of the queue for a thread may have waited. It is longer, since pictures that take
+# long wait there for pictures that take long.
+MAX_THREAD_QUEUE_DELAY = 1.0
 
 
-class Load:
-    """What one process does at the moment.
+class AdmissionControl:
+    """The work that one process has in flight.
 
-    `max_bytes` is what the bodies of all requests may have together, `n_threads` how many may do what takes long;
-    `now` returns seconds.
+    `max_bytes` is the in-flight byte budget of all request bodies together. `n_threads` is how many pictures are read
+    in threads at a time. `now` returns seconds.
     """
 
     def __init__(self, max_bytes: int, n_threads: int, now: Callable[[], float] = time.monotonic) -> None:
         self._max_bytes = max_bytes
         self._now = now
         self._n_bytes = 0
-        self._line: deque[tuple[float, asyncio.Future[bool]]] = deque()
-        self._n_let_in = 0
-        self._is_awaited = False
-        self._busy = 0.0
-        self._waiting: deque[float] = deque()
+        self._queue: deque[tuple[float, asyncio.Future[bool]]] = deque()
+        self._n_admitted = 0
+        self._is_tick_scheduled = False
+        self._inline_seconds = 0.0
+        self._thread_queue: deque[float] = deque()
         self._turns = CapacityLimiter(n_threads)
         self._threads = CapacityLimiter(n_threads)
 
-    async def let_in(self) -> None:
-        """Wait until the event loop has time for one more request. Raises Overloaded where that takes too long."""
-        if self._line or self._n_let_in >= AT_A_TIME:
-            # Its result is no error: that would hold on to this call, and this call to the future, until garbage is
-            # collected, for which everybody waits.
-            turn = asyncio.get_running_loop().create_future()
-            self._line.append((self._now(), turn))
-            self._await_round()
-            if not await turn:
+    async def admit(self) -> None:
+        """Wait until the event loop has time for one more request. Raises Overloaded after MAX_QUEUE_DELAY."""
+        if self._queue or self._n_admitted >= ADMISSIONS_PER_TICK:
+            # The future's result is a flag and no exception: that would make a reference cycle with this call, and
+            # collecting the garbage of thousands of rejections stops everybody.
+            admitted = asyncio.get_running_loop().create_future()
+            self._queue.append((self._now(), admitted))
+            self._schedule_tick()
+            if not await admitted:
                 raise _overloaded()
         else:
-            self._n_let_in += 1
-            self._await_round()
+            self._n_admitted += 1
+            self._schedule_tick()
 
-    def _await_round(self) -> None:
-        if not self._is_awaited:
-            self._is_awaited = True
-            asyncio.get_running_loop().call_soon(self._begin_round)
+    def _schedule_tick(self) -> None:
+        if not self._is_tick_scheduled:
+            self._is_tick_scheduled = True
+            asyncio.get_running_loop().call_soon(self._tick)
 
-    def _begin_round(self) -> None:
-        self._is_awaited = False
-        self._n_let_in = 0
-        self._busy = 0.0
+    def _tick(self) -> None:
+        self._is_tick_scheduled = False
+        self._n_admitted = 0
+        self._inline_seconds = 0.0
         now = self._now()
-        for _ in range(REFUSED_AT_A_TIME):
-            if not self._line or now - self._line[0][0] <= PATIENCE:
+        for _ in range(REJECTIONS_PER_TICK):
+            if not self._queue or now - self._queue[0][0] <= MAX_QUEUE_DELAY:
                 break
-            _, turn = self._line.popleft()
-            if not turn.done():
-                turn.set_result(False)
-        # In a line that is slow the last come first: else all would wait as long as is just allowed, and many longer.
-        is_slow = bool(self._line) and now - self._line[0][0] > PATIENCE / 2
-        most = AT_A_TIME_WHEN_SLOW if is_slow else AT_A_TIME
-        while self._line and self._n_let_in < most and now - self._line[-1][0] <= PATIENCE:
-            _, turn = self._line.pop() if is_slow else self._line.popleft()
-            if not turn.done():
-                turn.set_result(True)
-                self._n_let_in += 1
-        if self._n_let_in or self._line:
-            self._await_round()
+            _, admitted = self._queue.popleft()
+            if not admitted.done():
+                admitted.set_result(False)
+        # Adaptive LIFO: in a slow queue the newest request is served first. In order, all would wait almost as long as
+        # is allowed, and many longer.
+        is_slow = bool(self._queue) and now - self._queue[0][0] > MAX_QUEUE_DELAY / 2
+        limit = ADMISSIONS_PER_TICK_WHEN_SLOW if is_slow else ADMISSIONS_PER_TICK
+        while self._queue and self._n_admitted < limit and now - self._queue[-1][0] <= MAX_QUEUE_DELAY:
+            _, admitted = self._queue.pop() if is_slow else self._queue.popleft()
+            if not admitted.done():
+                admitted.set_result(True)
+                self._n_admitted += 1
+        if self._n_admitted or self._queue:
+            self._schedule_tick()
 
     @contextmanager
-    def holding(self) -> Iterator[Callable[[int], None]]:
-        """Give what takes note of so many more bytes in memory, to the end of the context. It raises Overloaded."""
-        n_held = 0
+    def reserve_bytes(self) -> Iterator[Callable[[int], None]]:
+        """Yield a function that takes bytes from the in-flight budget until the context ends. It raises Overloaded."""
+        n_reserved = 0
 
-        def hold(n_bytes: int) -> None:
-            nonlocal n_held
+        def reserve(n_bytes: int) -> None:
+            nonlocal n_reserved
             if self._n_bytes + n_bytes > self._max_bytes:
                 raise _overloaded()
-            n_held += n_bytes
+            n_reserved += n_bytes
             self._n_bytes += n_bytes
 
         try:
-            yield hold
+            yield reserve
         finally:
-            self._n_bytes -= n_held
+            self._n_bytes -= n_reserved
 
-    async def at_once(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work that is usually over before a thread would begin: in the event loop, while its round has time."""
-        if self._busy > MAX_BUSY:
-            return await self.in_thread(work, *args, **kwargs)
-        self._await_round()
+    async def run_inline(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work that is usually over before a thread would begin: in the event loop, while its tick has time."""
+        if self._inline_seconds > MAX_INLINE_PER_TICK:
+            return await self.run_in_thread(work, *args, **kwargs)
+        self._schedule_tick()
         started = self._now()
         try:
             return work(*args, **kwargs)
         finally:
-            self._busy += self._now() - started
+            self._inline_seconds += self._now() - started
 
-    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work that takes longer than the event loop should wait. Raises Overloaded where the line is too long."""
+    async def run_in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do work that would block the event loop for too long. Raises Overloaded where the queue is too slow."""
         now = self._now()
-        if self._waiting and now - self._waiting[0] > MAX_WAIT:
+        if self._thread_queue and now - self._thread_queue[0] > MAX_THREAD_QUEUE_DELAY:
             raise _overloaded()
-        self._waiting.append(now)
+        self._thread_queue.append(now)
         try:
             await self._turns.acquire()
         finally:
-            self._waiting.remove(now)
+            self._thread_queue.remove(now)
         try:
             return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._threads)
         finally:

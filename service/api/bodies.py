@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,13 +25,6 @@ _MOST_MARKS = 5_000
 _OTHER_PARTS = 100
 # Taking apart a body that is larger would keep others waiting: that is for a thread.
 LARGE = 256 * 1024
-
-# A form without more than files, in the words of browsers, curl and libraries.
-_USUAL_HEADER = re.compile(r"multipart/form-data; boundary=([A-Za-z0-9'+_,./:=?-]{1,70})")
-_FILE_HEAD = re.compile(
-    rb'\r\n(?i:Content-Disposition: form-data); name="file"(; filename="[^"\r\n]{0,500}")?\r\n'
-    rb"((?i:Content-Type): [^\r\n]{0,200}\r\n)?\r\n"
-)
 
 Pixels = npt.NDArray[np.int64]
 Picture = bytes | Pixels
@@ -78,9 +70,6 @@ def picture_in(body: bytes, content_type: str) -> Picture:
 
 def file_in_form(body: bytes, content_type: str) -> bytes:
     """Return the content of the one field `file` of a form. Raises InvalidBody, and TooManyPictures for its parts."""
-    alone = _files_alone(body, content_type, 1)
-    if alone:
-        return alone[0]
     parts = _parts(body, content_type, 1 + _OTHER_PARTS)
     files = _files(parts)
     if len(files) != 1:
@@ -91,9 +80,6 @@ def file_in_form(body: bytes, content_type: str) -> bytes:
 
 def files_in_form(body: bytes, content_type: str, most: int) -> list[bytes]:
     """Return the contents of the fields `file` of a form, in their order. Raises InvalidBody and TooManyPictures."""
-    alone = _files_alone(body, content_type, most)
-    if alone:
-        return alone
     parts = _parts(body, content_type, most + _OTHER_PARTS)
     files = _files(parts)
     if not files:
@@ -108,21 +94,6 @@ def check_number(pictures: Sequence[bytes], most: int) -> None:
     if len(pictures) > most:
         message = f"the request has {len(pictures)} pictures: send at most {most} at once"
         raise TooManyPictures(message)
-
-
-def _files_alone(body: bytes, content_type: str, most: int) -> list[bytes] | None:
-    """Return the files of a form as browsers, curl and libraries write it when it has no more than files.
-
-    None of any other form, of which python-multipart says more; for this one it would take as long as decoding does.
-    """
-    header = _USUAL_HEADER.fullmatch(content_type)
-    if header is None:
-        return None
-    first, *parts = (b"\r\n" + body).split(b"\r\n--" + header[1].encode(), most + 1)
-    heads = [_FILE_HEAD.match(part) for part in parts[:-1]]
-    if first or not parts or parts[-1] not in {b"--", b"--\r\n"} or not all(heads):
-        return None
-    return [part[head.end() :] for part, head in zip(parts, heads, strict=False) if head]
 
 
 _Part = tuple[bytes, bytearray]

@@ -67,7 +67,7 @@ def shared_folder(*, needed: bool) -> Iterator[None]:
 
 
 class Metrics:
-    """The metrics of one application; a `classifier.Watch` as well, whose stages are spans of a trace, too."""
+    """The metrics of one application; a `classifier.Observer` as well, whose stages are spans of a trace, too."""
 
     def __init__(self) -> None:
         # They would double the number of series, and tell nothing.

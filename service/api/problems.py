@@ -21,7 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
 from service import errors
-from service.api.request_context import record_of
+from service.api.request_context import request_context_of
 
 _log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def describe(scope: Scope, error: Exception) -> Problem:
     for ancestor in type(error).__mro__:
         if ancestor in _TABLE:
             return _problem(scope, *_TABLE[ancestor], str(error))
-    _log.error("request %s failed", record_of(scope).request_id, exc_info=error)
+    _log.error("request %s failed", request_context_of(scope).request_id, exc_info=error)
     return _problem(scope, *_INTERNAL, "the service has a defect; its log tells more under this request_id")
 
 
@@ -94,7 +94,7 @@ def of_error(scope: Scope, error: Exception) -> Response:
 
 
 def _problem(scope: Scope, status: HTTPStatus, code: str, detail: str) -> Problem:
-    record = record_of(scope)
+    record = request_context_of(scope)
     record.codes.append(code)
     return Problem(
         type=_NO_TYPE, title=status.phrase, status=status, detail=detail, code=code, request_id=record.request_id
@@ -103,7 +103,7 @@ def _problem(scope: Scope, status: HTTPStatus, code: str, detail: str) -> Proble
 
 def _response(scope: Scope, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     headers = {**(headers or {}), **_HEADERS.get(problem.status, {})}
-    if f"{record_of(scope).path}/".startswith("/v2/"):
+    if f"{request_context_of(scope).path}/".startswith("/v2/"):
         # As the Open Inference Protocol has it.
         return JSONResponse({"error": problem.detail}, problem.status, headers)
     return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)

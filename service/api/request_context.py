@@ -26,7 +26,7 @@ _PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics", "/v2/health/liv
 
 
 @dataclass(eq=False)
-class Record:
+class RequestContext:
     """One request: `path` is what the routes see, without the prefix of a proxy; `codes` names its problems.
 
     `headers` are as ASGI has them, names in small letters; the first of each name, as Starlette takes them.
@@ -50,17 +50,17 @@ def is_probe(path: str) -> bool:
     return path in _PROBES
 
 
-def open_record(scope: Scope) -> Record:
+def open_request_context(scope: Scope) -> RequestContext:
     """Put a new record into a scope and return it."""
     headers = dict(reversed(scope["headers"]))
-    record = Record(_choose_id(headers), path_of(scope), headers)
+    record = RequestContext(_choose_id(headers), path_of(scope), headers)
     scope[_KEY] = record
     return record
 
 
-def record_of(scope: Scope) -> Record:
+def request_context_of(scope: Scope) -> RequestContext:
     """Return the record that was put into a scope."""
-    record: Record = scope[_KEY]
+    record: RequestContext = scope[_KEY]
     return record
 
 

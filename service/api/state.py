@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.api.admission import Load
+from service.api.admission import AdmissionControl
 from service.api.reports import Report
 from service.api.weights import Weights
 from service.classifier import Classifier
@@ -24,7 +24,7 @@ class State:
     classifier: Classifier
     weights: Weights
     report: Report
-    load: Load
+    admission: AdmissionControl
     max_pictures: int
     ready: bool = True
     started: float = field(default_factory=time.monotonic)

@@ -21,7 +21,7 @@ _KEPT_BYTES = 16 * 1024 * 1024
 _TRIM_SECONDS = 20
 
 
-def give_back() -> bool:
+def configure_malloc() -> bool:
     """Have threads share their memory, and large pieces given back when they are freed; return whether that is known.
 
     For all of the process, and best before it has threads.

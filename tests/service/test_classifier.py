@@ -411,7 +411,7 @@ class Notes:
 def test_whoever_watches_sees_every_stage(tiny: Classifier) -> None:
     """Some pictures are decoded, then normalised, and all are read at once; what failed goes no further."""
     notes = Notes()
-    watched = Classifier(tiny.model, watch=notes)
+    watched = Classifier(tiny.model, observer=notes)
     sevens = [encode(draw(7))] * (TOGETHER - 1)
     results = watched.predict_pictures([encode(draw(4)), b"nothing", *sevens])
 

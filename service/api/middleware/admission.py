@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.request_context import is_probe, record_of
+from service.api.request_context import is_probe, request_context_of
 from service.api.state import State
 
 
@@ -21,12 +21,12 @@ class Admission:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or is_probe(record_of(scope).path):
+        if scope["type"] != "http" or is_probe(request_context_of(scope).path):
             await self.app(scope, receive, send)
             return
         state: State = scope["app"].state.digits
-        await state.load.let_in()
-        with state.load.holding() as hold:
+        await state.admission.admit()
+        with state.admission.reserve_bytes() as hold:
 
             async def held_receive() -> Message:
                 message = await receive()

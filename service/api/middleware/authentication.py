@@ -8,13 +8,13 @@ from collections.abc import Iterable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api.request_context import is_probe, record_of
+from service.api.request_context import is_probe, request_context_of
 from service.errors import Unauthorized
 
 _SCHEME = b"bearer"
 
 
-class Access:
+class Authentication:
     """Answer 401 to requests without a key; probes, metrics and the page's own files are open."""
 
     def __init__(self, app: ASGIApp, keys: Iterable[str], open_paths: Iterable[str]) -> None:
@@ -26,7 +26,7 @@ class Access:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http" and not self._is_open(record_of(scope).path) and not self._has_key(scope):
+        if scope["type"] == "http" and not self._is_open(request_context_of(scope).path) and not self._has_key(scope):
             message = "send one of the service's keys in the header `Authorization: Bearer KEY`"
             raise Unauthorized(message)
         await self.app(scope, receive, send)
@@ -35,7 +35,7 @@ class Access:
         return is_probe(path) or path in self._open
 
     def _has_key(self, scope: Scope) -> bool:
-        scheme, _, key = record_of(scope).headers.get(b"authorization", b"").partition(b" ")
+        scheme, _, key = request_context_of(scope).headers.get(b"authorization", b"").partition(b" ")
         digest = hashlib.sha256(key.strip()).digest()
         # A sum, not any(): the time taken does not depend on which key it is.
         n_equal = sum(hmac.compare_digest(digest, known) for known in self._digests)

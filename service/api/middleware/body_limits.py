@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.api.request_context import record_of
+from service.api.request_context import request_context_of
 from service.errors import BodyCompressed, BodyTooLarge, BodyTooSlow
 
 # What a poor mobile line still carries: who sends as fast may take as long as the whole body needs.
@@ -17,7 +17,7 @@ _PLAIN = b"identity"
 _COMPRESSED = "the body is compressed (Content-Encoding): send it as it is"
 
 
-class Limits:
+class BodyLimits:
     """Answer 413 to a body that is too large: at once where its length is declared, else when it gets there.
 
     Answer 415 to a compressed body, since its true size is not known before it is unpacked, and 408 to one that does
@@ -38,8 +38,8 @@ class Limits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.at_paths.get(record_of(scope).path, self.max_bytes)
-        headers = record_of(scope).headers
+        limit = self.at_paths.get(request_context_of(scope).path, self.max_bytes)
+        headers = request_context_of(scope).headers
         encoding = headers.get(b"content-encoding", _PLAIN).strip().lower()
         declared = headers.get(b"content-length", b"")
         if declared.isdigit() and int(declared) > limit:

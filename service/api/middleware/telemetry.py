@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api import problems
 from service.api.metrics import Metrics
-from service.api.request_context import RAW_REQUEST_ID_HEADER, Record, is_probe, open_record
+from service.api.request_context import RAW_REQUEST_ID_HEADER, RequestContext, is_probe, open_request_context
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class Telemetry:
             await self.app(scope, receive, send)
             return
         started = perf_counter()
-        record = open_record(scope)
+        record = open_request_context(scope)
         status = None
 
         async def send_with_id(message: Message) -> None:
@@ -63,7 +63,7 @@ class Telemetry:
             self.metrics.in_flight.dec()
             self._note(scope, record, status or _CLIENT_CLOSED, perf_counter() - started)
 
-    def _note(self, scope: Scope, record: Record, status: int, seconds: float) -> None:
+    def _note(self, scope: Scope, record: RequestContext, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _METHODS else _OTHER
         route = getattr(scope.get("route"), "path", _OTHER)
         self.metrics.requested(method, route, status, seconds, record.codes)

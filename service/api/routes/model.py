@@ -111,7 +111,7 @@ async def weights(request: Request, shared: Shared, form: FormQuery = None) -> R
     In JSON, `layers[i].weights` is scikit-learn's `coefs_[i]`, rows for inputs and columns for units, and
     `layers[i].biases` is `intercepts_[i]`, as the shortest decimals that give back the same float32.
     """
-    return await shared.load.in_thread(_represent, request, shared.weights, form, None)
+    return await shared.admission.run_in_thread(_represent, request, shared.weights, form, None)
 
 
 @router.head("/weights/{index}", include_in_schema=False)
@@ -123,7 +123,7 @@ async def weights(request: Request, shared: Shared, form: FormQuery = None) -> R
 )
 async def layer_weights(request: Request, shared: Shared, index: LayerIndex, form: FormQuery = None) -> Response:
     """Return the weights and biases of one layer."""
-    return await shared.load.in_thread(_represent, request, shared.weights, form, index)
+    return await shared.admission.run_in_thread(_represent, request, shared.weights, form, index)
 
 
 @router.head("/weights/{index}/image", include_in_schema=False)
@@ -140,7 +140,7 @@ async def weights_image(
 ) -> Response:
     """Draw what the first layer's units look for: the columns of `coefs_[0]` as 28x28 pictures, on one grey scale."""
     layer = shared.weights.layer(index)
-    body = await shared.load.in_thread(weight_images.draw, layer, window.rows, window.columns, window.first)
+    body = await shared.admission.run_in_thread(weight_images.draw, layer, window.rows, window.columns, window.first)
     return respond(request, Representation(body, "image/png"))
 
 

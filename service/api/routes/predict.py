@@ -12,15 +12,14 @@ from starlette.types import Scope
 
 from service.api import bodies, examples, problems
 from service.api.problems import Problem
-from service.api.routes.direct import DirectRoute
 from service.api.schemas import Answer, answer
-from service.api.state import state_of
+from service.api.state import Shared
 from service.classifier import Classifier
 from service.errors import PictureError
 from service.images.decoding import is_small
 
 BATCH = "/predict/batch"
-router = APIRouter(tags=["predict"], route_class=DirectRoute)
+router = APIRouter(tags=["predict"])
 
 
 @router.post(
@@ -37,6 +36,7 @@ router = APIRouter(tags=["predict"], route_class=DirectRoute)
 )
 async def predict(
     request: Request,
+    shared: Shared,
     top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
     explain: Annotated[bool, Query(description="also return how the answer came about")] = False,
 ) -> Response:
@@ -45,16 +45,15 @@ async def predict(
     Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP and TIFF,
     unless the service accepts fewer, of any size up to the limits, dark on light or light on dark.
     """
-    # Not by dependency: resolving one costs more than normalising a tiny picture.
-    shared = state_of(request)
     body, content_type = await request.body(), request.headers.get("content-type", "")
     if len(body) > bodies.LARGE:
-        return await shared.load.in_thread(
+        return await shared.admission.run_in_thread(
             lambda: _answer(shared.classifier, bodies.picture_in(body, content_type), top_k, explain)
         )
     picture = bodies.picture_in(body, content_type)
-    do = shared.load.at_once if not isinstance(picture, bytes) or is_small(picture) else shared.load.in_thread
-    return await do(_answer, shared.classifier, picture, top_k, explain)
+    is_quick = not isinstance(picture, bytes) or is_small(picture)
+    run = shared.admission.run_inline if is_quick else shared.admission.run_in_thread
+    return await run(_answer, shared.classifier, picture, top_k, explain)
 
 
 def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Response:
@@ -89,19 +88,18 @@ class Results(BaseModel):
     ),
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
-async def predict_batch(request: Request) -> Response:
+async def predict_batch(request: Request, shared: Shared) -> Response:
     """Read the digits in many pictures at once.
 
     Send a form with a field `file` for each. One that cannot be read does not fail the others.
     """
-    shared = state_of(request)
     body, content_type = await request.body(), request.headers.get("content-type", "")
 
     def answered() -> Response:
         pictures = bodies.files_in_form(body, content_type, shared.max_pictures)
         return _json(Results(results=_results(shared.classifier, pictures, request.scope)))
 
-    return await shared.load.in_thread(answered)
+    return await shared.admission.run_in_thread(answered)
 
 
 def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> list[Result]:

@@ -14,8 +14,7 @@ from starlette.responses import Response
 
 from service.api import bodies
 from service.api.routes import health
-from service.api.routes.direct import DirectRoute
-from service.api.state import Shared, State, state_of
+from service.api.state import Shared, State
 from service.api.v2 import examples, inference
 from service.api.v2.schemas import (
     LABELS,
@@ -43,13 +42,11 @@ def _refusals(*statuses: HTTPStatus) -> Responses:
 UNAUTHORIZED = _refusals(HTTPStatus.UNAUTHORIZED)
 _NOT_SERVED = _refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
-# What is asked most.
-direct_router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"], route_class=DirectRoute)
 # They need no key.
 probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
-def _served_by(shared: State, name: str, version: str | None) -> State:
+async def _served(shared: Shared, name: str, version: str | None = None) -> State:
     """Return the shared state where a path names the model that is served."""
     model = shared.classifier.model
     if name != model.metadata.name or version not in {None, model.version}:
@@ -57,10 +54,6 @@ def _served_by(shared: State, name: str, version: str | None) -> State:
         message = f"there is no model {asked}: served is {model.metadata.name}, version {model.version}"
         raise NoSuchModel(message)
     return shared
-
-
-async def _served(shared: Shared, name: str, version: str | None = None) -> State:
-    return _served_by(shared, name, version)
 
 
 Served = Annotated[State, Depends(_served)]
@@ -89,20 +82,19 @@ _INFERENCE: dict[str, Any] = {
 }
 
 
-@direct_router.post(f"{_MODEL}/infer", **_INFERENCE)
-@direct_router.post(f"{_VERSION}/infer", **_INFERENCE)
-async def infer(request: Request, name: str, version: str | None = None) -> Response:
+@router.post(f"{_MODEL}/infer", **_INFERENCE)
+@router.post(f"{_VERSION}/infer", **_INFERENCE)
+async def infer(request: Request, served: Served) -> Response:
     """Read digits: numbers in MNIST form, or encoded pictures."""
-    served = _served_by(state_of(request), name, version)
     json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
     body = await request.body()
     if len(body) > bodies.LARGE:
-        return await served.load.in_thread(lambda: _answer(served, *inference.read(body, json_length)))
+        return await served.admission.run_in_thread(lambda: _answer(served, *inference.read(body, json_length)))
     asked, given = inference.read(body, json_length)
     if not isinstance(given, list) and len(given) <= _FEW:
         # Waiting for a thread would take longer than the answer.
         return _answer(served, asked, given)
-    return await served.load.in_thread(_answer, served, asked, given)
+    return await served.admission.run_in_thread(_answer, served, asked, given)
 
 
 @probes.get("/health/live")

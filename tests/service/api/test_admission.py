@@ -13,7 +13,15 @@ import anyio.lowlevel
 import numpy as np
 import pytest
 
-from service.api.admission import AT_A_TIME, AT_A_TIME_WHEN_SLOW, MAX_BUSY, MAX_WAIT, PATIENCE, REFUSED_AT_A_TIME, Load
+from service.api.admission import (
+    ADMISSIONS_PER_TICK,
+    ADMISSIONS_PER_TICK_WHEN_SLOW,
+    MAX_INLINE_PER_TICK,
+    MAX_QUEUE_DELAY,
+    MAX_THREAD_QUEUE_DELAY,
+    REJECTIONS_PER_TICK,
+    AdmissionControl,
+)
 from service.errors import Overloaded
 
 N_THREADS = 2
@@ -39,20 +47,20 @@ def clock() -> Clock:
 class Door:
     """Requests that are let in or refused; rounds of the event loop take as long as each is said to cost."""
 
-    def __init__(self, clock: Clock, let_in: float, refused: float = 0) -> None:
-        self.load = Load(1, N_THREADS, clock)
+    def __init__(self, clock: Clock, admit: float, refused: float = 0) -> None:
+        self.admission = AdmissionControl(1, N_THREADS, clock)
         self.clock = clock
-        self.costs = {"let in": let_in, "refused": refused}
+        self.costs = {"admitted": admit, "rejected": refused}
         self.outcomes: dict[int, tuple[str, float]] = {}
 
     async def ask(self, number: int) -> None:
         """Come to the door, and note what became of it, and after how many seconds."""
         came = self.clock.seconds
         try:
-            await self.load.let_in()
-            outcome = "let in"
+            await self.admission.admit()
+            outcome = "admitted"
         except Overloaded:
-            outcome = "refused"
+            outcome = "rejected"
         self.outcomes[number] = (outcome, self.clock.seconds - came)
         self.clock.seconds += self.costs[outcome]
 
@@ -71,32 +79,32 @@ class Door:
         anyio.run(main)
 
 
-def test_few_are_let_in_at_once(clock: Clock) -> None:
+def test_few_are_admitted_in_one_tick(clock: Clock) -> None:
     """Nobody waits for a round while there are no more than one has room for, in one round after the other."""
 
     async def main() -> int:
-        load = Load(1, N_THREADS, clock)
+        admission = AdmissionControl(1, N_THREADS, clock)
         n_at_once = 0
         for _ in range(3):
-            for _ in range(AT_A_TIME):
+            for _ in range(ADMISSIONS_PER_TICK):
                 with suppress(StopIteration):
-                    load.let_in().send(None)
+                    admission.admit().send(None)
                     continue
                 n_at_once += 1
             await asyncio.sleep(0)
         return n_at_once
 
-    assert 3 * AT_A_TIME == asyncio.run(main())
+    assert 3 * ADMISSIONS_PER_TICK == asyncio.run(main())
 
 
 def test_in_a_line_that_is_slow_the_last_come_first(clock: Clock) -> None:
     """Few of them a round, and the first are left to be refused."""
-    door = Door(clock, let_in=0.001)
+    door = Door(clock, admit=0.001)
 
     async def main() -> list[tuple[int, str]]:
         tasks = [asyncio.ensure_future(door.ask(number)) for number in range(100)]
         await asyncio.sleep(0)
-        clock.seconds += 0.6 * PATIENCE
+        clock.seconds += 0.6 * MAX_QUEUE_DELAY
         before = set(door.outcomes)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -105,15 +113,15 @@ def test_in_a_line_that_is_slow_the_last_come_first(clock: Clock) -> None:
             task.cancel()
         return found
 
-    assert [(99 - i, "let in") for i in range(AT_A_TIME_WHEN_SLOW)] == asyncio.run(main())
+    assert [(99 - i, "admitted") for i in range(ADMISSIONS_PER_TICK_WHEN_SLOW)] == asyncio.run(main())
 
 
 def test_many_wait_in_their_order_while_that_is_soon(clock: Clock) -> None:
     """A burst that is done within the time that one may wait is answered, all of it."""
     n = 50
-    door = Door(clock, let_in=PATIENCE / 2 / n)
+    door = Door(clock, admit=MAX_QUEUE_DELAY / 2 / n)
     door.come(n)
-    waits = door.waits("let in")
+    waits = door.waits("admitted")
 
     assert n == len(waits)
     assert sorted(waits) == waits
@@ -122,13 +130,13 @@ def test_many_wait_in_their_order_while_that_is_soon(clock: Clock) -> None:
 def test_too_many_are_refused_and_the_others_do_not_wait(clock: Clock) -> None:
     """Of ten times as many as can be done in time most are sent away; none that is let in waited longer than it may."""
     n = 1000
-    door = Door(clock, let_in=10 * PATIENCE / n, refused=PATIENCE / n)
+    door = Door(clock, admit=10 * MAX_QUEUE_DELAY / n, refused=MAX_QUEUE_DELAY / n)
     door.come(n)
 
     assert n == len(door.outcomes)
-    assert n / 2 < len(door.waits("refused"))
-    assert n / 20 < len(door.waits("let in"))
-    assert max(door.waits("let in")) <= PATIENCE + AT_A_TIME * door.costs["let in"]
+    assert n / 2 < len(door.waits("rejected"))
+    assert n / 20 < len(door.waits("admitted"))
+    assert max(door.waits("admitted")) <= MAX_QUEUE_DELAY + ADMISSIONS_PER_TICK * door.costs["admitted"]
 
 
 def test_a_crowd_does_not_keep_others_from_the_event_loop(clock: Clock) -> None:
@@ -136,7 +144,7 @@ def test_a_crowd_does_not_keep_others_from_the_event_loop(clock: Clock) -> None:
     done: list[int] = []
 
     async def main() -> None:
-        door = Door(clock, let_in=0.001, refused=0.001)
+        door = Door(clock, admit=0.001, refused=0.001)
 
         async def insist(number: int) -> None:
             for again in range(20):
@@ -153,16 +161,18 @@ def test_a_crowd_does_not_keep_others_from_the_event_loop(clock: Clock) -> None:
     anyio.run(main)
 
     # Who is let in goes on in the next round, and comes again in the one after.
-    assert max(np.diff(done[1:])) <= 2 * (AT_A_TIME + REFUSED_AT_A_TIME)
+    assert max(np.diff(done[1:])) <= 2 * (ADMISSIONS_PER_TICK + REJECTIONS_PER_TICK)
 
 
-@pytest.mark.parametrize(("seconds", "outcome"), [(0, None), (2 * PATIENCE, Overloaded)], ids=["let in", "refused"])
+@pytest.mark.parametrize(
+    ("seconds", "outcome"), [(0, None), (2 * MAX_QUEUE_DELAY, Overloaded)], ids=["admitted", "rejected"]
+)
 def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[Overloaded] | None) -> None:
     """Who waits behind a request that was cancelled is let in, or refused, in its place."""
 
     async def main() -> BaseException | None:
-        load = Load(1, N_THREADS, clock)
-        *_, gave_up, behind = [asyncio.ensure_future(load.let_in()) for _ in range(AT_A_TIME + 2)]
+        admission = AdmissionControl(1, N_THREADS, clock)
+        *_, gave_up, behind = [asyncio.ensure_future(admission.admit()) for _ in range(ADMISSIONS_PER_TICK + 2)]
         await asyncio.sleep(0)
         gave_up.cancel()
         clock.seconds += seconds
@@ -175,7 +185,7 @@ def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[
 def test_refusals_leave_no_garbage() -> None:
     """What would have to be collected would make everybody wait while there is much to do."""
     clock = Clock()
-    door = Door(clock, let_in=PATIENCE)
+    door = Door(clock, admit=MAX_QUEUE_DELAY)
 
     async def main() -> int:
         gc.collect()
@@ -191,29 +201,29 @@ def test_refusals_leave_no_garbage() -> None:
     finally:
         gc.enable()
 
-    assert 50 < len(door.waits("refused"))
+    assert 50 < len(door.waits("rejected"))
     assert n_collected < 50
 
 
 def test_bodies_together_have_a_limit() -> None:
     """What is held counts until it is let go, however the request ended."""
-    load = Load(100, N_THREADS)
+    admission = AdmissionControl(100, N_THREADS)
 
     def fail(n_bytes: int) -> None:
-        with load.holding() as hold:
+        with admission.reserve_bytes() as hold:
             hold(n_bytes)
             raise KeyError
 
-    with load.holding() as first:
+    with admission.reserve_bytes() as first:
         first(60)
-        with load.holding() as second:
+        with admission.reserve_bytes() as second:
             second(30)
             with pytest.raises(Overloaded):
                 second(30)
         with pytest.raises(KeyError):
             fail(40)
         first(40)
-    with load.holding() as third:
+    with admission.reserve_bytes() as third:
         third(100)
 
 
@@ -222,30 +232,30 @@ def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
     go_on = threading.Event()
     outcomes: list[str] = []
 
-    async def ask(load: Load, work: Any) -> None:
+    async def ask(admission: AdmissionControl, work: Any) -> None:
         try:
-            outcomes.append(await load.in_thread(work))
+            outcomes.append(await admission.run_in_thread(work))
         except Overloaded:
-            outcomes.append("refused")
+            outcomes.append("rejected")
 
     def wait() -> str:
         go_on.wait(30)
         return "done"
 
     async def main() -> None:
-        load = Load(1, N_THREADS, clock)
+        admission = AdmissionControl(1, N_THREADS, clock)
         async with anyio.create_task_group() as group:
             for _ in range(N_THREADS + 1):
-                group.start_soon(ask, load, wait)
+                group.start_soon(ask, admission, wait)
             await anyio.wait_all_tasks_blocked()
-            clock.seconds += MAX_WAIT + 0.1
-            await ask(load, wait)
+            clock.seconds += MAX_THREAD_QUEUE_DELAY + 0.1
+            await ask(admission, wait)
             go_on.set()
-        await ask(load, lambda: "let in")
+        await ask(admission, lambda: "admitted")
 
     anyio.run(main)
 
-    assert ["refused", *["done"] * (N_THREADS + 1), "let in"] == outcomes
+    assert ["rejected", *["done"] * (N_THREADS + 1), "admitted"] == outcomes
 
 
 def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
@@ -255,11 +265,11 @@ def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
         return a / b
 
     async def main() -> float:
-        load = Load(1, N_THREADS)
+        admission = AdmissionControl(1, N_THREADS)
         for _ in range(2 * N_THREADS):
             with pytest.raises(ZeroDivisionError):
-                await load.in_thread(divide, 1, b=0)
-        return await load.in_thread(divide, 1, b=4)
+                await admission.run_in_thread(divide, 1, b=0)
+        return await admission.run_in_thread(divide, 1, b=4)
 
     assert 0.25 == anyio.run(main)
 
@@ -272,12 +282,12 @@ def test_event_loop_does_small_work_while_its_round_has_time(clock: Clock) -> No
         return threading.get_ident()
 
     async def main() -> list[bool]:
-        load = Load(1, N_THREADS, clock)
-        in_one_round = [await load.at_once(work, seconds) for seconds in (MAX_BUSY / 2, MAX_BUSY)]
-        in_one_round.append(await load.at_once(work, 0))
+        admission = AdmissionControl(1, N_THREADS, clock)
+        seconds = (MAX_INLINE_PER_TICK / 2, MAX_INLINE_PER_TICK, 0)
+        in_one_tick = [await admission.run_inline(work, spent) for spent in seconds]
         await anyio.lowlevel.checkpoint()
-        after_it = await load.at_once(work, 0)
-        return [ident == threading.get_ident() for ident in (*in_one_round, after_it)]
+        after_it = await admission.run_inline(work, 0)
+        return [ident == threading.get_ident() for ident in (*in_one_tick, after_it)]
 
     assert [True, True, False, True] == anyio.run(main)
 
@@ -286,13 +296,13 @@ def test_small_work_that_fails_took_its_time(clock: Clock) -> None:
     """Its error is the caller's, and the seconds until then count."""
 
     def fail() -> None:
-        clock.seconds += 2 * MAX_BUSY
+        clock.seconds += 2 * MAX_INLINE_PER_TICK
         raise KeyError
 
     async def main() -> bool:
-        load = Load(1, N_THREADS, clock)
+        admission = AdmissionControl(1, N_THREADS, clock)
         with pytest.raises(KeyError):
-            await load.at_once(fail)
-        return await load.at_once(threading.get_ident) == threading.get_ident()
+            await admission.run_inline(fail)
+        return await admission.run_inline(threading.get_ident) == threading.get_ident()
 
     assert not anyio.run(main)

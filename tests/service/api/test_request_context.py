@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.api.request_context import is_probe, open_record, path_of, record_of
+from service.api.request_context import is_probe, open_request_context, path_of, request_context_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
@@ -19,16 +19,16 @@ def make_scope(path: str = "/predict", root_path: str = "", **headers: str) -> d
 def test_the_record_of_a_request_is_found_again() -> None:
     """Whoever holds the scope finds what was noted."""
     scope = make_scope()
-    record = open_record(scope)
+    record = open_request_context(scope)
     record.codes.append("no-ink")
 
-    assert record is record_of(scope)
-    assert ["no-ink"] == record_of(scope).codes
+    assert record is request_context_of(scope)
+    assert ["no-ink"] == request_context_of(scope).codes
 
 
 def test_every_request_without_an_id_gets_its_own() -> None:
     """Sixteen hex digits, no two alike."""
-    first, second = (open_record(make_scope()).request_id for _ in range(2))
+    first, second = (open_request_context(make_scope()).request_id for _ in range(2))
 
     assert first != second
     assert 16 == len(f"{int(first, 16):016x}") == len(first)
@@ -46,7 +46,7 @@ def test_every_request_without_an_id_gets_its_own() -> None:
 )
 def test_the_id_is_the_caller_s_else_that_of_its_trace(headers: dict[str, str], expected: str) -> None:
     """X-Request-ID comes first where it is acceptable, then W3C traceparent."""
-    assert expected == open_record(make_scope(**headers)).request_id
+    assert expected == open_request_context(make_scope(**headers)).request_id
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_the_id_is_the_caller_s_else_that_of_its_trace(headers: dict[str, str], 
 )
 def test_a_traceparent_that_is_none_is_left_alone(traceparent: str) -> None:
     """A header that breaks the W3C form gives no id."""
-    assert 16 == len(open_record(make_scope(traceparent=traceparent)).request_id)
+    assert 16 == len(open_request_context(make_scope(traceparent=traceparent)).request_id)
 
 
 @pytest.mark.parametrize(

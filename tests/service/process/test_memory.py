@@ -19,7 +19,7 @@ import ctypes, sys, threading
 from service.process import memory
 
 if sys.argv[1] == "told":
-    assert memory.give_back()
+    assert memory.configure_malloc()
 used = threading.Barrier(4)
 
 def work():
@@ -52,7 +52,7 @@ def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None
     """Where there is no such function, nothing is done."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
 
-    assert not memory.give_back()
+    assert not memory.configure_malloc()
 
 
 def resident() -> int:

@@ -30,8 +30,8 @@ def state_of(client: TestClient) -> State:
 @pytest.fixture
 def busy(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """Return a client of a service in which whoever waits has waited too long."""
-    monkeypatch.setattr("service.api.admission.AT_A_TIME", 0)
-    monkeypatch.setattr("service.api.admission.PATIENCE", -1)
+    monkeypatch.setattr("service.api.admission.ADMISSIONS_PER_TICK", 0)
+    monkeypatch.setattr("service.api.admission.MAX_QUEUE_DELAY", -1)
     return client
 
 

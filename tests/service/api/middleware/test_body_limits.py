@@ -15,8 +15,8 @@ import pytest
 from fastapi.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from service.api.middleware.body_limits import Limits
-from service.api.request_context import open_record
+from service.api.middleware.body_limits import BodyLimits
+from service.api.request_context import open_request_context
 from service.app import create_app
 from service.settings import Settings
 from tests import servers
@@ -96,8 +96,8 @@ def test_a_whole_body_is_not_timed_any_more() -> None:
         raise AssertionError(message)
 
     scope: Scope = {"type": "http", "path": "/", "headers": []}
-    open_record(scope)
-    anyio.run(Limits(app, max_bytes=10, seconds=0.05), scope, receive, send)
+    open_request_context(scope)
+    anyio.run(BodyLimits(app, max_bytes=10, seconds=0.05), scope, receive, send)
 
     assert ["http.request", "http.disconnect"] == [message["type"] for message in found]
 

@@ -1,4 +1,5 @@
-# make serve: the service, on port 8000. make test: lint, types and tests. Both make the environment they need.
+# make serve: the service, on port 8000. make test: lint, types and all tests; make quick: only those that need no
+# server, browser or fit. Each makes the environment it needs.
 
 # The first Python that is new enough; another one with: make serve PYTHON=/path/to/python
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -7,14 +8,27 @@ VENV ?= .venv
 VENV_DEV ?= .venv-dev
 VENV_RAY ?= .venv-ray
 
-.PHONY: serve test test-ray lint format lock audit sbom peers
+.PHONY: serve test quick test-ray lint format lock audit sbom peers
 
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m service serve
 
+# Many tests wait for servers and browsers, so there are more workers than processors.
+WORKERS ?= $(shell $(VENV_DEV)/bin/python -c 'import os; print(2 * len(os.sched_getaffinity(0)))' 2>/dev/null || echo 2)
+# One thread a worker: more of them only fight for the processors.
+PYTEST = OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses $(WORKERS)
+
+# With COVERAGE=1 it also measures coverage, and fails below 100 %.
 test: lint
+ifdef COVERAGE
 	$(VENV_DEV)/bin/coverage erase
-	OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses 4 --cov --cov-report=term
+	$(PYTEST) --cov --cov-report=term
+else
+	$(PYTEST)
+endif
+
+quick: lint
+	$(PYTEST) -m "not slow"
 
 # Apart from the others: Ray is large, and takes seconds to start.
 test-ray: $(VENV_RAY)/.installed

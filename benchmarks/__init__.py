@@ -1,1 +1,1 @@
-"""Speed and robustness, measured by hand and reported; never part of the tests."""
+"""Benchmarks of speed, robustness and accuracy, run by hand. They are not part of the tests."""

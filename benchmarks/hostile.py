@@ -1,4 +1,7 @@
-"""Requests that mean no good, or were garbled on their way, of many kinds: by chance, and again by the same seed."""
+"""Malformed and malicious requests of many kinds, for fuzzing: a seeded generator in, a request out.
+
+Out of scope: sending them, which `benchmarks.fuzz`, `benchmarks.soak` and the tests do.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ _BOUNDARY = "boundary"
 _FORM = f"multipart/form-data; boundary={_BOUNDARY}"
 _JSON = "application/json"
 _INFER = "/v2/models/{model}/infer"
-# Numbers where formats have sizes, counts and offsets.
+# Boundary values for sizes, counts and offsets.
 _NUMBERS = (0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2**31 - 1, 2**31, 2**32 - 1)
 _MAGIC = (
     b"\x89PNG\r\n\x1a\n",
@@ -46,7 +49,7 @@ _MAGIC = (
 
 @dataclass(frozen=True)
 class Case:
-    """One request; `{model}` in its path stands for the name of the model that is served."""
+    """One request. `{model}` in its path is a placeholder for the name of the model."""
 
     method: str
     path: str
@@ -55,7 +58,7 @@ class Case:
 
 
 def _pictures() -> dict[str, bytes]:
-    """Return a digit in every format, and in the forms of each that are decoded by other code."""
+    """Return a digit in every format, and in the variants of each that have a decoder of their own."""
     drawn = Image.new("RGB", (40, 30), (250, 250, 240))
     ImageDraw.Draw(drawn).line([(12, 5), (28, 4), (18, 26)], fill=(180, 20, 40), width=3)
     turned = Image.Exif()
@@ -114,7 +117,7 @@ PICTURES: Mapping[str, bytes] = MappingProxyType(_pictures())
 
 
 def damaged(rng: Random, data: bytes) -> bytes:
-    """Return a file with bytes flipped, cut, doubled, moved or overwritten, more often near its beginning."""
+    """Return a file with bits flipped and bytes deleted, repeated, moved or overwritten, mostly near its beginning."""
     found = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 3, 5, 10))):
         at = rng.randrange(min(len(found), rng.choice((32, 128, 10**9))) + 1)
@@ -142,7 +145,7 @@ def damaged(rng: Random, data: bytes) -> bytes:
 
 
 def _posted(rng: Random, picture: bytes) -> Case:
-    """Return a request with a picture, as one of the bodies that are accepted."""
+    """Return a request with a picture, in one of the accepted kinds of bodies."""
     query = rng.choice(("", "", "", "?explain=true", "?top_k=3"))
     form = rng.randrange(5)
     if form == 0:
@@ -169,7 +172,7 @@ def _random(rng: Random) -> Case:
 
 
 def _exif(rng: Random) -> Case:
-    """Return a picture whose EXIF, a TIFF of its own, has odd tags or is damaged."""
+    """Return a picture whose EXIF block has invalid tags or is damaged."""
     order = rng.choice("<>")
     tags = [
         struct.pack(
@@ -191,7 +194,7 @@ def _exif(rng: Random) -> Case:
 
 
 def _text(rng: Random) -> str:
-    """Return something for the value of a header: of Latin-1 without controls, as servers let through."""
+    """Return a header value of printable Latin-1 characters, which HTTP servers let through."""
     return "".join(chr(rng.choice((*range(32, 127), *range(160, 256)))) for _ in range(rng.choice((0, 1, 5, 40, 3000))))
 
 
@@ -249,7 +252,7 @@ def _queries(rng: Random) -> Case:
 
 
 def _forms(rng: Random) -> Case:
-    """Return a form that is garbled outside of its picture, too."""
+    """Return a form that is damaged anywhere, also in its delimiters and headers."""
     body = _form(*(PICTURES["PNG"] for _ in range(rng.choice((0, 1, 2, 70)))))
     pieces = (
         b"\r\n",
@@ -272,7 +275,7 @@ def _forms(rng: Random) -> Case:
 
 
 def _value(rng: Random, depth: int = 0) -> Any:
-    """Return something that JSON can say."""
+    """Return a random JSON value."""
     kind = rng.randrange(10 if depth < 4 else 7)
     if kind == 0:
         return rng.choice((None, True, False))
@@ -287,8 +290,8 @@ def _value(rng: Random, depth: int = 0) -> Any:
     return [_value(rng, depth + 1) for _ in range(rng.choice((0, 1, 5)))]
 
 
-def _spoiled(rng: Random, value: Any) -> Any:
-    """Return a document of JSON with one of its parts gone, doubled or become something else."""
+def _mutated_json(rng: Random, value: Any) -> Any:
+    """Return a JSON value with one of its parts deleted or replaced."""
     if rng.random() < 0.15 or not isinstance(value, dict | list) or not value:
         return _value(rng)
     key = rng.choice(list(value)) if isinstance(value, dict) else rng.randrange(len(value))
@@ -296,12 +299,12 @@ def _spoiled(rng: Random, value: Any) -> Any:
     if rng.random() < 0.1:
         del changed[key]
     else:
-        changed[key] = _spoiled(rng, changed[key])
+        changed[key] = _mutated_json(rng, changed[key])
     return changed
 
 
-def _said(rng: Random, value: Any) -> bytes:
-    """Return a document as bytes, some of them damaged."""
+def _json_bytes(rng: Random, value: Any) -> bytes:
+    """Return a JSON value as bytes, sometimes damaged or too deeply nested."""
     text = json.dumps(value, ensure_ascii=rng.random() < 0.7).encode(errors="surrogatepass")
     chance = rng.random()
     if chance < 0.1:
@@ -316,11 +319,11 @@ def _json(rng: Random) -> Case:
     document = rng.choice(
         ({"image": picture}, {"image": f"data:image/png;base64,{picture}"}, {"pixels": [[0] * 28] * 28})
     )
-    return Case("POST", "/predict", (("content-type", _JSON),), _said(rng, _spoiled(rng, document)))
+    return Case("POST", "/predict", (("content-type", _JSON),), _json_bytes(rng, _mutated_json(rng, document)))
 
 
 def _v2(rng: Random) -> Case:
-    """Return an inference request that is garbled, as JSON or with bytes behind it."""
+    """Return a damaged inference request, as JSON alone or with binary tensor data."""
     raw = rng.randbytes(784)
     given: dict[str, Any] = {"name": "image", "datatype": "UINT8", "shape": [1, 784], "data": list(raw)}
     behind = b""
@@ -339,7 +342,7 @@ def _v2(rng: Random) -> Case:
         given |= {"datatype": "BYTES", "shape": [1], "data": [base64.b64encode(PICTURES["GIF"]).decode()]}
     asked = [{"name": "predict_proba", "parameters": {"classification": 3}}, {"name": "predict"}]
     document = {"id": "1", "inputs": [given], "outputs": asked, "parameters": {"binary_data_output": True}}
-    text = _said(rng, _spoiled(rng, document) if rng.random() < 0.9 else document)
+    text = _json_bytes(rng, _mutated_json(rng, document) if rng.random() < 0.9 else document)
     if behind and rng.random() < 0.4:
         behind = damaged(rng, behind)
     length = str(len(text) + rng.choice((0, 0, 0, -1, 1, 10**6)))

@@ -1,7 +1,7 @@
-"""What the pictures of `benchmarks.kinds` are made of: hands that write, colours, light, a camera.
+"""Building blocks of the pictures of `benchmarks.kinds`: writers of digits, colours, light, a camera.
 
-Coverage is float32 (height, width), the share of each pixel that ink covers, 0..1; colours are float32
-(height, width, 3), RGB, 0..255. All that differs from picture to picture is drawn from the generator that is handed in.
+Coverage is float32 (height, width), the share of each pixel that ink covers, 0..1. Colours are float32
+(height, width, 3), RGB, 0..255. Everything random comes from the generator that is passed in.
 """
 
 from __future__ import annotations
@@ -20,66 +20,66 @@ from PIL import Image
 from training import mnist
 from training.fitting import split
 from training.mnist import Digits
-from training.pen import FORMS
+from training.synthetic_digits import FORMS
 
 Values = npt.NDArray[np.float32]
 Colour = tuple[float, float, float]
 
-# As in the recipes of `training.recipes`: these digits were not learned from.
+# The validation split of `training.recipes`: the model was not fitted on these digits.
 _N_VALIDATION, _SPLIT_SEED = 5_000, 1
 
-# How steep the edge of a magnified digit is: the half-covered pixels of MNIST become an edge of a fifth of their width.
+# Steepness of the edges of a magnified digit: an edge pixel of MNIST becomes an edge of a fifth of its width.
 _STEEPNESS = 5
-# Points of a curve between two of those that it goes through.
+# Points per segment of a curve.
 _STEPS = 16
-# Bits of a pixel's fractions in OpenCV's drawing.
+# Fractional bits of the coordinates of OpenCV's drawing functions.
 _SHIFT = 4
-# Forms of `training.pen` that some readers take for something else: 1s like a Greek Lambda, a 2 like a Z, a 9 like a g.
-_DOUBTFUL = (
+# Forms of `training.synthetic_digits` that are ambiguous: 1s like a Greek Lambda, a 2 like a Z, a 9 like a g.
+_AMBIGUOUS_FORMS = (
     "2,58 56,0! 56,100",
     "0,62 34,38 58,0! 58,100",
     "10,6! 86,4! 10,98! 92,96",
     "74,6 30,8 14,34 46,50 84,24 84,70 50,100 18,94",
 )
-# Noise is repeated beyond so many pixels, which is quicker.
+# Noise is tiled in squares of this side, which is faster.
 _TILE = 700
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-class Hand(Protocol):
-    """Who writes one digit at any height; the pen's width is a share of the height."""
+class Writer(Protocol):
+    """Draws one digit at any height. `pen` is the stroke width as a share of the height."""
 
     @property
     def label(self) -> int:
         """The digit."""
 
     def write(self, height: int, pen: float) -> Values:
-        """Return coverage, cut out tightly and so many pixels high."""
+        """Return the coverage of the digit, cropped to it and `height` pixels high."""
 
 
 @dataclass(frozen=True, eq=False)
-class Dry:
-    """A digit of MNIST, uint8 (28, 28), magnified smoothly with sharp edges; its pen is the one that it had."""
+class MnistWriter:
+    """A digit of MNIST, uint8 (28, 28), magnified with sharp edges. Its stroke width is its own."""
 
     label: int
     image: npt.NDArray[np.uint8]
 
-    def write(self, height: int, pen: float) -> Values:  # noqa: ARG002 - ink that is dry
-        """Return coverage, cut out tightly and about so many pixels high."""
+    def write(self, height: int, pen: float) -> Values:  # noqa: ARG002 - the stroke width is fixed
+        """Return the coverage of the digit, cropped to it and about `height` pixels high."""
         rows, columns = (np.flatnonzero(self.image.any(axis=axis)) for axis in (1, 0))
         tight = np.pad(self.image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 2)
         scale = height / (tight.shape[0] - 4)
         size = (max(1, round(scale * tight.shape[1])), max(1, round(scale * tight.shape[0])))
         large = np.asarray(Image.fromarray(tight).resize(size, Image.Resampling.BICUBIC), np.float32) / np.float32(255)
         smooth = blurred(large, scale / 4)
-        return cut(np.clip(_STEEPNESS * smooth - (_STEEPNESS - 1) / 2, 0, 1))
+        return crop(np.clip(_STEEPNESS * smooth - (_STEEPNESS - 1) / 2, 0, 1))
 
 
 @dataclass(frozen=True, eq=False)
-class Fresh:
-    """A digit as the way of a pen's tip: strokes (n, 2) of x and y, in shares of its height, from the upper left.
+class PenWriter:
+    """A synthetic digit: the paths of a pen, (n, 2) of x and y, in shares of its height, from the upper left.
 
-    The pen's width varies by the share `pressure` in a wave along the strokes.
+    The stroke width varies by the share `pressure`, as a wave along the paths.
     """
 
     label: int
@@ -87,57 +87,59 @@ class Fresh:
     pressure: float = 0
 
     def write(self, height: int, pen: float) -> Values:
-        """Return coverage, cut out tightly and so many pixels high."""
+        """Return the coverage of the digit, cropped to it and `height` pixels high."""
         finer = 4 if height <= 500 else 2
         width = max(1.0, finer * height * pen)
-        ways = [way + width / 2 + finer for way in self.ways(finer * height - width)]
-        right, bottom = np.max([way.max(axis=0) for way in ways], axis=0) + width / 2 + finer
+        paths = [path + width / 2 + finer for path in self.paths(finer * height - width)]
+        right, bottom = np.max([path.max(axis=0) for path in paths], axis=0) + width / 2 + finer
         fine = np.zeros((finer * (int(bottom) // finer + 1), finer * (int(right) // finer + 1)), np.uint8)
-        for way in ways:
-            for number, (begin, end) in enumerate(pairwise(_subpixels(way))):
+        for path in paths:
+            for number, (begin, end) in enumerate(pairwise(_subpixels(path))):
                 wave = 1 - self.pressure * (0.5 + 0.5 * np.sin(number / _STEPS))
                 cv2.line(fine, begin, end, 255, max(1, round(width * wave)), cv2.LINE_8, _SHIFT)
         size = (fine.shape[1] // finer, fine.shape[0] // finer)
-        return cut(np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255))
+        return crop(np.asarray(cv2.resize(fine, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255))
 
-    def ways(self, height: float) -> list[Values]:
-        """Return the strokes of a digit so many pixels high."""
+    def paths(self, height: float) -> list[Values]:
+        """Return the paths in pixels, for a digit of this height."""
         return [stroke * np.float32(height) for stroke in self.strokes]
 
     def hard(self, height: int, width: int) -> npt.NDArray[np.bool_]:
-        """Return which pixels a pen of so many whole pixels covers that leaves none covered in part."""
-        ways = [way + width + 1 for way in self.ways(height - width)]
-        right, bottom = np.max([way.max(axis=0) for way in ways], axis=0) + width + 2
+        """Return the mask of a pen of `width` pixels without anti-aliasing."""
+        paths = [path + width + 1 for path in self.paths(height - width)]
+        right, bottom = np.max([path.max(axis=0) for path in paths], axis=0) + width + 2
         inked = np.zeros((int(bottom), int(right)), np.uint8)
-        for way in ways:
-            cv2.polylines(inked, [np.round(way).astype(np.int32)], False, 255, width, cv2.LINE_8)  # noqa: FBT003
-        return cut(np.asarray(inked, np.float32)) > 0
+        for path in paths:
+            cv2.polylines(inked, [np.round(path).astype(np.int32)], False, 255, width, cv2.LINE_8)  # noqa: FBT003
+        return crop(np.asarray(inked, np.float32)) > 0
 
 
-def _subpixels(way: Values) -> list[tuple[int, int]]:
-    return [(round(x), round(y)) for x, y in (way * 2**_SHIFT).tolist()]
+def _subpixels(path: Values) -> list[tuple[int, int]]:
+    return [(round(x), round(y)) for x, y in (path * 2**_SHIFT).tolist()]
 
 
 def validation_digits() -> Digits:
-    """Return the training digits that no recipe learns from."""
+    """Return the validation digits, which are held out from training."""
     return split(mnist.load(mnist.find()).train, _N_VALIDATION, _SPLIT_SEED)[1]
 
 
-def dry(digits: Digits, classes: Sequence[int], rng: np.random.Generator) -> Dry:
-    """Return the hand of one of MNIST's digits of these classes."""
+def mnist_writer(digits: Digits, classes: Sequence[int], rng: np.random.Generator) -> MnistWriter:
+    """Return a writer of a random MNIST digit of these classes."""
     row = int(rng.choice(np.flatnonzero(digits.labels == rng.choice(classes))))
-    return Dry(int(digits.labels[row]), digits.images[row])
+    return MnistWriter(int(digits.labels[row]), digits.images[row])
 
 
-def fresh(rng: np.random.Generator, classes: Sequence[int], forms: Mapping[int, Sequence[str]] = FORMS) -> Fresh:
-    """Return a hand that writes one of the forms of these digits in its own way; forms are as in `training.pen`."""
+def pen_writer(
+    rng: np.random.Generator, classes: Sequence[int], forms: Mapping[int, Sequence[str]] = FORMS
+) -> PenWriter:
+    """Return a writer of a random form of these classes, distorted. `forms` are as in `training.synthetic_digits`."""
     label = int(rng.choice(classes))
-    form = str(rng.choice([form for form in forms[label] if form not in _DOUBTFUL]))
-    return Fresh(label, shaped(curves(form, rng), rng), rng.uniform(0, 0.3))
+    form = str(rng.choice([form for form in forms[label] if form not in _AMBIGUOUS_FORMS]))
+    return PenWriter(label, shaped(curves(form, rng), rng), rng.uniform(0, 0.3))
 
 
 def curves(form: str, rng: np.random.Generator, wobble: float = 0.018) -> list[Values]:
-    """Return the strokes of a form of `training.pen`, each point moved a little, in shares of its box."""
+    """Return the strokes of a form of `training.synthetic_digits` with jitter on each point, in shares of its box."""
     strokes = []
     for stroke in form.split(";"):
         marks = stroke.split()
@@ -152,7 +154,7 @@ def curves(form: str, rng: np.random.Generator, wobble: float = 0.018) -> list[V
 def shaped(
     strokes: Sequence[Values], rng: np.random.Generator, widths: tuple[float, float] = (0.5, 0.8)
 ) -> list[Values]:
-    """Return strokes with proportions, slant and turn of their own, as high as 1, from the upper left."""
+    """Return strokes with a random aspect ratio, slant and rotation, scaled to height 1, from the upper left."""
     slant, angle = np.radians(rng.uniform(-6, 16)), np.radians(rng.uniform(-5, 5))
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     change = np.diag([rng.uniform(*widths), 1]) @ np.array([[1, 0], [-np.tan(slant), 1]]) @ turn
@@ -162,32 +164,32 @@ def shaped(
 
 
 def _curve(points: Values) -> Values:
-    """Return a smooth curve through points (n, 2), after Catmull and Rom."""
+    """Return a Catmull-Rom spline through points (n, 2)."""
     ends = 2 * points[0] - points[1], 2 * points[-1] - points[-2]
     before, begin, end, after = (np.vstack([ends[0], points, ends[1]])[i : len(points) - 1 + i] for i in range(4))
     t = np.linspace(0, 1, _STEPS, dtype=np.float32)[:, None, None]
-    way = (
+    curve = (
         2 * begin
         + (end - before) * t
         + (2 * before - 5 * begin + 4 * end - after) * t**2
         + (3 * begin - before - 3 * end + after) * t**3
     ) / 2
-    return np.asarray(way.transpose(1, 0, 2).reshape(-1, 2), np.float32)
+    return np.asarray(curve.transpose(1, 0, 2).reshape(-1, 2), np.float32)
 
 
 # --- Coverage
 
 
-def cut(coverage: Values) -> Values:
-    """Return coverage without what is empty around it."""
+def crop(coverage: Values) -> Values:
+    """Return coverage cropped to its ink."""
     rows, columns = (np.flatnonzero(coverage.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         return coverage
     return np.asarray(coverage[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.float32)
 
 
-def within(coverage: Values, height: float, width: float) -> Values:
-    """Return coverage, made smaller where it is higher or wider than this."""
+def shrink_to_fit(coverage: Values, height: float, width: float) -> Values:
+    """Return coverage, scaled down if it is higher or wider than this."""
     share = min(height / coverage.shape[0], width / coverage.shape[1])
     if share >= 1:
         return coverage
@@ -196,7 +198,7 @@ def within(coverage: Values, height: float, width: float) -> Values:
 
 
 def placed(coverage: Values, size: tuple[int, int], corner: tuple[float, float]) -> Values:
-    """Return coverage (height, width) with this piece at a corner (top, left); it may leave the picture."""
+    """Return coverage of this size with a piece at a corner (top, left). The piece is clipped to the picture."""
     ground = np.zeros(size, np.float32)
     lows = [round(value) for value in corner]
     here = tuple(slice(max(0, low), max(0, low + part)) for low, part in zip(lows, coverage.shape, strict=True))
@@ -206,10 +208,10 @@ def placed(coverage: Values, size: tuple[int, int], corner: tuple[float, float])
     return ground
 
 
-def anywhere(
+def random_corner(
     rng: np.random.Generator, size: tuple[int, int], piece: tuple[int, ...], margin: float = 0.04
 ) -> tuple[float, float]:
-    """Return the corner of a piece that lies anywhere but nearer to an edge than the margin, a share of the side."""
+    """Return a random corner (top, left) of a piece, at least `margin`, a share of the side, away from the edges."""
     top, left = (
         rng.uniform(min(margin * side, (side - part) / 2), max(side - part - margin * side, (side - part) / 2))
         for side, part in zip(size, piece, strict=True)
@@ -218,11 +220,11 @@ def anywhere(
 
 
 def turned(coverage: Values, degrees: float) -> Values:
-    """Return coverage turned to the left."""
+    """Return coverage rotated counterclockwise, and cropped."""
     if not degrees:
         return coverage
     image = Image.fromarray(np.pad(coverage, 2))
-    return cut(np.clip(np.asarray(image.rotate(degrees, Image.Resampling.BICUBIC, expand=True), np.float32), 0, 1))
+    return crop(np.clip(np.asarray(image.rotate(degrees, Image.Resampling.BICUBIC, expand=True), np.float32), 0, 1))
 
 
 def polygon(points: npt.ArrayLike, size: tuple[int, int]) -> Values:
@@ -234,15 +236,15 @@ def polygon(points: npt.ArrayLike, size: tuple[int, int]) -> Values:
     return np.asarray(cv2.resize(fine, size[::-1], interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)
 
 
-def pen_of(coverage: Values) -> float:
-    """Return about how many pixels wide the pen is that covered this."""
+def pen_width(coverage: Values) -> float:
+    """Return an estimate of the stroke width in pixels."""
     inked = np.pad(coverage > 0.5, 1).astype(np.uint8)
     depths = np.asarray(cv2.distanceTransform(inked, cv2.DIST_L2, 5))
     return 2 * float(np.percentile(depths[depths > 0], 90)) if inked.any() else 1.0
 
 
 def n_holes(coverage: Values) -> int:
-    """Return how many holes the ink has that are seen at a glance."""
+    """Return the number of holes of the ink, without tiny ones."""
     ground = np.pad(coverage < 0.5, 1, constant_values=True).astype(np.uint8)
     _, _, statistics, _ = cv2.connectedComponentsWithStats(ground, connectivity=4)
     areas = np.sort(np.asarray(statistics)[1:, cv2.CC_STAT_AREA])[:-1]
@@ -253,29 +255,29 @@ def n_holes(coverage: Values) -> int:
 
 
 def luma(colour: npt.ArrayLike) -> float:
-    """Return how bright a colour is."""
+    """Return the brightness of a colour, 0..255."""
     return float(_LUMA @ np.asarray(colour))
 
 
-def near(colour: Sequence[float], rng: np.random.Generator, spread: float = 12) -> Colour:
-    """Return a colour like this one."""
+def similar_colour(colour: Sequence[float], rng: np.random.Generator, spread: float = 12) -> Colour:
+    """Return a random colour similar to this one."""
     red, green, blue = np.clip(np.array(colour) + rng.uniform(-spread, spread, 3), 0, 255).tolist()
     return (red, green, blue)
 
 
 def any_colour(rng: np.random.Generator, low: float = 0, high: float = 255) -> Colour:
-    """Return a colour whose brightness lies between these, half of the time a grey."""
+    """Return a random colour with a brightness between these, half of the time a grey."""
     if rng.random() < 0.5:
         grey = rng.uniform(low, high)
-        return near((grey, grey, grey), rng, 3)
+        return similar_colour((grey, grey, grey), rng, 3)
     while True:
-        colour = near((128, 128, 128), rng, 128)
+        colour = similar_colour((128, 128, 128), rng, 128)
         if low <= luma(colour) <= high:
             return colour
 
 
-def apart(rng: np.random.Generator, distance: float, *others: Colour) -> Colour:
-    """Return any colour whose brightness differs by so much from these, or by as much as they leave."""
+def contrasting_colour(rng: np.random.Generator, distance: float, *others: Colour) -> Colour:
+    """Return a random colour whose brightness differs from these by `distance`, or by as much as possible."""
     for needed in np.linspace(distance, 0, 200):
         colour = any_colour(rng)
         if all(abs(luma(colour) - luma(other)) >= needed for other in others):
@@ -289,26 +291,26 @@ def plain(size: tuple[int, int], colour: Sequence[float]) -> Values:
 
 
 def mix(ground: Values, colour: npt.ArrayLike, coverage: Values) -> None:
-    """Paint a colour, or colours, over what is covered."""
+    """Alpha-blend a colour, or colours, onto the ground in place; the coverage is the alpha."""
     ground += (np.asarray(colour, np.float32) - ground) * coverage[:, :, None]
 
 
 def blurred(values: Values, sigma: float) -> Values:
-    """Return values smoothed with a Gaussian, which goes on at the edges."""
+    """Return values after a Gaussian blur with replicated borders."""
     if sigma < 0.2:
         return values
     return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def cloud(size: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> Values:
-    """Return smooth noise of standard deviation 1 before it was made smooth: so many cells down and across."""
+    """Return value noise: Gaussian noise of standard deviation 1 on a grid of cells, interpolated to the size."""
     rows, columns = (max(2, min(cell, side)) for cell, side in zip(cells, size, strict=True))
     coarse = rng.standard_normal((rows, columns), np.float32)
     return np.asarray(cv2.resize(coarse, size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def light(size: tuple[int, int], rng: np.random.Generator, darkest: float) -> Values:
-    """Return uneven light, from 1 to this share of it: it falls from one side to the other and is a little cloudy."""
+    """Return uneven illumination, from 1 down to `darkest`: a linear gradient with some value noise."""
     rows, columns = np.mgrid[-1:1:9j, -1:1:9j].astype(np.float32)
     angle = rng.uniform(0, 2 * np.pi)
     coarse = np.cos(angle) * columns + np.sin(angle) * rows + rng.uniform(0, 0.6) * cloud((9, 9), (3, 3), rng)
@@ -316,8 +318,8 @@ def light(size: tuple[int, int], rng: np.random.Generator, darkest: float) -> Va
     return np.asarray(cv2.resize(coarse.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def beyond(size: tuple[int, int], angle: float, share: float, softness: float) -> Values:
-    """Return the coverage of the half plane that begins at this share of the way in a direction, in radians."""
+def half_plane(size: tuple[int, int], angle: float, share: float, softness: float) -> Values:
+    """Return the coverage of the half plane beyond this share of the picture in a direction, in radians."""
     rows, columns = np.ogrid[0 : size[0], 0 : size[1]]
     along = np.cos(angle) * columns + np.sin(angle) * rows
     low, high = along.min(), along.max()
@@ -325,7 +327,7 @@ def beyond(size: tuple[int, int], angle: float, share: float, softness: float) -
 
 
 def table(size: tuple[int, int], colour: Sequence[float], rng: np.random.Generator) -> Values:
-    """Return a table of a colour: smooth, with the grain of wood, or speckled."""
+    """Return a tabletop of a colour: smooth, with wood grain, or speckled."""
     ground = plain(size, colour)
     look = rng.choice(["smooth", "wood", "speckled"])
     if look == "wood":
@@ -341,7 +343,7 @@ def table(size: tuple[int, int], colour: Sequence[float], rng: np.random.Generat
 
 
 def encode(values: npt.NDArray[Any], form: str = "PNG", **options: Any) -> bytes:
-    """Return greys or colours, 0..255, as the bytes of a file."""
+    """Return the bytes of a picture file of greys or colours, 0..255."""
     buffer = io.BytesIO()
     pixels = values if values.dtype == np.uint8 else np.clip(values + 0.5, 0, 255).astype(np.uint8)
     Image.fromarray(pixels).save(buffer, form, **options)
@@ -349,7 +351,7 @@ def encode(values: npt.NDArray[Any], form: str = "PNG", **options: Any) -> bytes
 
 
 def grain(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
-    """Return a camera's noise of standard deviation 1, in half of the pictures over more than one pixel."""
+    """Return camera noise of standard deviation 1, spatially correlated in half of the pictures."""
     rows, columns, *channels = shape
     tile = rng.standard_normal((min(rows, _TILE), min(columns, _TILE), *channels), np.float32)
     if rng.random() < 0.5:
@@ -362,7 +364,7 @@ def grain(shape: tuple[int, ...], rng: np.random.Generator) -> Values:
 def photo(
     ground: Values, rng: np.random.Generator, *, noise: float = 5, darkest: float = 0.6, blur: float = 1.2
 ) -> bytes:
-    """Return a camera's JPEG of greys or colours: with noise, blur (both up to this) and light of its own."""
+    """Return a JPEG photo of greys or colours: with uneven light, and with noise and blur up to these limits."""
     shone = light((ground.shape[0], ground.shape[1]), rng, rng.uniform(darkest, 1))
     seen = ground * (shone if ground.ndim == 2 else shone[:, :, None])
     seen = blurred(seen, rng.uniform(0, blur))
@@ -371,7 +373,7 @@ def photo(
 
 
 def drawing_or_photo(ground: Values, rng: np.random.Generator) -> bytes:
-    """Return colours as a drawing's PNG or JPEG, or as a photo."""
+    """Return colours as a PNG or JPEG drawing, or as a photo."""
     choice = rng.random()
     if choice < 0.4:
         return encode(ground, compress_level=3)

@@ -1,6 +1,6 @@
-"""The pictures that benchmarks send: one digit, the model's known answer, in the forms in which people send digits.
+"""Pictures that benchmarks send: the digit of the model's known answer, in the forms in which people send digits.
 
-All are made anew each time, the same to the byte with the same libraries. `SAMPLES` has them by name.
+Each function returns the bytes of a file, which are reproducible with the same libraries. `SAMPLES` has them by name.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from service.model import artifact
 from service.settings import bundled_model
 from service.types import IMAGE_SIDE, ByteArray, FloatArray
 
-# 1.1 megapixels: what a phone's photo has after a messenger or a browser has reduced it.
+# 1.1 megapixels: a phone's photo that a messenger or browser has downscaled.
 _PHOTO = (1080, 1112)
-# 12 megapixels: what a phone's camera writes.
+# 12 megapixels: the original photo of a phone.
 _LARGE = (4000, 3000)
 _JPEG_QUALITY = 88
-# Some 2 MB, as a phone's. The encoder's fastest preset: the others take up to half a minute for it.
+# About 2 MB, as a phone's. The other presets of the encoder take up to half a minute.
 _HEIC_QUALITY, _HEIC_PRESET = 60, "ultrafast"
 _TILE, _THUMBNAIL = 512, 320
 _INK, _PAPER, _TABLE = 45.0, 215.0, 55.0
-# How far the sheet is turned against the picture, in degrees.
-_TURNED = 7
+# Rotation of the sheet in the picture, in degrees.
+_ROTATION = 7
 # Standard deviation of the camera's noise, in grey levels.
 _NOISE = 3
-# Paper in the light of a lamp.
+# RGB factors of the light of a lamp.
 _WARM = np.array([1, 0.95, 0.85], np.float32)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A picture by what tables call it, its media type, and how it is made."""
+    """A picture: its title in tables, its media type, and the function that creates it."""
 
     title: str
     media_type: str
@@ -62,20 +62,20 @@ def inverted() -> bytes:
 
 
 def scan() -> bytes:
-    """Return the digit as it is cut out of a scanned form: a grey PNG of 32x32 pixels, dark on light, with noise."""
+    """Return the digit as cropped from a scanned form: a grey PNG of 32x32 pixels, dark on light, with noise."""
     ink = np.asarray(Image.fromarray(digit()).resize((32, 32), Image.Resampling.BICUBIC), np.float32) / np.float32(255)
     return _encoded(Image.fromarray(_eight_bits(_noisy(_PAPER + (_INK - _PAPER) * ink))), "PNG")
 
 
 def drawing() -> bytes:
-    """Return the digit as a canvas that nobody filled gives it: a PNG of 280x280 pixels, black ink on nothing."""
+    """Return the digit as a canvas exports it: a PNG of 280x280 pixels, black ink on a transparent background."""
     image = Image.new("RGBA", (280, 280))
     image.putalpha(_coverage(image.width))
     return _encoded(image, "PNG")
 
 
 def photo(width: int = _PHOTO[0], height: int = _PHOTO[1]) -> bytes:
-    """Return the digit as a JPEG, of 1.1 megapixels if not told otherwise: on paper, in uneven light, with noise."""
+    """Return the digit as a JPEG, by default of 1.1 megapixels: on paper, in uneven light, with noise."""
     return _encoded(_photographed(_written(width, height)), "JPEG", quality=_JPEG_QUALITY)
 
 
@@ -95,16 +95,16 @@ def bare_heic() -> bytes:
 
 
 def sheet() -> bytes:
-    """Return the digit on a sheet that lies turned on a dark table: a JPEG of 1.1 megapixels."""
+    """Return the digit on a rotated sheet on a dark table: a JPEG of 1.1 megapixels."""
     width, height = _PHOTO
     paper = Image.fromarray(_written(2 * width // 3, 2 * height // 3)).convert("LA")
-    turned = paper.rotate(_TURNED, Image.Resampling.BICUBIC, expand=True)
+    turned = paper.rotate(_ROTATION, Image.Resampling.BICUBIC, expand=True)
     table = Image.new("L", _PHOTO, round(_TABLE))
     table.paste(turned, ((width - turned.width) // 2, (height - turned.height) // 2), turned.getchannel("A"))
     return _encoded(_photographed(np.asarray(table, np.uint8)), "JPEG", quality=_JPEG_QUALITY)
 
 
-# In the order of tables: what people send, then what only programs do.
+# In the order of tables: first what people send, then what only programs send.
 SAMPLES: Mapping[str, Sample] = MappingProxyType(
     {
         "inverted": Sample("28x28 PNG, dark on white", "image/png", inverted),
@@ -121,20 +121,20 @@ SAMPLES: Mapping[str, Sample] = MappingProxyType(
 
 
 def available() -> dict[str, Sample]:
-    """Return the samples that can be made here: HEIC, which Pillow cannot write, only with pillow_heif."""
+    """Return the samples that can be created: HEIC only if pillow_heif is installed, since Pillow cannot write it."""
     has_heic = find_spec("pillow_heif") is not None
     return {name: sample for name, sample in SAMPLES.items() if has_heic or sample.media_type != "image/heic"}
 
 
 def _coverage(side: int) -> Image.Image:
-    """Return the coverage by ink, 0..255, of a square with the digit at this size."""
+    """Return the ink coverage, 0..255, of a square with the digit at this size."""
     smooth = Image.fromarray(digit()).resize((side, side), Image.Resampling.BICUBIC)
-    # The edge of a drawn stroke is a pixel or two wide, that of one pixel of 28 is ten.
+    # Steeper edges: a drawn stroke has an edge of one or two pixels, a magnified MNIST digit one of ten.
     return smooth.point(lambda coverage: min(max(5 * coverage - 510, 0), 255))
 
 
 def _written(width: int, height: int) -> ByteArray:
-    """Return the digit on paper, uint8 (height, width), two thirds as high as the shorter side."""
+    """Return the digit on paper, uint8 (height, width); its height is two thirds of the shorter side."""
     side = 2 * min(width, height) // 3
     top, left = (height - side) // 2, (width - side) // 2
     grey = np.full((height, width), _PAPER, np.float32)
@@ -143,7 +143,7 @@ def _written(width: int, height: int) -> ByteArray:
 
 
 def _photographed(grey: ByteArray) -> Image.Image:
-    """Return what a camera makes of grey (height, width): warm light from one side, darker corners, and noise."""
+    """Return a photo of grey (height, width): with warm light from one side, vignetting, and noise."""
     height, width = grey.shape
     rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
     columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :]
@@ -153,7 +153,7 @@ def _photographed(grey: ByteArray) -> Image.Image:
 
 
 def _noisy(grey: FloatArray) -> FloatArray:
-    """Return greys as a sensor gives them."""
+    """Return greys with sensor noise."""
     return grey + np.random.default_rng(0).normal(0, _NOISE, grey.shape).astype(np.float32)
 
 
@@ -162,7 +162,7 @@ def _eight_bits(values: FloatArray) -> ByteArray:
 
 
 def _heic(**options: Any) -> bytes:
-    from pillow_heif import from_pillow  # noqa: PLC0415 - writing HEIC is for development alone
+    from pillow_heif import from_pillow  # noqa: PLC0415 - only a development dependency
 
     file = io.BytesIO()
     image = from_pillow(_photographed(_written(*_LARGE)))

@@ -1,9 +1,9 @@
-"""What one request costs within the process: without a server, without the system's network.
+"""Cost of one request in the application: without the HTTP server and the network.
 
     OPENBLAS_NUM_THREADS=1 python -m benchmarks.request
 
-Calls the service as uvicorn would, one request after the other, with the log and the metrics on. Prints microseconds,
-the best of many rounds in which the kinds of requests take turns.
+Calls the ASGI application as uvicorn does, one request after the other, with logs and metrics enabled. Prints
+microseconds per request, the best of many rounds in which the kinds of requests take turns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ROUNDS = 40
 _REQUESTS = 10
 
 
-async def _ask(app: ASGIApp, case: Case) -> None:
+async def _call(app: ASGIApp, case: Case) -> None:
     headers = {"host": "localhost", "content-type": case.content_type, "content-length": str(len(case.body))}
     scope: Mapping[str, Any] = {
         "type": "http",
@@ -52,7 +52,7 @@ async def _ask(app: ASGIApp, case: Case) -> None:
         statuses.append(message.get("status"))
 
     await app(dict(scope), receive, send)
-    # A round of the event loop, as there is between two requests.
+    # One iteration of the event loop, as between two requests.
     await asyncio.sleep(0)
     if statuses[0] != 200:
         message = f"{case.path} answered {statuses[0]}"
@@ -61,17 +61,17 @@ async def _ask(app: ASGIApp, case: Case) -> None:
 
 async def main() -> None:
     """Measure and print."""
-    service = create_app(read_settings())
+    app = create_app(read_settings())
     in_forms = [by_service(sample) for sample in ("inverted", "drawing", "photo", "tiny")]
-    compared = [*in_forms, body_by_service("tiny"), batch_by_service(), inference_by_service()]
-    best = {case.sent: float("inf") for case in compared}
-    async with service.router.lifespan_context(service):
+    cases = [*in_forms, body_by_service("tiny"), batch_by_service(), inference_by_service()]
+    best = {case.sent: float("inf") for case in cases}
+    async with app.router.lifespan_context(app):
         for _ in range(_ROUNDS):
-            for case in compared:
-                n = -(-_REQUESTS // case.counts)
+            for case in cases:
+                n = -(-_REQUESTS // case.n_pictures)
                 started = time.perf_counter()
                 for _ in range(n):
-                    await _ask(service, case)
+                    await _call(app, case)
                 best[case.sent] = min(best[case.sent], (time.perf_counter() - started) / n)
     for name, seconds in best.items():
         print(f"{name:38}{1e6 * seconds:8.0f} microseconds")

@@ -1,11 +1,11 @@
-"""Clients that dawdle, stall or leave: when they are closed, and what others notice meanwhile.
+"""Slow clients (Slowloris): when the service closes their connections, and whether other clients are answered.
 
     python -m benchmarks.slow [--connections 500]
 
-Starts the service in a process of its own and opens so many connections of one kind at once, one kind after the other.
-Meanwhile somebody else asks for the digit in docs/seven.jpg, ten times a second. Prints for each kind how the
-connections ended and after how many seconds, how many others were answered, and by how much the process is larger
-afterwards. Fails when a connection was left open, or somebody else went without an answer. Needs Linux.
+Starts the service and opens this many connections of one kind at once, one kind after the other. Meanwhile another
+client sends docs/seven.jpg ten times per second. Prints for each kind how the connections ended and after how many
+seconds, the statuses of the other client, and the memory growth. Fails when a connection stays open, or the other
+client gets another status than 200. Needs Linux.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from types import MappingProxyType
 
 import httpx
 
-from benchmarks.serving import ROOT, Served, served
+from benchmarks.serving import ROOT, Server, running_service
 
 _HEAD = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000\r\n\r\n"
-# Longer than anything is waited for.
-_PATIENCE = 120
-_UNFETCHED = 75
+# Longer than every timeout of the service.
+_TIMEOUT = 120
+_NOT_READING_SECONDS = 75
 
 Client = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[str]]
 
 
 async def _ending(reader: asyncio.StreamReader) -> str:
-    """Return how a connection ended: with which answer, whole or cut short, or without one."""
-    said, n_bytes, end = b"", 0, "closed"
+    """Read until a connection ends, and return how: the status and whether the answer is complete, or no answer."""
+    head, n_bytes, end = b"", 0, "closed"
     try:
         while piece := await reader.read(65_536):
-            said += piece[: 1000 - len(said)]
+            head += piece[: 1000 - len(head)]
             n_bytes += len(piece)
     except ConnectionError:
-        end = "broken off"
-    answer = re.match(rb"HTTP/1.1 (\d+).*?content-length: (\d+)", said, re.DOTALL)
+        end = "reset"
+    answer = re.match(rb"HTTP/1.1 (\d+).*?content-length: (\d+)", head, re.DOTALL)
     if not answer:
         return end
-    return f"{answer[1].decode()}, {'cut short' if n_bytes < int(answer[2]) else end}"
+    return f"{answer[1].decode()}, {'incomplete' if n_bytes < int(answer[2]) else end}"
 
 
 async def _silent(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> str:
@@ -57,10 +57,10 @@ async def _half_a_head(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
     return await _ending(reader)
 
 
-async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, what: bytes) -> str:
-    """Send byte by byte, one a second."""
+async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> str:
+    """Send one byte per second."""
     ending = asyncio.create_task(_ending(reader))
-    for byte in what:
+    for byte in request:
         writer.write(bytes([byte]))
         if (await asyncio.wait([ending], timeout=1))[0]:
             break
@@ -68,12 +68,12 @@ async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, what
 
 
 async def _head_in_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-    return await _drip(reader, writer, b"GET /livez HTTP/1.1\r\n" + b"A: b\r\n" * _PATIENCE)
+    return await _drip(reader, writer, b"GET /livez HTTP/1.1\r\n" + b"A: b\r\n" * _TIMEOUT)
 
 
 async def _body_in_bytes(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     writer.write(_HEAD)
-    return await _drip(reader, writer, bytes(_PATIENCE))
+    return await _drip(reader, writer, bytes(_TIMEOUT))
 
 
 async def _half_a_body(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
@@ -86,17 +86,17 @@ async def _idle_after_an_answer(reader: asyncio.StreamReader, writer: asyncio.St
     return await _ending(reader)
 
 
-async def _answer_not_fetched(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+async def _answer_not_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     writer.write(b"GET /model/weights HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    # Streams take in a little and wait to be read.
-    await asyncio.sleep(_UNFETCHED)
+    # The stream buffers a little, and then stops reading from the socket.
+    await asyncio.sleep(_NOT_READING_SECONDS)
     return await _ending(reader)
 
 
-async def _leaves(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+async def _disconnects(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
     writer.write(_HEAD + bytes(1_000_000))
     await writer.drain()
-    return "left"
+    return "disconnected"
 
 
 KINDS: Mapping[str, Client] = MappingProxyType(
@@ -107,34 +107,34 @@ KINDS: Mapping[str, Client] = MappingProxyType(
         "half a body": _half_a_body,
         "a body, byte by byte": _body_in_bytes,
         "idle after an answer": _idle_after_an_answer,
-        "answer not fetched": _answer_not_fetched,
-        "leaves within a megabyte": _leaves,
+        "answer not read": _answer_not_read,
+        "disconnects within a body": _disconnects,
     }
 )
 
 
 async def _one(client: Client, port: int) -> tuple[str, float]:
-    """Return how one client ended and after how long."""
+    """Run one client, and return how its connection ended and after how many seconds."""
     connection = socket.socket()
-    # It takes in little that it does not read.
+    # A small receive buffer, so that an answer that is not read blocks the service.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
     connection.setblocking(False)  # noqa: FBT003 - has no name
     await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
     reader, writer = await asyncio.open_connection(sock=connection)
     started = time.perf_counter()
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_TIMEOUT):
             ending = await client(reader, writer)
     except TimeoutError:
         ending = "left open"
     except ConnectionError:
-        ending = "broken off"
+        ending = "reset"
     writer.close()
     return ending, time.perf_counter() - started
 
 
-def _others(port: int, until: Event) -> Counter[str]:
-    """Ask for a digit until the event, and count the answers."""
+def _other_client(port: int, until: Event) -> Counter[str]:
+    """Send a picture ten times per second until the event, and count the statuses and transport errors."""
     statuses: Counter[str] = Counter()
     picture = (ROOT / "docs" / "seven.jpg").read_bytes()
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
@@ -146,36 +146,36 @@ def _others(port: int, until: Event) -> Counter[str]:
     return statuses
 
 
-async def _measure(service: Served, n: int) -> bool:
-    """Print a line for each kind, and return whether all was well."""
-    well = True
-    print(f"{'kind':26}{'ended':28}{'after seconds':>16}{'others answered':>18}{'grown':>12}")
+async def _measure(server: Server, n: int) -> bool:
+    """Print a line for each kind, and return whether none failed."""
+    passed = True
+    print(f"{'kind':26}{'ended':28}{'after seconds':>16}{'other client':>18}{'growth':>12}")
     for kind, client in KINDS.items():
-        before = service.mebibytes()
+        before = server.rss_mib()
         done = Event()
-        others = asyncio.create_task(asyncio.to_thread(_others, service.port, done))
-        found = await asyncio.gather(*(_one(client, service.port) for _ in range(n)))
-        await asyncio.sleep(1)  # for the service to notice
+        others = asyncio.create_task(asyncio.to_thread(_other_client, server.port, done))
+        found = await asyncio.gather(*(_one(client, server.port) for _ in range(n)))
+        await asyncio.sleep(1)  # until the service has closed the connections
         done.set()
         statuses = await others
         endings = Counter(ending for ending, _ in found)
         seconds = [taken for _, taken in found]
-        told = ", ".join(f"{ending}: {count}" for ending, count in endings.items())
+        ended = ", ".join(f"{ending}: {count}" for ending, count in endings.items())
         answered = ", ".join(f"{status}: {count}" for status, count in statuses.items())
         spent = f"{min(seconds):.0f} to {max(seconds):.0f}"
-        print(f"{kind:26}{told:28}{spent:>16}{answered:>18}{service.mebibytes() - before:8.1f} MiB", flush=True)
-        well &= "left open" not in endings and set(statuses) == {"200"}
-    return well
+        print(f"{kind:26}{ended:28}{spent:>16}{answered:>18}{server.rss_mib() - before:8.1f} MiB", flush=True)
+        passed &= "left open" not in endings and set(statuses) == {"200"}
+    return passed
 
 
 def main() -> int:
-    """Measure, print, and return 1 when all was not well."""
+    """Measure, print, and return 1 when a kind failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=500, help="how many of each kind")
+    parser.add_argument("--connections", type=int, default=500, help="number of connections of each kind")
     arguments = parser.parse_args()
-    with served() as service:
-        httpx.get(f"http://127.0.0.1:{service.port}/model/weights", timeout=60)  # made when first asked for
-        return 0 if asyncio.run(_measure(service, arguments.connections)) else 1
+    with running_service() as server:
+        httpx.get(f"http://127.0.0.1:{server.port}/model/weights", timeout=60)  # computed once and cached
+        return 0 if asyncio.run(_measure(server, arguments.connections)) else 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""How long the steps of an answer take for the pictures of a folder, as JSON: what `benchmarks.stages` runs.
+"""Times of the steps of a prediction for the pictures of a folder, as JSON. `benchmarks.stages` runs it.
 
     PYTHONPATH=CHECKOUT python -P benchmarks/stage_times.py FOLDER [SECONDS]
 
-Measures the service that it finds by PYTHONPATH, of this checkout or of one before pictures moved to `service.images`:
-so it imports nothing else. Prints the seconds of each step for every file by its name, None where the picture is not
-answered, then those of the network: {"pictures": {name: {step: seconds} | None}, "network": {step: seconds}}. Each is
-the best of what is called in so many seconds, on one processor, with one thread.
+Measures the service on PYTHONPATH: that of this checkout, or of one before pictures moved to `service.images`. So it
+imports nothing else of the project. Prints {"pictures": {name: {step: seconds} | None}, "network": {step: seconds}},
+None for a picture that the service rejects. Each time is the best of SECONDS of calls, on one processor, with one
+thread.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from typing import Any
 
 _SECONDS = 0.1
 _MAX_PIXELS = 50_000_000
-# What is shorter is called so often that a sample takes as long: reading the clock takes a tenth of a microsecond.
-_SHORTEST_SAMPLE = 0.0005
+# Shorter calls are repeated within a sample, since reading the clock takes a tenth of a microsecond.
+_MIN_SAMPLE_SECONDS = 0.0005
 
 Calls = Mapping[str, Callable[[], object]]
 
 
 def timed(calls: Calls, seconds: float) -> dict[str, float]:
-    """Return the seconds that each of these calls takes, by its name: the best sample of so many seconds of them."""
+    """Return the seconds of each call by its name: the best sample in this many seconds."""
     return {name: _best(call, seconds) for name, call in calls.items()}
 
 
 def _best(call: Callable[[], object], seconds: float) -> float:
-    n = max(1, int(_SHORTEST_SAMPLE / _sample(call, 1)))
+    n = max(1, int(_MIN_SAMPLE_SECONDS / _sample(call, 1)))
     best, until = _sample(call, n), time.perf_counter() + seconds
     while time.perf_counter() < until:
         best = min(best, _sample(call, n))
@@ -48,7 +48,7 @@ def _sample(call: Callable[[], object], n: int) -> float:
 
 
 def _interface() -> tuple[Callable[[bytes], Any], Callable[[Any], object]]:
-    """Return what decodes a picture and what normalises what comes of that, in the checkout that is measured."""
+    """Return the functions that decode and normalise a picture in the measured checkout."""
     try:
         decode, field = import_module("service.images.decoding").decode, "pixels"
         normalize = import_module("service.images.pipeline").normalize
@@ -82,7 +82,7 @@ def _pictures(folder: Path, answer: Callable[[bytes], object], seconds: float) -
 def main() -> None:
     """Measure and print."""
     folder, seconds = Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else _SECONDS
-    # Libraries that start a thread for each processor then start one.
+    # With one processor, libraries start one thread.
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     classifier = import_module("service.classifier").Classifier.load(import_module("service.settings").bundled_model())
     model, inputs = classifier.model, classifier.model.metadata.known_answer.inputs

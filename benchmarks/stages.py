@@ -1,11 +1,10 @@
-"""What decoding, normalising and the whole answer cost on one core, for pictures as people send them.
+"""Times of decoding, normalising and the whole prediction on one core, for pictures as people send them.
 
     python -m benchmarks.stages [--before CHECKOUT] [--seconds 0.1] [--rounds 5]
 
-Measures this checkout, and with `--before` another one too, which are told apart as after and before: each in
-processes of its own, which take turns for some rounds. The best one counts. Both read the same bytes, which are made
-once, by this checkout. Prints microseconds. HEIC is measured where pillow_heif is there to write it, and `-` stands
-where a picture is not answered.
+Measures this checkout (after), and with `--before` also another one (before), in alternating processes. The best round
+counts. Both checkouts get the same files, which this one creates. Prints microseconds, `-` for a picture that is
+rejected. HEIC is measured if pillow_heif is installed to write it.
 """
 
 from __future__ import annotations
@@ -27,15 +26,15 @@ from tests.service.images.scenes import SCENES, dice, magnified
 
 _STEPS = ("decode", "normalise", "answer")
 _SCENE = "scene "
-# One thread each, and one processor, which `benchmarks.stage_times` takes care of.
+# One thread per library; `benchmarks.stage_times` binds itself to one processor.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 
 
 @dataclass
 class Times:
-    """The best seconds of what was measured in a checkout, by picture and step, and by step of the network.
+    """The best times of a checkout in seconds, by picture and step, and by step of the network.
 
-    A picture that is not answered has none.
+    A picture that is rejected has no times.
     """
 
     checkout: Path
@@ -43,7 +42,7 @@ class Times:
     network: dict[str, float] = field(default_factory=dict)
 
     def measure(self, folder: Path, seconds: float) -> None:
-        """Measure once more."""
+        """Run one round of measurements."""
         command = [sys.executable, "-P", str(ROOT / "benchmarks" / "stage_times.py"), str(folder), str(seconds)]
         environment = os.environ | _ONE_THREAD | {"PYTHONPATH": str(self.checkout)}
         printed = subprocess.run(command, cwd=self.checkout, env=environment, stdout=subprocess.PIPE, check=True).stdout
@@ -54,7 +53,7 @@ class Times:
         self.network = _best(self.network, found["network"])
 
     def of(self, names: Sequence[str]) -> dict[str, float]:
-        """Return the mean seconds of each step over these pictures, of none where one is not answered."""
+        """Return the mean seconds of each step over these pictures, empty if one of them is rejected."""
         if not names or any(name not in self.pictures for name in names):
             return {}
         return {step: sum(self.pictures[name][step] for name in names) / len(names) for step in _STEPS}
@@ -73,9 +72,9 @@ def _write_pictures(folder: Path) -> None:
 
 
 def _rows(sides: Sequence[Times]) -> Iterator[list[str]]:
-    """Yield the row of each picture, the mean over scenes before the last, which is in MNIST form."""
+    """Yield a row per picture; the mean over the scenes comes before the last one, which is in MNIST form."""
     *sent, last = [(sample.title, [name]) for name, sample in pictures.available().items()]
-    # Scenes that one side does not answer would make the means those of different pictures.
+    # Only scenes that all checkouts accept, so that the means are over the same pictures.
     scenes = [name for name in sides[-1].pictures if name.startswith(_SCENE) and all(name in s.pictures for s in sides)]
     for title, names in (*sent, (f"mean of {len(scenes)} scenes of the tests", scenes), last):
         times = [side.of(names) for side in sides]
@@ -83,7 +82,7 @@ def _rows(sides: Sequence[Times]) -> Iterator[list[str]]:
 
 
 def _cells(seconds: Sequence[float | None]) -> list[str]:
-    """Return the microseconds of each side, and of two sides how many times as long the first one takes."""
+    """Return the microseconds of each checkout, and the ratio of two."""
     cells = ["-" if one is None else f"{1e6 * one:,.0f}" for one in seconds]
     if len(seconds) == 1:
         return cells
@@ -100,8 +99,8 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="another checkout of this project")
-    parser.add_argument("--seconds", type=float, default=0.1, help="for each step of each picture in each round")
-    parser.add_argument("--rounds", type=int, default=5, help="of which the best one counts")
+    parser.add_argument("--seconds", type=float, default=0.1, help="duration per step, picture and round")
+    parser.add_argument("--rounds", type=int, default=5, help="number of rounds; the best one counts")
     arguments = parser.parse_args()
     sides = [Times(checkout.resolve()) for checkout in (arguments.before, ROOT) if checkout is not None]
     with tempfile.TemporaryDirectory() as name:
@@ -110,7 +109,7 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for side in sides:
                 side.measure(folder, arguments.seconds)
-    ratio = "; ratio: how many times as long it took before" if len(sides) > 1 else ""
+    ratio = "; ratio: before / after" if len(sides) > 1 else ""
     print(f"Microseconds of one core{ratio}:\n")
     print(table(_head("picture", _STEPS, len(sides)), _rows(sides)))
     print()

@@ -1,4 +1,4 @@
-"""Tables as the documents have them, in Markdown: names to the left, figures to the right."""
+"""Rows of text in, a Markdown table out, as in the documents."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose columns are as wide as they have to be, its first column text, the others figures."""
+    """Return a Markdown table: the first column is left-aligned text, the others are right-aligned numbers."""
     cells = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]

@@ -1,4 +1,7 @@
-"""HTTP as benchmarks speak it: a connection that sends one request after the other and tells how long each took."""
+"""A minimal HTTP/1.1 client for benchmarks: requests as bytes in, status, head and latency of the responses out.
+
+Out of scope: redirects, chunked responses, TLS.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back: the status, 0 where the connection broke off; the head, and the seconds until all was there."""
+    """A response: its status, 0 for a connection error; its head; the seconds from the request to its last byte."""
 
     status: int
     head: bytes
@@ -21,7 +24,7 @@ class Answer:
 
 
 def post(path: str, body: bytes, content_type: str = "application/octet-stream") -> bytes:
-    """Return a request with a body."""
+    """Return a POST request."""
     lines = [
         f"POST {path} HTTP/1.1",
         "Host: localhost",
@@ -32,31 +35,31 @@ def post(path: str, body: bytes, content_type: str = "application/octet-stream")
 
 
 def get(path: str) -> bytes:
-    """Return a request without a body."""
+    """Return a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
 
 
 def percentile(seconds: Iterable[float], share: float) -> float:
-    """Return the seconds that this share of them does not exceed, 0 of none."""
+    """Return this percentile, a share of 0 to 1, of latencies; 0 if there are none."""
     found = sorted(seconds)
     return found[min(int(share * len(found)), len(found) - 1)] if found else 0.0
 
 
 class Connection:
-    """One connection, opened when it is needed, and anew after it broke off."""
+    """A persistent connection, opened by the first request and reopened after an error."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request and wait for all of its answer."""
+        """Send a request and return the response once its body is complete."""
         started = time.perf_counter()
         try:
             if self._streams is None:
                 self._streams = await asyncio.open_connection("127.0.0.1", self._port)
             reader, writer = self._streams
-            # Not waiting for it to be sent: a refusal may come before.
+            # No drain: an error response may arrive before the request is sent completely.
             writer.write(request)
             head = await reader.readuntil(b"\r\n\r\n")
             length = None if request.startswith(b"HEAD ") else _LENGTH.search(head)
@@ -69,7 +72,7 @@ class Connection:
         return Answer(int(head[9:12]), head, time.perf_counter() - started)
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None

@@ -17,14 +17,14 @@ from PIL import Image, ImageFilter
 
 from service.classifier import Classifier
 from service.settings import bundled_model
-from training.pen import Hand, draw
+from training.synthetic_digits import Handwriting, draw
 
 _FOLDER = Path(__file__).parents[1] / "service" / "web" / "samples"
 _SIDE = 240
-_STEADY = Hand(wobble=0.01, widths=(0.6, 0.7), slants=(4, 8), turns=(0, 0), pens=(2.2, 2.4), pressure=0.1)
-_THIN = Hand(wobble=0.015, widths=(0.6, 0.7), slants=(8, 12), turns=(0, 0), pens=(1.1, 1.2), pressure=0.1)
+_STEADY = Handwriting(wobble=0.01, widths=(0.6, 0.7), slants=(4, 8), turns=(0, 0), pens=(2.2, 2.4), pressure=0.1)
+_THIN = Handwriting(wobble=0.015, widths=(0.6, 0.7), slants=(8, 12), turns=(0, 0), pens=(1.1, 1.2), pressure=0.1)
 
-# In the notation of `training.pen`.
+# In the notation of `training.synthetic_digits`.
 _FIVE = "86,2 26,2! 20,45! 55,37 88,66 54,100 8,90"
 _TWO = "8,28 42,0 82,20 62,60 10,97! 42,90 70,100 96,92"
 _SEVEN = "8,14 30,2 60,10 92,0! 46,100; 28,52 82,48"
@@ -35,7 +35,7 @@ _LETTER = "15,0 15,100; 85,0 15,55! 88,100"
 Greys = npt.NDArray[np.float32]
 
 
-def ink(form: str, hand: Hand, share: float, place: tuple[float, float], seed: int) -> Greys:
+def ink(form: str, hand: Handwriting, share: float, place: tuple[float, float], seed: int) -> Greys:
     """Return coverage (240, 240), 0..1, of a figure that takes this share of the picture, at a place from 0 to 1."""
     small = Image.fromarray(draw(form, 1, np.random.default_rng(seed), hand)[0])
     side = round(share * _SIDE * 28 / 20)

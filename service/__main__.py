@@ -1,4 +1,4 @@
-"""`python -m service` is the command `digits`."""
+"""Runs the command `digits` for `python -m service`."""
 
 import sys
 

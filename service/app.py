@@ -1,4 +1,8 @@
-"""create_app(settings): the application, put together. Importing this does nothing."""
+"""Assembles the FastAPI application from settings: routes, middleware, error handlers, lifespan.
+
+Enters: Settings. Leaves: an ASGI application. Importing this module has no effects. Out of scope: the server process
+(`server.run`).
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ from service.api.middleware.authentication import Authentication
 from service.api.middleware.body_limits import BodyLimits
 from service.api.middleware.telemetry import Telemetry
 from service.api.reports import Report
-from service.api.request_context import REQUEST_ID_HEADER, is_probe, path_of
+from service.api.request_context import REQUEST_ID_HEADER, is_probe, route_path_of
 from service.api.routes import health, page, predict
 from service.api.routes import metrics as metrics_routes
 from service.api.routes import model as model_routes
@@ -43,27 +47,26 @@ _log = logging.getLogger(__name__)
 
 _DESCRIPTION = (
     "POST a picture of a handwritten digit, get the digit and calibrated softmax probabilities. "
-    "Every weight and every activation can be seen."
+    "All weights and all activations are available."
 )
 
 
 def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
-    """Return the application; its model is loaded when it starts, unless it is here already.
+    """Return the application. Its lifespan loads the model file of the settings unless `model` is given.
 
-    Raises SettingsError when the file of keys cannot be used; starting the application raises ArtifactError when the
-    model cannot be served.
+    Raises SettingsError for invalid API keys. Starting the application raises ArtifactError for an invalid model file.
     """
     metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         memory.configure_malloc()
-        # One process answers many requests at once; BLAS threads of each would fight for the same processors.
+        # Requests run in parallel already: BLAS threads on top of that would oversubscribe the CPUs.
         with threadpool_limits(1, user_api="blas"):
             loaded = model or artifact.load(settings.model)
             classifier = Classifier(loaded, settings.max_pixels, metrics, settings.formats)
-            metrics.serves(classifier.model)
-            # More threads than processors would only take turns, each with a decoded picture in memory.
+            metrics.set_model(classifier.model)
+            # More threads than CPUs add no throughput, but each holds a decoded picture in memory.
             admission = AdmissionControl(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
@@ -74,7 +77,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             )
             app.state.digits = state
             _log.info("serving %r, version %s", classifier.model.network, classifier.model.version)
-            async with memory.trimmed():
+            async with memory.trimmed_periodically():
                 with draining(state.drain, settings.drain_seconds):
                     yield
                 state.drain()
@@ -85,14 +88,14 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         version=__version__,
         lifespan=lifespan,
         openapi_tags=[{"name": name} for name in ("predict", "model", "Open Inference Protocol", "health")],
-        # Its records of refused requests could hold pictures; ours tell what went wrong.
-        telemetry={"logs": False, "exclude": lambda scope: is_probe(path_of(scope))},
+        # FastAPI's log records of invalid requests could contain pictures; `middleware.telemetry` logs problem codes.
+        telemetry={"logs": False, "exclude": lambda scope: is_probe(route_path_of(scope))},
     )
     app.state.metrics = metrics
     keys = settings.keys()
-    # Middleware checks the key; this only documents it in OpenAPI.
+    # Only documents the key in OpenAPI; `middleware.authentication` checks it.
     auth_dependencies = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
-    auth_responses = problems.documented(HTTPStatus.UNAUTHORIZED) if keys else {}
+    auth_responses = problems.openapi_responses(HTTPStatus.UNAUTHORIZED) if keys else {}
     auth_responses_v2 = v2.UNAUTHORIZED if keys else {}
     app.include_router(predict.router, dependencies=auth_dependencies, responses=auth_responses)
     app.include_router(v2.router, dependencies=auth_dependencies, responses=auth_responses_v2)
@@ -100,20 +103,20 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     for open_router in (health.router, v2.probes, metrics_routes.router):
         app.include_router(open_router)
 
-    files = page.read()
-    app.include_router(page.make_router(files))
-    problems.install(app)
-    _complete_document(app)
-    # The last one added is the first to see a request.
+    page_files = page.read_files()
+    app.include_router(page.make_router(page_files))
+    problems.install_exception_handlers(app)
+    _add_schemas(app)
+    # The middleware added last is the outermost.
     app.add_middleware(
         BodyLimits,
         max_bytes=settings.max_bytes,
-        seconds=settings.body_seconds,
-        at_paths={predict.BATCH: settings.max_batch_bytes},
+        timeout=settings.body_seconds,
+        max_bytes_by_path={predict.BATCH_PATH: settings.max_batch_bytes},
     )
     app.add_middleware(Admission)
     if keys:
-        app.add_middleware(Authentication, keys=keys, open_paths=files)
+        app.add_middleware(Authentication, keys=keys, open_paths=page_files)
     app.add_middleware(Telemetry, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(
@@ -126,16 +129,16 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     return app
 
 
-def _complete_document(app: FastAPI) -> None:
-    """Add the schemas of what FastAPI does not read and write itself to the document at /openapi.json."""
-    incomplete = app.openapi
+def _add_schemas(app: FastAPI) -> None:
+    """Add the schemas of bodies that handlers parse and serialise themselves, unknown to FastAPI, to OpenAPI."""
+    generate = app.openapi
     models = (problems.Problem, InferenceRequest)
     _, schemas = models_json_schema(
-        [(one, "validation") for one in models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
 
     def openapi() -> dict[str, Any]:
-        document = incomplete()
+        document = generate()
         document["components"]["schemas"] |= schemas["$defs"]
         return document
 
@@ -143,9 +146,9 @@ def _complete_document(app: FastAPI) -> None:
 
 
 def from_environment() -> FastAPI:
-    """Return the application with the settings of the environment: what each of several workers serves.
+    """Return the application with settings from the environment: the factory of worker processes.
 
-    A file of keys may be gone when a worker starts in place of another: then it ends with a line in the log.
+    A worker that replaces another may find its file of keys gone. It then logs one line and exits with status 1.
     """
     try:
         return create_app(read_settings())

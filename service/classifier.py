@@ -1,4 +1,8 @@
-"""The two ways in, pictures and digits in MNIST form, each to a Prediction. It only composes the other modules."""
+"""Inference: encoded pictures or digits in MNIST form in, Predictions out.
+
+It composes decoding, normalisation, the network, the OOD detector and the explanation. Out of scope: what each of them
+computes (`service.images`, `service.model`), and HTTP (`service.api`).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import InvalidPixels, PictureError
-from service.images.decoding import WORKING_SIDE, Budget, Picture, decode
+from service.images.decoding import WORKING_SIDE, Picture, PixelBudget, decode
 from service.images.pipeline import Normalized, Report, normalize
 from service.images.search import LARGER_SIDE
 from service.model import artifact
@@ -23,8 +27,8 @@ from service.model.explanation import Explanation, explain
 from service.settings import MAX_PIXELS
 from service.types import FORMATS, IMAGE_SIDE, PIXELS, FloatArray, Probabilities
 
-# Pictures of a batch that are decoded before they are normalised.
-TOGETHER = 8
+# The number of a batch's pictures that are decoded before any of them is normalised.
+CHUNK_SIZE = 8
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -32,11 +36,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """One answer: calibrated probabilities (n_classes,) in the order of `classes`, and what follows from them.
+    """One answer: calibrated probabilities, float64 (n_classes,), in the order of `classes`, and the verdict.
 
-    `index` is where the most probable class stands, `confidence` its probability. `novelty` is from 0 = like a digit to
-    1 = unlike any, None where the model cannot tell. `input` is what the network saw, float32 (28, 28); `report` says
-    how a picture came to it, None for an array.
+    `index` is the index of the most probable class, `confidence` its probability. `novelty` is the out-of-distribution
+    (OOD) score, from 0 = like a digit to 1 = unlike any, None for a model without a detector. `input` is the network's
+    input, float32 (28, 28), 0..1. `report` describes how a picture became the input; None for an array.
     """
 
     probabilities: Probabilities
@@ -58,17 +62,17 @@ Stage = Literal["decode", "normalize", "infer"]
 
 
 class Observer(Protocol):
-    """Instrumentation hooks: how long the stages of answers take, and what the answers are."""
+    """Instrumentation hooks: the durations of stages, and the predictions."""
 
     def stage(self, stage: Stage) -> AbstractContextManager[object]:
         """Return a context that measures one stage."""
 
     def answered(self, predictions: Sequence[Prediction]) -> None:
-        """Count answers."""
+        """Record the predictions of one request."""
 
 
 class Classifier:
-    """A model ready to answer."""
+    """A model with the steps before it: it answers pictures, digits in MNIST form and network inputs."""
 
     def __init__(
         self,
@@ -77,12 +81,16 @@ class Classifier:
         observer: Observer | None = None,
         formats: Collection[str] = FORMATS,
     ) -> None:
-        """Answer with this model, decoding pictures of at most max_pixels pixels, and no more than that at once."""
+        """Answer with this model.
+
+        `max_pixels` is the most pixels of a picture, and the in-flight pixel budget of all threads together. `formats`
+        are those that are accepted.
+        """
         self.model = model
         self.max_pixels = max_pixels
         self._observer = observer
         self.formats = formats
-        self._budget = Budget(max_pixels)
+        self._budget = PixelBudget(max_pixels)
 
     @classmethod
     def load(
@@ -97,27 +105,27 @@ class Classifier:
 
     def predict_picture(self, data: bytes) -> Prediction:
         """Answer an encoded picture. Raises PictureError when it cannot be answered."""
-        return self._predict_seen([self.see(data)[1]])[0]
+        return self._predict_normalized([self.preprocess(data)[1]])[0]
 
-    def see(self, data: bytes) -> tuple[Picture, Normalized]:
+    def preprocess(self, data: bytes) -> tuple[Picture, Normalized]:
         """Return an encoded picture decoded, and in MNIST form. Raises PictureError when it cannot be answered."""
         picture = self._decode(data)
         return picture, self._normalize(picture, data)
 
     def predict_pictures(self, pictures: Sequence[bytes]) -> list[Prediction | PictureError]:
-        """Answer encoded pictures, each with its prediction or with what was wrong with it, in their order."""
-        found: list[Normalized | PictureError] = []
-        # One step of some pictures, then the next: that is faster than all steps of one, whose code would drive each
-        # other's out of the processor's cache. And it is no more decoded pictures than memory has place for.
-        for start in range(0, len(pictures), TOGETHER):
-            chunk = pictures[start : start + TOGETHER]
-            decoded = [_tried(self._decode, data) for data in chunk]
-            found += [
-                one if isinstance(one, PictureError) else _tried(self._normalize, one, data)
+        """Answer encoded pictures, each with its prediction or its error, in their order."""
+        results: list[Normalized | PictureError] = []
+        # Running one step over a chunk keeps its code in the processor's cache, which is faster than all steps for one
+        # picture after the other. Chunks bound the memory of decoded pictures.
+        for start in range(0, len(pictures), CHUNK_SIZE):
+            chunk = pictures[start : start + CHUNK_SIZE]
+            decoded = [_result_or_error(self._decode, data) for data in chunk]
+            results += [
+                one if isinstance(one, PictureError) else _result_or_error(self._normalize, one, data)
                 for one, data in zip(decoded, chunk, strict=True)
             ]
-        predictions = iter(self._predict_seen([one for one in found if isinstance(one, Normalized)]))
-        return [next(predictions) if isinstance(one, Normalized) else one for one in found]
+        predictions = iter(self._predict_normalized([one for one in results if isinstance(one, Normalized)]))
+        return [next(predictions) if isinstance(one, Normalized) else one for one in results]
 
     def predict_pixels(self, pixels: npt.ArrayLike) -> list[Prediction]:
         """Answer digits in MNIST form, integers (n, 28, 28) from 0 = background to 255 = ink.
@@ -143,7 +151,7 @@ class Classifier:
         return self._observed(predictions)
 
     def explain(self, prediction: Prediction) -> Explanation:
-        """Return the activations behind an answer and how much each pixel spoke for it."""
+        """Return the activations of a prediction, and the attribution of its class to each pixel."""
         return explain(self.model.network, prediction.input.ravel(), prediction.index)
 
     def _stage(self, stage: Stage) -> AbstractContextManager[object]:
@@ -163,20 +171,20 @@ class Classifier:
         with self._stage("normalize"):
             return normalize(picture.pixels, (lambda: self._decode(data, LARGER_SIDE).pixels) if is_reduced else None)
 
-    def _predict_seen(self, pictures: Sequence[Normalized]) -> list[Prediction]:
-        """Answer pictures, of each the way to see it that the network finds most like a digit."""
+    def _predict_normalized(self, pictures: Sequence[Normalized]) -> list[Prediction]:
+        """Answer pictures, each with the most credible of its readings."""
         readings = [reading for picture in pictures for reading in (picture, *picture.others)]
         inputs = np.array([reading.pixels for reading in readings], np.float32).reshape(-1, PIXELS)
         predictions = self._predict(inputs, [reading.report for reading in readings])
         if len(readings) > len(pictures):
             answers = zip(readings, predictions, strict=True)
-            predictions = [_likeliest(list(islice(answers, 1 + len(picture.others)))) for picture in pictures]
+            predictions = [_most_credible(list(islice(answers, 1 + len(picture.others)))) for picture in pictures]
         return self._observed(predictions)
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
         with self._stage("infer"):
             probabilities, novelties = self.model.answer(inputs)
-        # Of all at once, since each such step takes as long for one as for many.
+        # numpy takes about as long for one row as for all.
         indices = probabilities.argmax(axis=1).tolist()
         confidences = probabilities.max(axis=1).tolist()
         images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
@@ -187,30 +195,34 @@ class Classifier:
                 classes=classes,
                 index=index,
                 confidence=confidence,
-                novelty=unlike,
-                verdict=judge(confidence, unlike),
+                novelty=novelty,
+                verdict=judge(confidence, novelty),
                 input=image,
                 report=report,
             )
-            for row, index, confidence, unlike, image, report in zip(
+            for row, index, confidence, novelty, image, report in zip(
                 probabilities, indices, confidences, novelties, images, reports, strict=True
             )
         ]
 
 
-def _likeliest(readings: Sequence[tuple[Normalized, Prediction]]) -> Prediction:
-    """Return the most credible answer: a digit on a sheet or a badge before one that may be these themselves."""
+def _most_credible(readings: Sequence[tuple[Normalized, Prediction]]) -> Prediction:
+    """Return the prediction of the most credible reading.
+
+    Readings that are digits come first, then those on a sheet or a badge, since other ink may be the region itself.
+    Then the confidence counts, times 1 less the OOD score.
+    """
 
     def credibility(reading: tuple[Normalized, Prediction]) -> tuple[bool, bool, float]:
-        seen, answer = reading
-        score = answer.confidence * (1 - (answer.novelty or 0))
-        return answer.verdict is not Verdict.NOT_A_DIGIT, seen.on_region, score
+        normalized, prediction = reading
+        score = prediction.confidence * (1 - (prediction.novelty or 0))
+        return prediction.verdict is not Verdict.NOT_A_DIGIT, normalized.on_region, score
 
     return max(readings, key=credibility)[1]
 
 
-def _tried(work: Callable[P, R], *given: P.args, **named: P.kwargs) -> R | PictureError:
+def _result_or_error(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | PictureError:
     try:
-        return work(*given, **named)
+        return function(*args, **kwargs)
     except PictureError as error:
         return error

@@ -1,50 +1,50 @@
-"""What can go wrong, as a tree; no HTTP in it (`problems` gives each branch its status).
+"""The error tree of the service. HTTP is out of scope: `api.problems` maps each class to a status and a code.
 
 DigitsError
-├── PictureError            something about the picture that was sent
-│   ├── UnreadablePicture     a picture, but truncated or corrupt
-│   ├── UnsupportedFormat     not a picture, or a format that is not accepted
-│   ├── PictureTooLarge       more pixels than allowed, or too long and thin for a digit to be seen
-│   └── NoInk                 nothing is drawn on it
-├── RequestError            something about the request around it
-│   ├── BodyTooLarge          more bytes than allowed
-│   ├── BodyTooSlow           it did not come in time
-│   ├── BodyCompressed        it would have to be unpacked first
-│   ├── TooManyPictures       more pictures than allowed
-│   ├── Unauthorized          no key, or one that is not known
-│   ├── InvalidBody           a form or JSON without the expected fields
-│   ├── InvalidJson           not JSON at all
-│   ├── NotAcceptable         no representation of the kind that is asked for
-│   ├── Overloaded            more work in hand than can be done in time
-│   └── NoSuchModel           another model is asked than the one that is served
-├── InvalidPixels           an array that is not in MNIST form
-├── SettingsError           an environment variable has a value that cannot be used
-├── ArtifactError           the model file is missing, damaged or foreign
-├── NoSuchReport            nothing was measured on this model, or nothing of this name
-└── WeightsError            a view of the weights that cannot be had
-    ├── NoSuchLayer           the network has fewer layers
-    └── NotAPicture           the layer's inputs are no picture, or the window shows none of its units
+├── PictureError            the picture cannot be read or contains nothing to read
+│   ├── UnreadablePicture     known format, truncated or corrupt content
+│   ├── UnsupportedFormat     not an image, or an image format that is not accepted
+│   ├── PictureTooLarge       more pixels than allowed, or an extreme aspect ratio
+│   └── NoInk                 blank picture
+├── RequestError            the request around the picture is wrong, or is shed
+│   ├── BodyTooLarge          body larger than the limit
+│   ├── BodyTooSlow           body timeout: slow client
+│   ├── BodyCompressed        body with a Content-Encoding
+│   ├── TooManyPictures       batch larger than the limit
+│   ├── Unauthorized          missing or unknown API key
+│   ├── InvalidBody           form or JSON without the expected fields
+│   ├── InvalidJson           malformed JSON
+│   ├── NotAcceptable         no representation matches `Accept`
+│   ├── Overloaded            load shedding: more work in flight than can be done in time
+│   └── NoSuchModel           the path names a model that is not served
+├── InvalidPixels           array that is not in MNIST form
+├── SettingsError           environment variable with an invalid value
+├── ArtifactError           model file that is missing, corrupt or of another kind
+├── NoSuchReport            no evaluation report on this model, or no such figure in it
+└── WeightsError            view of the weights that does not exist
+    ├── NoSuchLayer           layer index out of range
+    └── NotAPicture           layer whose inputs are no image, or window outside its units
 """
 
 
 class DigitsError(Exception):
-    """Base of all; the message is one clear sentence for whoever made the request."""
+    """Base of all errors. The message is one sentence that the sender of the request can act on."""
 
 
 class PictureError(DigitsError):
-    """The picture cannot be answered."""
+    """The picture cannot be classified."""
 
 
 class UnreadablePicture(PictureError):
-    """The format is known, its content is truncated or corrupt."""
+    """The format is known, but the content is truncated or corrupt."""
 
 
 class UnsupportedFormat(PictureError):
-    """The bytes are no picture, or one in a format that is not accepted."""
+    """The bytes are not an image, or an image in a format that is not accepted."""
 
 
 class PictureTooLarge(PictureError):
-    """The picture has more pixels than allowed, or would be reduced to less than one across; found in its header."""
+    """The header declares more pixels than allowed, or sides so unequal that scaling leaves less than one pixel."""
 
 
 class NoInk(PictureError):
@@ -52,7 +52,7 @@ class NoInk(PictureError):
 
 
 class RequestError(DigitsError):
-    """The request cannot be understood."""
+    """The request is invalid, or is not admitted."""
 
 
 class BodyTooLarge(RequestError):
@@ -60,11 +60,11 @@ class BodyTooLarge(RequestError):
 
 
 class BodyTooSlow(RequestError):
-    """The body did not come in time."""
+    """The body did not arrive before its timeout."""
 
 
 class BodyCompressed(RequestError):
-    """The body is compressed as a whole."""
+    """The body has a Content-Encoding."""
 
 
 class TooManyPictures(RequestError):
@@ -72,23 +72,23 @@ class TooManyPictures(RequestError):
 
 
 class Unauthorized(RequestError):
-    """Keys are set, and the request carries none of them."""
+    """API keys are set, and the request carries none of them."""
 
 
 class InvalidBody(RequestError):
-    """The body does not hold what it should."""
+    """The body does not contain the expected fields."""
 
 
 class InvalidJson(RequestError):
-    """The body says it is JSON and is not."""
+    """The body is declared as JSON, but is malformed."""
 
 
 class NotAcceptable(RequestError):
-    """None of the representations is one that the client accepts."""
+    """The client accepts none of the available representations."""
 
 
 class Overloaded(RequestError):
-    """There is more work in hand than can be done in time, or held in memory."""
+    """The request is shed: the queue is too slow, or the in-flight byte budget is exhausted."""
 
 
 class NoSuchModel(RequestError):
@@ -100,7 +100,7 @@ class InvalidPixels(DigitsError):
 
 
 class SettingsError(DigitsError):
-    """A setting cannot be used; the message names its variable."""
+    """A setting is invalid. The message names its environment variable."""
 
 
 class ArtifactError(DigitsError):
@@ -108,7 +108,7 @@ class ArtifactError(DigitsError):
 
 
 class NoSuchReport(DigitsError):
-    """There is no report on the model that is served, or no drawing of this name in it."""
+    """There is no report on the served model, or no figure of this name in it."""
 
 
 class WeightsError(DigitsError):
@@ -116,8 +116,8 @@ class WeightsError(DigitsError):
 
 
 class NoSuchLayer(WeightsError):
-    """The network has no layer of this number."""
+    """The layer index is out of range."""
 
 
 class NotAPicture(WeightsError):
-    """These weights cannot be drawn as pictures."""
+    """These weights cannot be drawn as images."""

@@ -1,4 +1,4 @@
-"""The shapes of what is handed from package to package, so that pictures and the network need not know each other."""
+"""Constants and array types that packages share, so that `images` and `model` do not import each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests share: tiny models, the bundled one, pictures made on the spot, and the real data where it is set."""
+"""Shared fixtures: tiny models with random weights, the bundled model, clients, and real data sets if configured."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fastapi.testclient import TestClient
 from service.app import create_app
 from service.classifier import Classifier
 from service.model import artifact
-from service.model.artifact import Artifact, KnownAnswer, Metadata, Training
-from service.model.calibration import Calibration, novelty
+from service.model.artifact import Artifact, KnownAnswer, Metadata, TrainingRecord
+from service.model.calibration import Calibration, ood_score
 from service.model.network import Layer, Network
 from service.settings import Settings, bundled_model
 from service.types import PIXELS
@@ -28,31 +28,31 @@ from training.mnist import Mnist
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# A test that fails because the machine is busy says nothing of the code.
+# No deadlines: on a busy machine they would fail without a defect.
 hypothesis.settings.register_profile("tests", deadline=None)
 hypothesis.settings.load_profile("tests")
 
 _DATA = "DIGITS_DATA"
 _PICTURES = "DIGITS_PICTURES"
-_OTHERS = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
+_UNPREFIXED = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
 
 
 @pytest.fixture(autouse=True)
-def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests out of them."""
-    for name in [name for name in os.environ if name.startswith("DIGITS_") or name in _OTHERS]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove settings of the surrounding environment."""
+    for name in [name for name in os.environ if name.startswith("DIGITS_") or name in _UNPREFIXED]:
         monkeypatch.delenv(name)
 
 
-# Of a module, since its event loop runs in this thread as long as it is open: other tests run one of their own.
+# Module scope: its event loop blocks this thread for other event loops while the browser is open.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Return headless Chromium."""
     playwright_api = pytest.importorskip("playwright.sync_api")
     executable = shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
-        pytest.skip("there is no chromium on the PATH")
-    # It neither asks its maker for updates nor needs the privileges of a sandbox.
+        pytest.skip("chromium is not on the PATH")
+    # No requests for updates, and no sandbox, which needs privileges that containers lack.
     flags = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
     with playwright_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable, args=flags)
@@ -62,23 +62,23 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def mnist_directory() -> Path:
-    """Return the folder with the four MNIST files."""
+    """Return the directory with the four MNIST files. Skips without it."""
     if not os.environ.get(_DATA):
-        pytest.skip(f"{_DATA} names no folder with the MNIST files")
+        pytest.skip(f"{_DATA} is not set: no MNIST files")
     return Path(os.environ[_DATA]).absolute()
 
 
 @pytest.fixture(scope="session")
 def real_mnist(mnist_directory: Path) -> Mnist:
-    """Return the real MNIST."""
+    """Return the real MNIST data set."""
     return mnist.load(mnist_directory)
 
 
 @pytest.fixture(scope="session")
 def pictures_directory() -> Path:
-    """Return the folder with real photos, scans and drawings."""
+    """Return the directory with real photos, scans and drawings. Skips without it."""
     if not os.environ.get(_PICTURES):
-        pytest.skip(f"{_PICTURES} names no folder with pictures of digits")
+        pytest.skip(f"{_PICTURES} is not set: no pictures of digits")
     return Path(os.environ[_PICTURES]).absolute()
 
 
@@ -89,7 +89,7 @@ def make_network(
     head: str = "softmax",
     classes: tuple[int, ...] = tuple(range(10)),
 ) -> Network:
-    """Return a network with random weights: 784 or so many inputs, hidden layers of so many units, and a head."""
+    """Return a network with random weights: `n_in` inputs, hidden layers of `units`, and an output layer `head`."""
     rng = np.random.default_rng(0)
     sizes = [n_in, *units, 1 if head == "logistic" else len(classes)]
     layers = [
@@ -105,17 +105,17 @@ def make_network(
 
 
 def make_detector(network: Network, *units: int, head: str = "logistic") -> Network:
-    """Return what tells the novelty of a network's pictures, with random weights, on top of its features."""
+    """Return an out-of-distribution (OOD) detector with random weights on top of the network's features."""
     return make_network(*units, n_in=network.n_features, head=head, classes=(0, 1))
 
 
 def make_metadata(network: Network, detector: Network | None = None, *, temperature: float = 1.5) -> Metadata:
-    """Return metadata that fits a network and its detector, with the known answer that they give."""
+    """Return valid metadata of a network and its OOD detector, with the known answer that they compute."""
     calibration = Calibration(temperature=temperature, ambiguous_below=0.6, novel_from=0.7 if detector else None)
     known = KnownAnswer(pixels=[i % 256 for i in range(PIXELS)], probabilities=[])
     outputs = network.feedforward(known.inputs)
     probabilities = calibration.probabilities(network, outputs[-1])[0]
-    unlike = novelty(detector, network.features(known.inputs, outputs)).item() if detector else None
+    unlike = ood_score(detector, network.features(known.inputs, outputs)).item() if detector else None
     return Metadata(
         name="tiny",
         classes=list(network.classes),
@@ -123,7 +123,7 @@ def make_metadata(network: Network, detector: Network | None = None, *, temperat
         novelty_activations=[layer.activation for layer in detector.layers] if detector else [],
         calibration=calibration,
         known_answer=known.model_copy(update={"probabilities": probabilities.tolist(), "novelty": unlike}),
-        training=Training(recipe="none", seed=None, settings={}, data={}, libraries={}),
+        training=TrainingRecord(recipe="none", seed=None, settings={}, data={}, libraries={}),
         figures={},
     )
 
@@ -139,7 +139,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def watchful_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of the same network with a detector of what is no digit, 20 -> 3 -> 1."""
+    """Return the file of the same network with an OOD detector, 20 -> 3 -> 1."""
     path = tmp_path_factory.mktemp("models") / "watchful.safetensors"
     network = make_network(20)
     detector = make_detector(network, 3)
@@ -149,32 +149,32 @@ def watchful_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bundled() -> Artifact:
-    """Return the model that is served by default."""
+    """Return the bundled model, which is served by default."""
     return artifact.load(bundled_model())
 
 
 @pytest.fixture(scope="session")
 def classifier(bundled: Artifact) -> Classifier:
-    """Return a classifier with the model that is served by default."""
+    """Return a classifier with the bundled model."""
     return Classifier(bundled)
 
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[TestClient]:
-    """Return a client of the service with its default settings and model."""
+    """Return a client of the service with default settings and the bundled model."""
     with TestClient(create_app(Settings())) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def tiny_client(tiny_model: Path) -> Iterator[TestClient]:
-    """Return a client of the service with the tiny model and a limit of 100 kB."""
+    """Return a client of the service with the tiny model and a body limit of 100 kB."""
     with TestClient(create_app(Settings(model=tiny_model, max_bytes=100_000))) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
 def watchful_client(watchful_model: Path) -> Iterator[TestClient]:
-    """Return a client of the service with the tiny model that can tell what is no digit."""
+    """Return a client of the service with the tiny model that has an OOD detector."""
     with TestClient(create_app(Settings(model=watchful_model))) as client:
         yield client

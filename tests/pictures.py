@@ -1,4 +1,4 @@
-"""Pictures for tests, drawn on the spot."""
+"""Pictures and picture files for tests, drawn while they run. Photos and scans: `scenes`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 Colour = int | tuple[int, ...]
 
-# Strokes through a unit square, (x, y) from the top left.
+# The strokes of each digit: polylines in a unit square, points (x, y) from the top left.
 STROKES: dict[int, list[list[tuple[float, float]]]] = {
     0: [
         [
@@ -53,7 +53,7 @@ STROKES: dict[int, list[list[tuple[float, float]]]] = {
 }
 
 
-def draw(  # noqa: PLR0913 - each is one thing that a picture can vary in
+def draw(  # noqa: PLR0913 - one parameter for each property of a picture
     digit: int = 7,
     *,
     size: tuple[int, int] = (200, 200),
@@ -63,7 +63,7 @@ def draw(  # noqa: PLR0913 - each is one thing that a picture can vary in
     paper: Colour = 255,
     mode: str = "L",
 ) -> Image.Image:
-    """Return a picture of a digit; box is left, top, right, bottom and width the pen's, as shares of the picture."""
+    """Return a picture of a digit; `box` (left, top, right, bottom) and the pen's `width` are shares of the picture."""
     image = Image.new(mode, size, paper)
     pen = ImageDraw.Draw(image)
     radius = width * min(size) / 2
@@ -87,7 +87,7 @@ def encode(image: Image.Image | npt.NDArray[Any], form: str = "PNG", **options: 
 
 def heic(image: Image.Image, thumbnail: int | None = None, **options: Any) -> bytes:
     """Return a picture as a HEIC file, with a thumbnail of this longer side."""
-    # What makes one of a whole picture would turn it by its EXIF.
+    # from_pillow() would rotate the picture by its EXIF.
     file = pillow_heif.from_bytes(image.mode, image.size, image.tobytes())
     thumbnails: list[int | None] = [thumbnail] if thumbnail else []
     file[0].info["thumbnails"] = thumbnails
@@ -101,7 +101,7 @@ def chunk(kind: bytes, content: bytes = b"") -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
-def unfolding(kind: bytes, n_bytes: int) -> bytes:
-    """Return a compressed chunk of a PNG that would unfold to so many bytes."""
+def compressed_chunk(kind: bytes, n_bytes: int) -> bytes:
+    """Return a compressed chunk of a PNG that decompresses to this many bytes."""
     head = b"key\0" + bytes(1) if kind != b"iTXt" else b"key\0\1\0\0\0"
     return chunk(kind, head + zlib.compress(bytes(n_bytes), 9))

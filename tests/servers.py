@@ -1,4 +1,4 @@
-"""Services for tests that need a real one: in a thread of this process, or in processes of their own."""
+"""Real servers for tests: in a thread of this process, or in a subprocess."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SECONDS = 60
 
 @contextmanager
 def in_thread(app: ASGIApp, **options: Any) -> Iterator[str]:
-    """Serve an application from a thread, with options of uvicorn, and give its address."""
+    """Serve an application in a thread, with options of uvicorn, and yield its base URL."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        listener.listen()  # so that whoever comes before the server is ready waits
+        listener.listen()  # connections before the server is ready wait in the listen queue
         settings = {"http": Protocol, **options}
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, **settings))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -44,7 +44,7 @@ def in_thread(app: ASGIApp, **options: Any) -> Iterator[str]:
 def process(
     environment: Mapping[str, str], stderr: IO[bytes] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Serve as `digits serve` does, with these variables, and give the address and the process."""
+    """Run `digits serve` in a subprocess with these environment variables; yield its base URL and the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

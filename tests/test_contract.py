@@ -1,4 +1,4 @@
-"""The OpenAPI document is kept: whatever it allows, and much of what it does not, gets an answer that it tells of."""
+"""Contract test of the OpenAPI document with Schemathesis: valid and invalid requests get documented responses."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CHECKS = [
     checks.response_schema_conformance,
     checks.response_headers_conformance,
 ]
-# The paths do not depend on the model, so there need not be one yet.
+# The document does not depend on the model, so no lifespan is needed.
 SCHEMA = schemathesis.openapi.from_dict(create_app(Settings()).openapi())
 OPERATIONS = {result.ok().label: result.ok() for result in SCHEMA.get_all_operations() if isinstance(result, Ok)}
 
 
 @pytest.fixture(scope="module")
 def served(tiny_model: Path) -> Iterator[dict[str, Any]]:
-    """Return the application, running, and what names its model in a path."""
+    """Return the started application, and path parameters that name its model."""
     app = create_app(Settings(model=tiny_model))
     with TestClient(app):
         model = artifact.load(tiny_model)
@@ -43,17 +43,17 @@ def served(tiny_model: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 @pytest.mark.parametrize("label", OPERATIONS)
-def test_answers_are_as_the_document_says(served: dict[str, Any], label: str, mode: GenerationMode) -> None:
-    """No answer is 5xx, and status, content type, headers and body are among the documented ones."""
+def test_responses_conform_to_the_openapi_document(served: dict[str, Any], label: str, mode: GenerationMode) -> None:
+    """No response is 5xx. Status, content type, headers and body are documented."""
     operation = OPERATIONS[label]
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
-        pytest.skip("there is nothing to get wrong")
+        pytest.skip("without parameters and body there are no invalid requests")
 
     @settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(case=operation.as_strategy(generation_mode=mode), found=st.booleans())
-    def ask(case: Case[Any], *, found: bool) -> None:
-        if found:  # by chance, no path would lead to a model or a layer
+    @given(case=operation.as_strategy(generation_mode=mode), exists=st.booleans())
+    def check(case: Case[Any], *, exists: bool) -> None:
+        if exists:  # random path parameters would name no existing model or layer
             case.path_parameters = {name: served[name] for name in case.path_parameters}
         case.call_and_validate(app=served["app"], base_url="http://testserver", checks=CHECKS)
 
-    ask()
+    check()

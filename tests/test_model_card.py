@@ -1,4 +1,4 @@
-"""The model card speaks of the model beside it."""
+"""The model card is that of the bundled model and its report."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _MODELS = Path(__file__).parent.parent / "models"
 _REPORT = json.loads((_MODELS / "report" / "report.json").read_text())
 
 
-def test_the_card_is_that_of_the_model_and_its_report(bundled: Artifact) -> None:
-    """Nobody has written a figure into it by hand."""
+def test_card_is_generated_from_model_and_report(bundled: Artifact) -> None:
+    """The committed card equals the generated one, so no figure in it is written by hand."""
     written = card.write(bundled, _REPORT, bundled_model().stat().st_size, "report")
 
     assert written == (_MODELS / "README.md").read_text()
 
 
-def test_the_report_is_of_the_model(bundled: Artifact) -> None:
-    """It names the model's version, and has the errors that the file has."""
+def test_report_is_of_the_model(bundled: Artifact) -> None:
+    """The report has the version of the model, and the test error in its metadata."""
     assert bundled.version == _REPORT["model"]["version"]
     assert round(1 - bundled.metadata.figures["test_accuracy"], 6) == _REPORT["test"]["error"]
 
 
-def test_the_figure_can_be_had_again(bundled: Artifact, real_mnist: Mnist) -> None:
-    """Measured anew on MNIST's test digits, the error is the one in the file."""
+def test_test_error_is_reproducible(bundled: Artifact, real_mnist: Mnist) -> None:
+    """The error on MNIST's test digits is that in the model file."""
     measured = error(Classifier(bundled), real_mnist.test)
 
     assert abs(1 - bundled.metadata.figures["test_accuracy"] - measured.rate) <= 0.0002

@@ -1,4 +1,4 @@
-"""A page of another origin asks the service, in a real browser."""
+"""CORS in a real browser: a page of another origin sends a request to the service."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FETCH = """async ([address, base64]) => {
 
 
 @pytest.mark.parametrize(("allowed", "expected"), [(True, [4, "page-1"]), (False, "TypeError")])
-def test_only_pages_that_are_allowed_get_an_answer(browser: Browser, *, allowed: bool, expected: Any) -> None:
-    """JavaScript's fetch works from an origin of the setting, headers and all, and fails from any other."""
+def test_fetch_works_from_allowed_origins_only(browser: Browser, *, allowed: bool, expected: Any) -> None:
+    """JavaScript's fetch gets body and headers from an allowed origin, and fails from any other."""
     with (
         servers.in_thread(create_app(Settings())) as elsewhere,
         servers.in_thread(create_app(Settings(cors_origins=(elsewhere,) if allowed else ()))) as service,

@@ -1,1 +1,1 @@
-"""What runs offline: fits scikit-learn's MLPClassifier on MNIST and writes the artifact that `service` serves."""
+"""Offline training: fits scikit-learn's MLPClassifier on MNIST, and writes the model file that `service` serves."""

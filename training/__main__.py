@@ -4,5 +4,5 @@ import sys
 
 from training.command import main
 
-if __name__ == "__main__":  # The process that bends digits imports this module too.
+if __name__ == "__main__":  # The worker process of `training.fitting` imports this module too.
     sys.exit(main())

@@ -1,6 +1,7 @@
-"""The lecture's question about alpha: what the L2 penalty does to accuracy, to weights, and to decision boundaries.
+"""The alpha study of the lecture: the effect of the L2 penalty on accuracy, weights and decision boundaries.
 
-Enters: training digits. Leaves: figures by alpha. The test digits are not asked.
+Enters: training digits. Leaves: accuracies and weight norms by alpha, and figures. Out of scope: the test digits, which
+are held out.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from sklearn.datasets import make_moons
 from sklearn.neural_network import MLPClassifier
 
 from training import figures
-from training.fitting import as_inputs, fit_converged_or_not, split
+from training.fitting import as_inputs, fit_without_convergence_warning, split
 from training.mnist import Digits
 
 ALPHAS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
-# Few digits and many passes, so that there is something to overfit.
+# Few digits and many epochs, so that the network overfits.
 N_DIGITS = 3_000
 N_VALIDATION = 5_000
 _EPOCHS = 60
@@ -32,7 +33,7 @@ _GRID = 120
 
 @dataclass(frozen=True)
 class Effect:
-    """What one alpha did: accuracy on digits learned from and on others, 0..1, and the norm of all weights."""
+    """The result for one alpha: accuracy on training and on validation digits, 0..1, and the norm of all weights."""
 
     alpha: float
     training_accuracy: float
@@ -43,36 +44,40 @@ class Effect:
 def study(
     train: Digits, alphas: Sequence[float] = ALPHAS, progress: Callable[[Effect], None] = lambda _: None
 ) -> list[Effect]:
-    """Fit the lecture's network with each alpha on 3,000 digits, and ask it about 5,000 others."""
+    """Fit the lecture's network with each alpha on 3,000 digits, and evaluate it on 5,000 validation digits.
+
+    `progress` is called with each effect.
+    """
     rest, validation = split(train, min(N_VALIDATION, len(train) // 2), _SEED)
-    some = rest[np.random.default_rng(_SEED).permutation(len(rest))[:N_DIGITS]]
-    inputs, others = as_inputs(some.images), as_inputs(validation.images)
+    training = rest[np.random.default_rng(_SEED).permutation(len(rest))[:N_DIGITS]]
+    inputs, validation_inputs = as_inputs(training.images), as_inputs(validation.images)
     effects = []
     for alpha in alphas:
         classifier = MLPClassifier((50,), alpha=alpha, max_iter=_EPOCHS, random_state=_SEED)
-        fit_converged_or_not(classifier, inputs, some.labels)
+        fit_without_convergence_warning(classifier, inputs, training.labels)
         norm = float(np.sqrt(sum(float(np.sum(weights**2)) for weights in classifier.coefs_)))
-        learned, unseen = classifier.score(inputs, some.labels), classifier.score(others, validation.labels)
-        effects.append(Effect(alpha, float(learned), float(unseen), norm))
+        training_accuracy = classifier.score(inputs, training.labels)
+        validation_accuracy = classifier.score(validation_inputs, validation.labels)
+        effects.append(Effect(alpha, float(training_accuracy), float(validation_accuracy), norm))
         progress(effects[-1])
     return effects
 
 
 def moons() -> Figure:
-    """Return how the boundary between two interleaved half circles straightens as alpha grows."""
+    """Return the decision boundaries between two interleaved half circles, for five values of alpha."""
     points, labels = make_moons(noise=0.3, random_state=0)
     low, high = points.min(axis=0) - 0.5, points.max(axis=0) + 0.5
     x, y = np.meshgrid(np.linspace(low[0], high[0], _GRID), np.linspace(low[1], high[1], _GRID))
     fields = []
     for alpha in _TOY_ALPHAS:
         classifier = MLPClassifier(alpha=alpha, **_TOY_NETWORK)
-        fit_converged_or_not(classifier, points, labels)
+        fit_without_convergence_warning(classifier, points, labels)
         shares = classifier.predict_proba(np.column_stack([x.ravel(), y.ravel()]))[:, 1]
         fields.append((f"alpha {alpha:g}", shares.reshape(x.shape)))
     return figures.boundaries(points, labels, fields, (low[0], high[0], low[1], high[1]))
 
 
-def drawings(effects: Sequence[Effect]) -> dict[str, Figure]:
+def make_figures(effects: Sequence[Effect]) -> dict[str, Figure]:
     """Return the figures of a study by name."""
     columns = (
         [effect.alpha for effect in effects],

@@ -1,9 +1,9 @@
-"""Distortions of training digits, so that a network without convolutions learns what may vary.
+"""Data augmentation: random distortions of training digits.
 
-Enters: images uint8 (n, 28, 28). Leaves: inputs float32 (n, 784), 0..1, each changed a little differently: the ink
-(width of strokes, breaks), then the place of every point (affine and elastic distortions as in Simard, Steinkraus and
-Platt 2003, "Best Practices for Convolutional Neural Networks Applied to Visual Document Analysis"), then the grey
-levels (pressure, noise).
+Enters: images uint8 (n, 28, 28). Leaves: inputs float32 (n, 784), 0..1, each with its own random distortion, in this
+order: stroke width and gaps; affine and elastic distortion (Simard, Steinkraus and Platt 2003, "Best Practices for
+Convolutional Neural Networks Applied to Visual Document Analysis"); gamma and noise. Out of scope: corruptions for the
+evaluation (`training.corruptions`).
 """
 
 from __future__ import annotations
@@ -16,20 +16,25 @@ import numpy.typing as npt
 from service.types import IMAGE_SIDE, PIXELS, FloatArray
 
 _CENTRE = (IMAGE_SIDE - 1) / 2
-# Enough digits at once to keep numpy busy, few enough that the intermediate arrays stay in the processor's cache.
+# Large enough to amortise the overhead of numpy calls, small enough for the processor's cache.
 _CHUNK = 250
-# The knots of the elastic field lie this far beyond the frame, as a share of their distance.
+# The knots of the elastic field extend this far beyond the image, in units of their spacing.
 _MARGIN = 1.0
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far digits are changed; every quantity is drawn anew for every digit.
+    """Strengths of the distortions. Each random quantity is sampled for every digit.
 
-    Angles in degrees and shifts in pixels are drawn evenly from -x..x, sizes from 1-x..1+x. The elastic
-    field has this root mean square displacement in pixels and is smooth over this many pixels. `thickness` is the
-    largest share by which strokes grow to, or shrink from, one pixel more on every side. Of all digits this share is
-    broken by a gap, and this share gets noise with a standard deviation of up to `noise`.
+    - `rotation`, `shear`: largest angles in degrees; angles are uniform in -x..x.
+    - `scaling`: factors for height and width are uniform in 1-x..1+x.
+    - `shift`: shifts in pixels are uniform in -x..x.
+    - `elastic`, `smoothness`: root mean square displacement of the elastic field, and the standard deviation of the
+      Gaussian that smooths it, in pixels.
+    - `thickness`: largest weight, 0..1, of the image dilated or eroded by one pixel. Weights are uniform in -x..x.
+    - `gamma`: exponents of the grey levels are log-uniform in 1/(1+x)..1+x.
+    - `broken`: share of digits with a gap, 0..1.
+    - `noisy`, `noise`: share of digits with Gaussian noise, 0..1, and its largest standard deviation (1 = foreground).
     """
 
     rotation: float = 0.0
@@ -44,71 +49,74 @@ class Augmentation:
     noisy: float = 0.0
     noise: float = 0.0
 
-    def weakened(self, strength: float) -> Augmentation:
-        """Return the same distortions at a part of their strength, 0 to 1."""
+    def scaled(self, strength: float) -> Augmentation:
+        """Return these distortions multiplied by a strength, 0..1. `smoothness` and `noise` stay."""
         kept = {"smoothness", "noise"}
         values = {f.name: getattr(self, f.name) * (1 if f.name in kept else strength) for f in fields(self)}
         return Augmentation(**values)
 
 
-def distort(images: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> FloatArray:
-    """Return every image changed once: float32 (n, 784), 0..1."""
-    distorted = np.empty((len(images), PIXELS), np.float32)
+def augment(images: npt.NDArray[np.uint8], how: Augmentation, rng: np.random.Generator) -> FloatArray:
+    """Return images uint8 (n, 28, 28), each distorted once, as inputs float32 (n, 784), 0..1."""
+    augmented = np.empty((len(images), PIXELS), np.float32)
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
         ink = chunk.astype(np.float32)
         ink *= np.float32(1 / 255)
         if how.thickness:
-            ink = _thickened(ink, rng.uniform(-how.thickness, how.thickness, len(chunk)))
+            ink = _blend_with_dilation(ink, rng.uniform(-how.thickness, how.thickness, len(chunk)))
         if how.broken:
-            _break(ink, how.broken, rng)
-        bent = _sample(ink, *_source_coordinates(len(chunk), how, rng))
+            _add_gaps(ink, how.broken, rng)
+        warped = _sample(ink, *_source_coordinates(len(chunk), how, rng))
         if how.gamma:
-            _fade(bent, how.gamma, rng)
+            _apply_gamma(warped, how.gamma, rng)
         if how.noisy:
-            _disturb(bent, how.noisy, how.noise, rng)
-        distorted[start : start + _CHUNK] = bent.reshape(-1, PIXELS)
-    return distorted
+            _add_noise(warped, how.noisy, how.noise, rng)
+        augmented[start : start + _CHUNK] = warped.reshape(-1, PIXELS)
+    return augmented
 
 
-def _thickened(ink: FloatArray, shares: npt.NDArray[np.float64]) -> FloatArray:
-    """Return ink with wider strokes (shares above 0) or narrower ones (below 0), at 1 and -1 by a pixel a side."""
-    thick = shares > 0
-    other = np.empty_like(ink)
-    # Narrower strokes are a wider background.
-    for chosen, sign in ((thick, 1), (~thick, -1)):
+def _blend_with_dilation(ink: FloatArray, weights: npt.NDArray[np.float64]) -> FloatArray:
+    """Return each image blended with its dilation (weight above 0) or erosion (below 0) by a cross of 3x3 pixels."""
+    dilated = weights > 0
+    blended = np.empty_like(ink)
+    # Erosion of the foreground is dilation of the background.
+    for chosen, sign in ((dilated, 1), (~dilated, -1)):
         padded = np.pad(sign * ink[chosen], ((0, 0), (1, 1), (1, 1)), constant_values=min(0, sign))
         across = np.maximum(padded[:, 1:-1, :-2], padded[:, 1:-1, 2:])
         down = np.maximum(padded[:, :-2, 1:-1], padded[:, 2:, 1:-1])
-        other[chosen] = sign * np.maximum(np.maximum(across, down), padded[:, 1:-1, 1:-1])
-    other -= ink
-    other *= np.abs(shares).astype(np.float32)[:, None, None]
-    other += ink
-    return other
+        blended[chosen] = sign * np.maximum(np.maximum(across, down), padded[:, 1:-1, 1:-1])
+    blended -= ink
+    blended *= np.abs(weights).astype(np.float32)[:, None, None]
+    blended += ink
+    return blended
 
 
-def _break(ink: FloatArray, share: float, rng: np.random.Generator) -> None:
-    """Wipe a bar across the middle part of some digits, 1 to 2 pixels wide and a few long, as a pen that skips."""
+def _add_gaps(ink: FloatArray, share: float, rng: np.random.Generator) -> None:
+    """Erase a bar in the middle part of a share of the images, in place, like the gap of a pen that skips.
+
+    The bar is 1 to 2.2 pixels wide and 3 to 8 pixels long.
+    """
     chosen = np.flatnonzero(rng.random(len(ink)) < share)
     row, column = rng.uniform(5, 22, (2, len(chosen), 1, 1))
     angle = rng.uniform(0, np.pi, (len(chosen), 1, 1))
     half_width, half_length = rng.uniform(0.5, 1.1, (len(chosen), 1, 1)), rng.uniform(1.5, 4, (len(chosen), 1, 1))
     y, x = np.arange(IMAGE_SIDE)[:, None] - row, np.arange(IMAGE_SIDE) - column
     across, along = np.abs(np.cos(angle) * y - np.sin(angle) * x), np.abs(np.sin(angle) * y + np.cos(angle) * x)
-    left = np.clip(np.maximum(across - half_width, along - half_length) + 0.5, 0, 1)
-    ink[chosen] *= left.astype(np.float32)
+    remaining = np.clip(np.maximum(across - half_width, along - half_length) + 0.5, 0, 1)
+    ink[chosen] *= remaining.astype(np.float32)
 
 
 def _source_coordinates(n: int, how: Augmentation, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
-    """Return, for every pixel of n distorted images, the row and the column it comes from, each (n, 28, 28)."""
+    """Return the row and the column in the source image for every pixel of n warped images, each (n, 28, 28)."""
     angle = np.radians(rng.uniform(-how.rotation, how.rotation, n))
     slant = np.tan(np.radians(rng.uniform(-how.shear, how.shear, n)))
     height, width = 1 / rng.uniform(1 - how.scaling, 1 + how.scaling, (2, n))
     cos, sin = np.cos(angle), np.sin(angle)
-    # Rotation times shear along the row times sizes, as the map from target to source about the centre.
+    # Rotation times shear times scaling, as a map from target to source coordinates about the centre.
     to_source = np.array([[height * cos, width * -sin], [height * (sin + slant * cos), width * (cos - slant * sin)]])
     axis = np.arange(IMAGE_SIDE, dtype=np.float32) - np.float32(_CENTRE)
-    # Row and column of the source are sums of what the target's row and its column contribute.
+    # The map is linear: source coordinates are sums of a term of the target row and a term of the target column.
     down, across = to_source.astype(np.float32)[..., None] * axis
     shift = rng.uniform(-how.shift, how.shift, (2, n, 1)).astype(np.float32) + np.float32(_CENTRE)
     rows = (down[0] + shift[0])[:, :, None] + down[1][:, None, :]
@@ -123,26 +131,27 @@ def _source_coordinates(n: int, how: Augmentation, rng: np.random.Generator) -> 
 
 
 def _elastic_basis(smoothness: float) -> FloatArray:
-    """Return what each of k knots contributes along a side, (28, k): Gaussians, of squares that sum to 1 everywhere.
+    """Return the weights of k knots at each position along a side, (28, k): Gaussians whose squares sum to 1.
 
-    Between knots no further apart than its width, a sum of Gaussians is white noise filtered by one.
+    White noise at knots no further apart than the Gaussian's width, interpolated by Gaussians, is distributed as white
+    noise that is filtered by a Gaussian.
     """
     spacing = smoothness
     n_knots = int(np.ceil((IMAGE_SIDE - 1) / spacing + 2 * _MARGIN)) + 1
     knots = (np.arange(n_knots) - (n_knots - 1) / 2) * spacing
     basis = np.exp(-(((np.arange(IMAGE_SIDE) - _CENTRE)[:, None] - knots) ** 2) / (2 * smoothness**2))
     basis /= np.sqrt(np.sum(basis**2, axis=1, keepdims=True))
-    contributions: FloatArray = basis.astype(np.float32)
-    return contributions
+    weights: FloatArray = basis.astype(np.float32)
+    return weights
 
 
 def _sample(ink: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArray:
-    """Read images between their pixels, bilinearly; outside them is background."""
+    """Return images at these coordinates, by bilinear interpolation. Outside of an image is background."""
     n = len(ink)
     side = IMAGE_SIDE + 2
     padded = np.zeros((n, side, side), np.float32)
     padded[:, 1:-1, 1:-1] = ink
-    # Beyond the frame everything is read on the empty margin.
+    # Coordinates outside of the image are clipped to the empty margin.
     rows = np.clip(rows + 1, 0, IMAGE_SIDE + 1 - 1e-3)
     columns = np.clip(columns + 1, 0, IMAGE_SIDE + 1 - 1e-3)
     top, left = rows.astype(np.int32), columns.astype(np.int32)
@@ -164,14 +173,17 @@ def _sample(ink: FloatArray, rows: FloatArray, columns: FloatArray) -> FloatArra
     return lower
 
 
-def _fade(ink: FloatArray, gamma: float, rng: np.random.Generator) -> None:
-    """Make half-covered pixels lighter or darker, as ink that fades or bleeds at the edge of its strokes."""
+def _apply_gamma(ink: FloatArray, gamma: float, rng: np.random.Generator) -> None:
+    """Apply a random gamma to each image, in place, like ink that fades or bleeds at the edges of strokes."""
     exponents = (1 + gamma) ** rng.uniform(-1, 1, (len(ink), 1, 1))
     np.power(ink, exponents.astype(np.float32), out=ink)
 
 
-def _disturb(ink: FloatArray, share: float, noise: float, rng: np.random.Generator) -> None:
-    """Add noise of varied strength to some images, and keep them within 0..1."""
+def _add_noise(ink: FloatArray, share: float, noise: float, rng: np.random.Generator) -> None:
+    """Add Gaussian noise to a share of the images, in place, and clip all to 0..1.
+
+    The standard deviation is uniform in 0..noise for each image.
+    """
     chosen = np.flatnonzero(rng.random(len(ink)) < share)
     strength = rng.uniform(0, noise, (len(chosen), 1, 1)).astype(np.float32)
     ink[chosen] += strength * rng.standard_normal((len(chosen), IMAGE_SIDE, IMAGE_SIDE), dtype=np.float32)

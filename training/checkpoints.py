@@ -1,4 +1,8 @@
-"""A fit that was interrupted goes on: what is known after an epoch <-> one npz file, no pickle in it."""
+"""Checkpoints: the state of a fit after an epoch <-> one npz file without pickle.
+
+Enters and leaves: Checkpoint. A checkpoint is valid for one fit only, identified by a fingerprint of recipe, data and
+classes. Out of scope: fitting.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +21,21 @@ from training.errors import TrainingError
 from training.files import write_file
 from training.recipes import Recipe
 
-# SHA-256 of all that stands before it.
-_DIGEST = 32
+# Bytes of the SHA-256 at the end of the file.
+_DIGEST_BYTES = 32
 
 
 class CheckpointError(TrainingError):
-    """A checkpoint is missing, damaged, or of another fit; the message says what to do."""
+    """A checkpoint is missing, damaged, or belongs to another fit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state after some epochs: all weights and biases, their mean over epochs that settled, and the history so far.
+    """The state of a fit after some epochs.
 
-    `parameters` are `coefs_` followed by `intercepts_`; `mean` is of the `n_averaged` epochs that settled. `losses` and
-    `validation_errors` have one number an epoch; all of them took `seconds`.
+    `parameters` are `coefs_` followed by `intercepts_`, float32. `mean` is their mean over the `n_averaged` epochs of
+    the weight-averaging phase so far, or empty. `losses` and `validation_errors` have one number per epoch. `seconds`
+    is the duration of all epochs.
     """
 
     parameters: Sequence[FloatArray]
@@ -41,11 +46,11 @@ class Checkpoint:
     seconds: float = 0.0
 
     def after(
-        self, parameters: Sequence[FloatArray], loss: float, error: float, seconds: float, *, settles: bool
+        self, parameters: Sequence[FloatArray], loss: float, error: float, seconds: float, *, averaged: bool
     ) -> Checkpoint:
-        """Return the state after one more epoch, whose parameters count for the mean when it settles."""
+        """Return the state after one more epoch. Its parameters enter the mean if `averaged`."""
         mean, n_averaged = self.mean, self.n_averaged
-        if settles:
+        if averaged:
             n_averaged += 1
             share = np.float32(1 / n_averaged)
             mean = [m + share * (p - m) for m, p in zip(mean or parameters, parameters, strict=True)]
@@ -54,24 +59,21 @@ class Checkpoint:
         )
 
 
-START = Checkpoint((), (), 0, (), ())
+INITIAL = Checkpoint((), (), 0, (), ())
 
 
 def fingerprint(recipe: Recipe, data: Mapping[str, str], classes: Sequence[int] | None = None) -> str:
-    """Return what tells one fit from another: SHA-256 of recipe, checksums of the data and classes, where chosen."""
-    record = json.dumps([recipe.record(), recipe.seed, dict(data), classes], sort_keys=True)
-    return hashlib.sha256(record.encode()).hexdigest()
+    """Return the identity of a fit: SHA-256 of the recipe, the checksums of the data, and the classes, where chosen."""
+    identity = json.dumps([recipe.settings(), recipe.seed, dict(data), classes], sort_keys=True)
+    return hashlib.sha256(identity.encode()).hexdigest()
 
 
-def save(path: Path, checkpoint: Checkpoint, of: str) -> None:
-    """Write a checkpoint of the fit with this fingerprint; an interruption leaves the one before it whole.
-
-    Raises TrainingError when it cannot be written.
-    """
+def save(path: Path, checkpoint: Checkpoint, fingerprint: str) -> None:
+    """Write a checkpoint of the fit with this fingerprint atomically. Raises TrainingError when that fails."""
     arrays: dict[str, Any] = {f"parameters.{i}": array for i, array in enumerate(checkpoint.parameters)}
     arrays |= {f"mean.{i}": array for i, array in enumerate(checkpoint.mean)}
     arrays |= {
-        "of": np.array(of),
+        "fingerprint": np.array(fingerprint),
         "n_averaged": np.array(checkpoint.n_averaged),
         "losses": np.array(checkpoint.losses, np.float64),
         "validation_errors": np.array(checkpoint.validation_errors, np.float64),
@@ -80,14 +82,14 @@ def save(path: Path, checkpoint: Checkpoint, of: str) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     content = buffer.getvalue()
-    # Behind the end of a zip file anything may stand.
+    # Zip readers ignore bytes after the end of the archive.
     write_file(path, lambda file: file.write(content + hashlib.sha256(content).digest()))
 
 
-def load(path: Path, of: str) -> Checkpoint:
+def load(path: Path, fingerprint: str) -> Checkpoint:
     """Read a checkpoint of the fit with this fingerprint.
 
-    Raises CheckpointError when there is none, it is damaged, or another recipe, seed or data was fitted.
+    Raises CheckpointError when the file is missing, damaged, or of a fit with another recipe, seed or data.
     """
     try:
         content = path.read_bytes()
@@ -97,12 +99,12 @@ def load(path: Path, of: str) -> Checkpoint:
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
         raise CheckpointError(message) from error
-    content, digest = content[:-_DIGEST], content[-_DIGEST:]
+    content, digest = content[:-_DIGEST_BYTES], content[-_DIGEST_BYTES:]
     if hashlib.sha256(content).digest() != digest:
         message = f"{path} is damaged: remove it and fit without --resume"
         raise CheckpointError(message)
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
-        if stored["of"].item() != of:
+        if stored["fingerprint"].item() != fingerprint:
             message = f"{path} is of a fit with another recipe, seed or data: fit without --resume, or restore those"
             raise CheckpointError(message)
         return Checkpoint(

@@ -1,4 +1,8 @@
-"""The command `digits-train`: fetch MNIST, fit a network, measure and convert one. Prints; decides nothing itself."""
+"""The command `digits-train`: fetch MNIST, fit, evaluate and convert networks.
+
+Enters: command line arguments. Leaves: files, printed lines, and the exit status. Out of scope: everything but parsing
+and printing, which the other modules do.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,7 @@ def main(
     mirrors: Sequence[str] = MIRRORS,
     recipes: Mapping[str, Recipe] = RECIPES,
 ) -> int:
-    """Run the command and return its exit status: 0 well, 1 with one clear line on what went wrong."""
+    """Run the command and return its exit status: 0 success, 1 an error in one line, 130 interrupted."""
     arguments = _parser(recipes).parse_args(argv)
     console = Console(highlight=False, soft_wrap=True)
     try:
@@ -54,8 +58,8 @@ def main(
         print(f"digits-train: {failure}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        then = "; `fit --resume` goes on from the last epoch" if arguments.command == "fit" else ""
-        print(f"digits-train: interrupted; no file is left half-written{then}", file=sys.stderr)
+        hint = "; `fit --resume` continues from the last epoch" if arguments.command == "fit" else ""
+        print(f"digits-train: interrupted; no file is partially written{hint}", file=sys.stderr)
         return 130
     return 0
 
@@ -78,7 +82,7 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     fit.add_argument(
         "--resume",
         action="store_true",
-        help="go on with a fit that was interrupted, from the checkpoint beside the output",
+        help="continue an interrupted fit, from the checkpoint beside the output",
     )
     fit.add_argument(
         "--classes",
@@ -86,31 +90,31 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         nargs="+",
         choices=range(10),
         metavar="DIGIT",
-        help="learn these digits only; of two, a single sigmoid unit answers how likely the second is",
+        help="fit on these digits only; for two, the head is a single sigmoid unit for the second",
     )
     model = argparse.ArgumentParser(add_help=False)
     model.add_argument(
         "--model", type=Path, metavar="FILE", default=bundled_model(), help="default: the model that is served"
     )
     evaluate = commands.add_parser(
-        "evaluate", parents=[data, model], help="measure a model on the MNIST test digits, or on pictures"
+        "evaluate", parents=[data, model], help="evaluate a model on the MNIST test digits, or on pictures"
     )
     evaluate.add_argument(
         "--pictures",
         type=Path,
         metavar="DIR",
-        help="measure on the pictures in this folder's subfolders instead; each name begins with the digit and `_`, or "
-        "with letters and `_` where it shows no digit",
+        help="evaluate on the pictures in this folder's subfolders instead; each name begins with the digit and `_`, "
+        "or with letters and `_` where it shows no digit",
     )
     evaluate.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE",
         default=Path("misread.png"),
-        help="with --pictures: PNG of the misread ones beside what the network saw; default misread.png, here",
+        help="with --pictures: PNG of the misread ones beside the network's input; default misread.png, here",
     )
     report = commands.add_parser(
-        "report", parents=[data, model], help="measure everything on the MNIST test digits: JSON, figures, model card"
+        "report", parents=[data, model], help="full evaluation on the MNIST test digits: JSON, figures, model card"
     )
     report.add_argument("--output", type=Path, metavar="DIR", default=Path("report"), help="default report, here")
     report.add_argument("--card", type=Path, metavar="FILE", help="also write the model card")
@@ -129,24 +133,24 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         type=float,
         default=1.0,
         metavar="NUMBER",
-        help="with --from: what full ink was when it was fitted; 255 for pixels as they are in files; default 1",
+        help="with --from: largest pixel value of its training inputs; 255 for raw pixels; default 1",
     )
     export.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="its suffix decides: .onnx, .skops or .safetensors"
     )
-    study = commands.add_parser("alpha-study", parents=[data], help="show what the L2 penalty alpha does")
+    study = commands.add_parser("alpha-study", parents=[data], help="show the effect of the L2 penalty alpha")
     study.add_argument("--output", type=Path, metavar="DIR", default=Path("alpha"), help="default alpha, here")
-    example = commands.add_parser("higham", help="learn the lecture's worked example, ten points in the plane")
+    example = commands.add_parser("higham", help="train the lecture's worked example, ten points in the plane")
     example.add_argument(
         "--steps", type=int, default=1_000_000, metavar="NUMBER", help="default %(default)s, as in the paper"
     )
     example.add_argument(
         "--seed",
         type=int,
-        # From here it has learned all points sooner than from most starts.
+        # With this seed the training converges sooner than with most.
         default=5,
         metavar="NUMBER",
-        help="of the start and of the points drawn; default %(default)s",
+        help="of the initial parameters and the order of the points; default %(default)s",
     )
     example.add_argument("--output", type=Path, metavar="DIR", default=Path("higham"), help="default higham, here")
     return parser
@@ -166,7 +170,7 @@ def _fetch(directory: Path, parts: Mapping[str, Part], mirrors: Sequence[str], c
 
 
 def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part], console: Console) -> None:
-    # Here, since the other commands need no scikit-learn and it takes a second to import.
+    # Imported here: the import of scikit-learn takes a second, and other commands do not need it.
     from training.fitting import Epoch, fit  # noqa: PLC0415
     from training.packing import pack  # noqa: PLC0415
 
@@ -174,14 +178,14 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
     classes = sorted(set(arguments.classes)) if arguments.classes else None
     if classes:
         if len(classes) == 1:
-            message = f"--classes {classes[0]} leaves nothing to tell apart: give two digits or more"
+            message = f"--classes {classes[0]} is a single class: give two digits or more"
             raise TrainingError(message)
         digits = digits.only(classes)
     name = "-".join([recipe.name, *map(str, classes or ())])
     output: Path = arguments.output or Path(f"{name}.safetensors")
     checkpoint = output.with_name(f"{output.name}.checkpoint.npz")
-    this_fit = checkpoints.fingerprint(recipe, data, classes)
-    so_far = checkpoints.load(checkpoint, this_fit) if arguments.resume else checkpoints.START
+    fingerprint = checkpoints.fingerprint(recipe, data, classes)
+    state = checkpoints.load(checkpoint, fingerprint) if arguments.resume else checkpoints.INITIAL
     n_epochs = recipe.schedule.epochs if recipe.schedule else None
     columns = (
         TextColumn("{task.description}"),
@@ -190,14 +194,14 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=not n_epochs) as bars:
-        task = bars.add_task(recipe.name, total=n_epochs, completed=len(so_far.losses), measured="")
+        task = bars.add_task(recipe.name, total=n_epochs, completed=len(state.losses), measured="")
 
         def report(epoch: Epoch, after: Checkpoint) -> None:
-            checkpoints.save(checkpoint, after, this_fit)
+            checkpoints.save(checkpoint, after, fingerprint)
             measured = f"loss {epoch.loss:.4f}  validation error {epoch.validation_error:.2%}"
             bars.update(task, completed=epoch.number, measured=measured)
 
-        fitted = fit(recipe, digits.train, report, so_far)
+        fitted = fit(recipe, digits.train, report, state)
     model = pack(fitted, recipe, digits, data)
     for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
@@ -222,17 +226,17 @@ def _evaluate(arguments: argparse.Namespace, parts: Mapping[str, Part], console:
 
 def _evaluate_pictures(classifier: Classifier, directory: Path, sheet_path: Path, console: Console) -> None:
     readings = read(classifier, directory)
-    for source, misread in readings.errors().items():
-        console.print(f"{source:<32} {misread}")
-    for source, taken in readings.taken_for_digits().items():
-        console.print(f"{source:<32} no digits, taken for a clear one: {taken}")
-    console.print(f"macro average over {len(readings.sources)} folders: {readings.macro_average:.2%} misread")
+    for folder, misread in readings.errors().items():
+        console.print(f"{folder:<32} {misread}")
+    for folder, accepted in readings.false_accepts().items():
+        console.print(f"{folder:<32} no digits, verdict clear: {accepted}")
+    console.print(f"macro average over {len(readings.digits)} folders: {readings.macro_average:.2%} misread")
     if readings.misread:
         write_file(sheet_path, partial(sheet(readings.misread).save, format="PNG"))
-        console.print(f"{len(readings.misread)} misread pictures, beside what the network saw, are in {sheet_path}")
-    for reason, files in readings.left_out.items():
+        console.print(f"{len(readings.misread)} misread pictures, beside the network's input, are in {sheet_path}")
+    for reason, files in readings.skipped.items():
         names = ", ".join(str(file.relative_to(directory)) for file in files)
-        console.print(f"{len(files)} left out, {reason}: {names}")
+        console.print(f"{len(files)} skipped, {reason}: {names}")
 
 
 def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
@@ -242,26 +246,26 @@ def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: C
 
     model = artifact.load(arguments.model)
     if arguments.card is not None:
-        card.schedule_of(model)  # else it could not be written, after all the measuring
+        card.schedule_of(model)  # fails before the long evaluation, not after it
     digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
-    with console.status("the lecture's network, to compare with") as status:
+    with console.status("the lecture's network, as the baseline") as status:
         with redirect_stdout(io.StringIO()):  # scikit-learn's own progress
             fitted = fit(LECTURE, digits.train, lambda *_: None)
         baseline = pack(fitted, LECTURE, digits, mnist.checksums(parts))
         minutes = fit_time.minutes(arguments.model, model)
-        facts, drawings = measure(model, baseline, digits.test, status.update, minutes)
-    save(arguments.output, facts, drawings)
+        facts, figures = measure(model, baseline, digits.test, status.update, minutes)
+    save(arguments.output, facts, figures)
     console.print(f"error on the {len(digits.test):,} MNIST test digits: {facts['test']['error']:.2%}")
-    console.print(f"{len(drawings)} figures and report.json are in {arguments.output}")
+    console.print(f"{len(figures)} figures and report.json are in {arguments.output}")
     if arguments.card is not None:
-        drawings_from_card = os.path.relpath(arguments.output, arguments.card.parent)
-        text = card.write(model, facts, arguments.model.stat().st_size, Path(drawings_from_card).as_posix())
+        figures_from_card = os.path.relpath(arguments.output, arguments.card.parent)
+        text = card.write(model, facts, arguments.model.stat().st_size, Path(figures_from_card).as_posix())
         write_file(arguments.card, lambda file: file.write(text.encode()))
         console.print(f"the model card is {arguments.card}")
 
 
 def _export(arguments: argparse.Namespace, console: Console) -> None:
-    from training.export import calibrated, to_classifier  # noqa: PLC0415
+    from training.export import fold_temperature, to_classifier  # noqa: PLC0415
     from training.interchange import from_skops, to_onnx_bytes, to_skops_bytes  # noqa: PLC0415
     from training.packing import pack_foreign  # noqa: PLC0415
 
@@ -276,12 +280,12 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
         return
     writers = {".onnx": to_onnx_bytes, ".skops": to_skops_bytes}
     if output.suffix not in writers:
-        message = f"{output} must end in .onnx, .skops or .safetensors: the suffix says what to write"
+        message = f"{output} must end in .onnx, .skops or .safetensors: the suffix determines the format"
         raise TrainingError(message)
-    classifier = to_classifier(calibrated(model.network, model.metadata.calibration.temperature))
+    classifier = to_classifier(fold_temperature(model.network, model.metadata.calibration.temperature))
     content = writers[output.suffix](classifier)
     write_file(output, lambda file: file.write(content))
-    console.print(f"{model.network!r} is in {output}: pixels from 0 to 1 in, the probabilities of the service out")
+    console.print(f"{model.network!r} is in {output}: inputs are pixels 0..1, outputs the calibrated probabilities")
 
 
 def _alpha_study(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
@@ -292,11 +296,11 @@ def _alpha_study(arguments: argparse.Namespace, parts: Mapping[str, Part], conso
     effects = alpha.study(
         train,
         progress=lambda effect: console.print(
-            f"alpha {effect.alpha:<8g} accuracy {effect.training_accuracy:.2%} on digits learned from, "
-            f"{effect.validation_accuracy:.2%} on others; norm of the weights {effect.weight_norm:.2f}"
+            f"alpha {effect.alpha:<8g} training accuracy {effect.training_accuracy:.2%}, "
+            f"validation accuracy {effect.validation_accuracy:.2%}; norm of the weights {effect.weight_norm:.2f}"
         ),
     )
-    save(arguments.output, {"effects": [asdict(effect) for effect in effects]}, alpha.drawings(effects))
+    save(arguments.output, {"effects": [asdict(effect) for effect in effects]}, alpha.make_figures(effects))
     console.print(f"figures and report.json are in {arguments.output}")
 
 
@@ -322,8 +326,8 @@ def _higham(arguments: argparse.Namespace, console: Console) -> None:
         "seed": arguments.seed,
         "steps": arguments.steps,
         "cost": trained.costs[arguments.steps],
-        "right": higham.right(trained.parameters),
+        "right": higham.n_correct(trained.parameters),
     }
-    save(arguments.output, facts, higham.drawings(trained))
-    console.print(f"cost {facts['cost']:.1e}, {facts['right']} of 10 points on the right side")
+    save(arguments.output, facts, higham.make_figures(trained))
+    console.print(f"cost {facts['cost']:.1e}, {facts['right']} of 10 points correctly classified")
     console.print(f"figures and report.json are in {arguments.output}")

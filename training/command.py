@@ -1,12 +1,12 @@
-"""The command `digits-train` as it is installed: it says what to install where the extra `train` is missing."""
+"""The entry point of the command `digits-train`. It reports a missing extra `train`, and calls `training.cli`."""
 
 import sys
 
 
 def main() -> int:
-    """Run `training.cli`; without what that imports, print one line and return 1."""
+    """Run `training.cli` and return its exit status. Prints one line and returns 1 if a dependency is missing."""
     try:
-        from training import cli  # noqa: PLC0415 - what it imports may be missing
+        from training import cli  # noqa: PLC0415 - its dependencies may be missing
     except ModuleNotFoundError as error:
         print(f"digits-train: {error.name} is missing: pip install 'digits-service[train]'", file=sys.stderr)  # noqa: T201
         return 1

@@ -1,7 +1,7 @@
-"""Synthetic damage to digits, on which robustness is measured; nothing learns from it.
+"""Corruptions of digits, for the evaluation of robustness. They are not used for training.
 
-Enters and leaves: one image uint8 (28, 28), 0 = background to 255 = ink. The kinds follow MNIST-C (Mu and Gilmer 2019,
-arXiv 1906.02337). Every digit is damaged differently, by its own random numbers, as strongly as a person still reads.
+Enters and leaves: one image uint8 (28, 28), 0 = background to 255 = foreground. The kinds follow MNIST-C (Mu and Gilmer
+2019, arXiv 1906.02337). Strengths are random, up to what a person can still read. Out of scope: data augmentation.
 """
 
 from __future__ import annotations
@@ -34,43 +34,43 @@ def blur(image: Image, rng: np.random.Generator) -> Image:
 
 
 def brightness(image: Image, rng: np.random.Generator) -> Image:
-    """Lift the background by 80 to 140 grey levels; ink beyond white is cut off."""
+    """Brighten by 80 to 140 grey levels, clipped at white."""
     return _grey(image + rng.uniform(80, 140))
 
 
 def stripes(image: Image, rng: np.random.Generator) -> Image:
-    """Lay two level stripes a pixel wide, of half the ink's grey, over the digit."""
-    damaged = image.copy()
+    """Add two horizontal stripes of half the foreground's grey, one pixel wide."""
+    corrupted = image.copy()
     rows = rng.choice(np.arange(5, 23), 2, replace=False)
-    damaged[rows] = np.maximum(damaged[rows], 128)
-    return damaged
+    corrupted[rows] = np.maximum(corrupted[rows], 128)
+    return corrupted
 
 
 def fog(image: Image, rng: np.random.Generator) -> Image:
-    """Mix with a cloud that is brighter in places, up to half of white."""
+    """Blend with white, by smoothed noise as opacity, from 0 to a half."""
     cloud = ndimage.gaussian_filter(rng.standard_normal(image.shape), 4, mode="wrap")
     cloud = 127 * (cloud - cloud.min()) / np.ptp(cloud)
     return _grey(cloud + image * (1 - cloud / 255))
 
 
 def rotation(image: Image, rng: np.random.Generator) -> Image:
-    """Turn by 15 to 30 degrees, either way."""
+    """Rotate by 15 to 30 degrees, in either direction."""
     angle = rng.choice([-1, 1]) * rng.uniform(15, 30)
     return _grey(ndimage.rotate(image.astype(np.float64), angle, reshape=False, order=1))
 
 
 def scale(image: Image, rng: np.random.Generator) -> Image:
-    """Shrink to 0.5 to 0.8 of the size, about the centre."""
+    """Scale by 0.5 to 0.8, about the centre."""
     return _resampled(image, 1 / rng.uniform(0.5, 0.8), (0, 0))
 
 
 def shift(image: Image, rng: np.random.Generator) -> Image:
-    """Move by up to 4 pixels in each direction."""
+    """Shift by up to 4 whole pixels in each direction."""
     return _resampled(image, 1, rng.integers(-4, 5, 2))
 
 
 def contrast(image: Image, rng: np.random.Generator) -> Image:
-    """Keep 15 to 40 % of the contrast, about middle grey."""
+    """Reduce the contrast to 15 to 40 %, about middle grey."""
     return _grey(128 + rng.uniform(0.15, 0.4) * (image - 128.0))
 
 

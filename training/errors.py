@@ -1,5 +1,5 @@
-"""The one error of all training: what went wrong and what to do, for a person at a shell."""
+"""The base class of all errors of the package `training`. Their messages are for a person at a shell."""
 
 
 class TrainingError(Exception):
-    """Base of what `digits-train` reports in one line."""
+    """Base of the errors that `digits-train` reports in one line."""

@@ -1,4 +1,8 @@
-"""What a model answers to labelled digits, and how often it is wrong: through `service.classifier`, as it is served."""
+"""Evaluates a model on labelled digits, with the code that serves it.
+
+Enters: a `service.classifier.Classifier` and digits in MNIST form. Leaves: its answers as arrays, error rates and the
+confusion matrix. Out of scope: calibration (`training.reliability`).
+"""
 
 from __future__ import annotations
 
@@ -14,42 +18,43 @@ from service.model.calibration import Verdict
 from service.types import Probabilities
 from training.mnist import Digits
 
-# At once, so that activations of wide networks do not fill the memory.
+# Digits per call, which bounds the memory of a wide network's activations.
 _CHUNK = 5_000
 
 
 @dataclass(frozen=True)
 class Error:
-    """How many of n digits were misread."""
+    """The number of errors among n digits."""
 
     wrong: int
     n: int
 
     @property
     def rate(self) -> float:
-        """Share misread, 0..1."""
+        """The error rate, 0..1."""
         return self.wrong / self.n
 
     @property
     def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the rate, for digits drawn anew (Wilson 1927)."""
+        """The 95 % score interval of the rate (Wilson 1927)."""
         z = 1.959964
         centre = (self.rate + z**2 / (2 * self.n)) / (1 + z**2 / self.n)
         half = z * math.sqrt(self.rate * (1 - self.rate) / self.n + z**2 / (4 * self.n**2)) / (1 + z**2 / self.n)
-        # Rounding can carry an end at 0 or 1 beyond it.
+        # Rounding can move an end slightly below 0 or above 1.
         return max(0.0, centre - half), min(1.0, centre + half)
 
     def __str__(self) -> str:
-        """Say it in per cent with the interval, as 0.66 % (33 of 5000; 95 % interval 0.47 % to 0.93 %)."""
+        """Return rate, count and interval, such as 0.66% (33 of 5000; 95 % interval 0.47% to 0.93%)."""
         low, high = self.interval
         return f"{self.rate:.2%} ({self.wrong} of {self.n}; 95 % interval {low:.2%} to {high:.2%})"
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers to n labelled digits.
+    """A model's answers to n labelled digits.
 
-    `labels` and `answers` are int64 (n,), `probabilities` (n, n_classes) in the order of `classes`, `clear` bool (n,).
+    `labels` has the true classes and `answers` the predicted ones, both int64 (n,). `probabilities` is float64
+    (n, n_classes), in the order of `classes`. `clear` is bool (n,): which verdicts are `clear`.
     """
 
     labels: npt.NDArray[np.int64]
@@ -59,38 +64,38 @@ class Answers:
     classes: tuple[int, ...]
 
     @property
-    def right(self) -> npt.NDArray[np.bool_]:
-        """Which answers are the label, (n,)."""
-        right: npt.NDArray[np.bool_] = self.answers == self.labels
-        return right
+    def correct(self) -> npt.NDArray[np.bool_]:
+        """Which answers are correct, (n,)."""
+        correct: npt.NDArray[np.bool_] = self.answers == self.labels
+        return correct
 
     @property
     def confidences(self) -> Probabilities:
-        """The probability of each answer, (n,)."""
+        """The largest probability of each answer, (n,)."""
         largest: Probabilities = self.probabilities.max(axis=1)
         return largest
 
     @property
     def error(self) -> Error:
-        """How many are misread."""
-        return Error(int(np.sum(~self.right)), len(self.labels))
+        """The error over all digits."""
+        return Error(int(np.sum(~self.correct)), len(self.labels))
 
     def error_by_digit(self) -> dict[int, Error]:
-        """Return how many of each class are misread; a class without digits is left out."""
+        """Return the error of each class that has digits."""
         return {
-            digit: Error(int(np.sum(~self.right[self.labels == digit])), int(np.sum(self.labels == digit)))
+            digit: Error(int(np.sum(~self.correct[self.labels == digit])), int(np.sum(self.labels == digit)))
             for digit in np.unique(self.labels).tolist()
         }
 
     def confusion(self) -> npt.NDArray[np.int64]:
-        """Return how many digits of each class (rows) got which answer (columns), (n_classes, n_classes)."""
+        """Return the confusion matrix: true classes in rows, answers in columns, int64 (n_classes, n_classes)."""
         rows, columns = (np.searchsorted(self.classes, digits) for digits in (self.labels, self.answers))
         counts = np.zeros((len(self.classes), len(self.classes)), np.int64)
         np.add.at(counts, (rows, columns), 1)
         return counts
 
 
-def ask(classifier: Classifier, digits: Digits) -> Answers:
+def evaluate(classifier: Classifier, digits: Digits) -> Answers:
     """Return the classifier's answers to digits in MNIST form."""
     predictions: list[Prediction] = []
     for start in range(0, len(digits), _CHUNK):
@@ -99,7 +104,7 @@ def ask(classifier: Classifier, digits: Digits) -> Answers:
 
 
 def gather(predictions: Sequence[Prediction], labels: npt.NDArray[np.int64], classes: tuple[int, ...]) -> Answers:
-    """Return predictions for digits with these labels, as arrays."""
+    """Return predictions and the labels of their digits, int64 (n,), as arrays."""
     return Answers(
         labels=labels,
         answers=np.array([prediction.digit for prediction in predictions], np.int64),
@@ -110,5 +115,5 @@ def gather(predictions: Sequence[Prediction], labels: npt.NDArray[np.int64], cla
 
 
 def error(classifier: Classifier, digits: Digits) -> Error:
-    """Count the digits that the classifier misreads."""
-    return ask(classifier, digits).error
+    """Return the classifier's error on digits in MNIST form."""
+    return evaluate(classifier, digits).error

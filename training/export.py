@@ -1,6 +1,7 @@
-"""Between scikit-learn and what is served: fitted MLPClassifier <-> service.model.network.Network.
+"""Conversion between scikit-learn and the service: fitted MLPClassifier <-> service.model.network.Network.
 
-What is served is a Network's arrays and nothing else.
+Enters and leaves: either of them, and networks with a temperature or an input scale folded into their weights. Out of
+scope: files (`training.interchange`).
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from training.errors import TrainingError
 
 
 class ExportError(TrainingError):
-    """A model cannot be converted; the message says why."""
+    """A model cannot be converted."""
 
 
 def to_network(classifier: MLPClassifier) -> Network:
     """Return the classifier's weights as a Network, in float32.
 
-    Classes may be integers or their decimal digits as text, as in OpenML's copy of MNIST. Raises ExportError when the
-    classifier answers several labels at once, or has other classes.
+    Classes may be integers, or integers as text, as in OpenML's copy of MNIST. Raises ExportError for a multi-label
+    classifier, and for other classes.
     """
     head = classifier.out_activation_
     n_classes, n_outputs = len(classifier.classes_), classifier.n_outputs_
     if head not in {"softmax", "logistic"} or (head == "logistic" and (n_classes, n_outputs) != (2, 1)):
-        message = f"a head {head} of {n_outputs} units over {n_classes} classes answers no single digit"
+        message = f"a {head} head with {n_outputs} units for {n_classes} classes does not predict a single digit"
         raise ExportError(message)
     try:
         classes = tuple(int(str(label)) for label in classifier.classes_)
@@ -45,14 +46,14 @@ def to_network(classifier: MLPClassifier) -> Network:
 def to_classifier(network: Network) -> MLPClassifier:
     """Return a fitted MLPClassifier with a network's weights.
 
-    Raises ExportError for what scikit-learn does not know: several activations in hidden layers, a softmax over two
-    classes, classes that are not in order.
+    Raises ExportError for what scikit-learn does not support: different activations in hidden layers, a softmax over
+    two classes, unsorted classes.
     """
     if network.head == "softmax" and len(network.classes) == 2:
-        message = "an MLPClassifier tells two classes apart with a single sigmoid unit, not with a softmax"
+        message = "an MLPClassifier for two classes has a single sigmoid unit, not a softmax"
         raise ExportError(message)
     if list(network.classes) != sorted(network.classes):
-        message = f"an MLPClassifier has its classes in order, not {list(network.classes)}"
+        message = f"an MLPClassifier has sorted classes, not {list(network.classes)}"
         raise ExportError(message)
     *hidden, _ = network.layers
     activations = {layer.activation for layer in hidden} or {next(iter(HIDDEN))}
@@ -60,25 +61,25 @@ def to_classifier(network: Network) -> MLPClassifier:
         message = f"an MLPClassifier has one activation for all hidden layers, not {sorted(activations)}"
         raise ExportError(message)
     classifier = MLPClassifier(tuple(layer.n_out for layer in hidden), activation=activations.pop(), random_state=0)
-    # One blank picture, so that all attributes of a fitted classifier are there; then the weights are replaced.
+    # A fit on one blank picture creates all attributes of a fitted classifier. Its weights are replaced.
     blank = np.zeros((1, network.layers[0].n_in), np.float32)
     classifier.partial_fit(blank, [network.classes[0]], classes=network.classes)
     classifier.coefs_ = [layer.weights.copy() for layer in network.layers]
     classifier.intercepts_ = [layer.biases.copy() for layer in network.layers]
-    # Private, and of no use without the weights that they were for; skops does not know the optimizer's type.
-    for left_over in ("_optimizer", "_best_coefs", "_best_intercepts"):
-        delattr(classifier, left_over)
+    # The state of the optimizer does not belong to the new weights, and skops does not trust the optimizer's type.
+    for attribute in ("_optimizer", "_best_coefs", "_best_intercepts"):
+        delattr(classifier, attribute)
     return classifier
 
 
-def calibrated(network: Network, temperature: float) -> Network:
-    """Return the network whose plain softmax, or sigmoid, is what the other answers at this temperature."""
+def fold_temperature(network: Network, temperature: float) -> Network:
+    """Return a network whose probabilities at temperature 1 are those of `network` at this temperature."""
     *layers, last = network.layers
     scale = np.float32(1 / temperature)
     return replace(network, layers=(*layers, replace(last, weights=last.weights * scale, biases=last.biases * scale)))
 
 
-def scaled_inputs(network: Network, largest: float) -> Network:
-    """Return the network that answers inputs 0..1 as the other does inputs 0..largest."""
+def fold_input_scale(network: Network, largest: float) -> Network:
+    """Return a network that computes for inputs 0..1 what `network` computes for inputs 0..largest."""
     first, *layers = network.layers
     return replace(network, layers=(replace(first, weights=first.weights * np.float32(largest)), *layers))

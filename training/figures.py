@@ -1,6 +1,6 @@
-"""Figures of a report, of the alpha study and of the worked example, drawn with matplotlib.
+"""Figures of the report, of the alpha study and of the worked example, with matplotlib.
 
-Out of scope: what is measured.
+Enters: measured numbers. Leaves: matplotlib figures. Out of scope: measuring, and writing files.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from matplotlib.figure import Figure
 from service.model.network import Layer
 from training.evaluation import Answers
 from training.mnist import Digits
-from training.reliability import bins, error_at_coverage
+from training.reliability import bins, error_by_coverage
 
-_INK = "#1f4e79"
-_OTHER = "#c0504d"
-_MOST_MISREAD = 60
+_FIRST_COLOUR = "#1f4e79"
+_SECOND_COLOUR = "#c0504d"
+_MAX_MISREAD = 60
 
 
 def weights(layer: Layer, rows: int = 4, columns: int = 4) -> Figure:
-    """Return the lecture's figure: incoming weights of the first units, on half the layer's minimum and maximum."""
+    """Return the weights of the first units as in the lecture, in greys from half the minimum to half the maximum."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     low, high = layer.weights.min() / 2, layer.weights.max() / 2
     for axes, column in zip(figure.subplots(rows, columns).ravel(), layer.weights.T, strict=False):
@@ -34,13 +34,13 @@ def weights(layer: Layer, rows: int = 4, columns: int = 4) -> Figure:
 
 
 def learning(losses: Sequence[float], validation_errors: Sequence[float]) -> Figure:
-    """Return training loss and, where there is one, validation error by epoch."""
+    """Return the learning curves: training loss and, where there is one, validation error (0..1) by epoch."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     epochs = np.arange(1, len(losses) + 1)
-    axes.semilogy(epochs, losses, color=_INK, label="training loss (on changed digits)")
+    axes.semilogy(epochs, losses, color=_FIRST_COLOUR, label="training loss (augmented digits)")
     if validation_errors:
-        axes.semilogy(epochs, np.maximum(validation_errors, 1e-4), color=_OTHER, label="validation error")
+        axes.semilogy(epochs, np.maximum(validation_errors, 1e-4), color=_SECOND_COLOUR, label="validation error")
     axes.set_xlabel("epoch")
     axes.legend()
     axes.grid(alpha=0.3)
@@ -48,13 +48,13 @@ def learning(losses: Sequence[float], validation_errors: Sequence[float]) -> Fig
 
 
 def confusion(answers: Answers) -> Figure:
-    """Return how many digits of each class got which answer."""
+    """Return the confusion matrix, with colours for the errors only."""
     counts = answers.confusion()
     figure = Figure(figsize=(6, 6), layout="constrained")
     axes = figure.subplots()
-    # Mistakes are few: the diagonal would drown them.
-    mistakes = counts - np.diag(np.diag(counts))
-    axes.imshow(mistakes, cmap="Reds")
+    # Errors are few. With the diagonal, the colour scale would not show them.
+    errors = counts - np.diag(np.diag(counts))
+    axes.imshow(errors, cmap="Reds")
     for (row, column), count in np.ndenumerate(counts):
         axes.text(column, row, str(count), ha="center", va="center", color="0.6" if row == column else "black")
     axes.set_xticks(range(len(counts)), [str(label) for label in answers.classes])
@@ -65,17 +65,22 @@ def confusion(answers: Answers) -> Figure:
 
 
 def reliability(before: Answers, after: Answers) -> Figure:
-    """Return accuracy by confidence, before and after the temperature, and how many answers there are of each."""
+    """Return the reliability diagram, before and after temperature scaling, and the number of answers per bin."""
     figure = Figure(figsize=(6, 6), layout="constrained")
     above, below = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
     above.plot([0, 1], [0, 1], color="0.7", linestyle="--")
-    for answers, color, label in ((before, _OTHER, "before the temperature"), (after, _INK, "after it")):
+    for answers, color, label in (
+        (before, _SECOND_COLOUR, "before temperature scaling"),
+        (after, _FIRST_COLOUR, "after temperature scaling"),
+    ):
         found = bins(answers)
         above.plot([b.confidence for b in found], [b.accuracy for b in found], "o-", color=color, label=label)
-    above.set_ylabel("share that is right")
+    above.set_ylabel("accuracy")
     above.legend()
     found = bins(after)
-    below.bar([b.low for b in found], [b.n for b in found], [b.high - b.low for b in found], align="edge", color=_INK)
+    below.bar(
+        [b.low for b in found], [b.n for b in found], [b.high - b.low for b in found], align="edge", color=_FIRST_COLOUR
+    )
     below.set_yscale("log")
     below.set_ylabel("answers")
     below.set_xlabel("confidence")
@@ -83,26 +88,26 @@ def reliability(before: Answers, after: Answers) -> Figure:
 
 
 def coverage(answers: Answers) -> Figure:
-    """Return the error of the answers that are given when the least confident are withheld."""
+    """Return the risk-coverage curve: the error when the model abstains from the least confident answers."""
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
-    shares, errors = error_at_coverage(answers)
-    axes.plot(100 * shares, 100 * errors, color=_INK)
+    coverages, errors = error_by_coverage(answers)
+    axes.plot(100 * coverages, 100 * errors, color=_FIRST_COLOUR)
     clear = answers.clear
     if clear.any():
-        error = np.mean(~answers.right[clear])
-        axes.plot(100 * clear.mean(), 100 * error, "o", color=_OTHER, label="the verdict `clear`")
+        error = np.mean(~answers.correct[clear])
+        axes.plot(100 * clear.mean(), 100 * error, "o", color=_SECOND_COLOUR, label="verdict `clear`")
         axes.legend()
     axes.set_xlim(95, 100)
-    axes.set_xlabel("answers given, % of all")
+    axes.set_xlabel("coverage, %")
     axes.set_ylabel("error, %")
     axes.grid(alpha=0.3)
     return figure
 
 
 def misread(digits: Digits, answers: Answers) -> Figure:
-    """Return the digits that were misread, each with its truth and the answer; of very many the first ones."""
-    wrong = np.flatnonzero(~answers.right)[:_MOST_MISREAD]
+    """Return the misclassified digits, at most 60, each with its label, the answer and its confidence."""
+    wrong = np.flatnonzero(~answers.correct)[:_MAX_MISREAD]
     columns = 10
     rows = max(1, -(-len(wrong) // columns))
     figure = Figure(figsize=(columns, 1.25 * rows), layout="constrained")
@@ -124,11 +129,11 @@ def alphas(
     """Return training and validation accuracy, and the norm of all weights, for each alpha."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.semilogx(alpha, training, "o-", color=_INK, label="training digits")
-    left.semilogx(alpha, validation, "o-", color=_OTHER, label="validation digits")
+    left.semilogx(alpha, training, "o-", color=_FIRST_COLOUR, label="training digits")
+    left.semilogx(alpha, validation, "o-", color=_SECOND_COLOUR, label="validation digits")
     left.set_ylabel("accuracy")
     left.legend()
-    right.loglog(alpha, norms, "o-", color=_INK)
+    right.loglog(alpha, norms, "o-", color=_FIRST_COLOUR)
     right.set_ylabel("norm of all weights")
     for axes in (left, right):
         axes.set_xlabel("alpha")
@@ -142,7 +147,10 @@ def boundaries(
     fields: Sequence[tuple[str, npt.NDArray[np.float64]]],
     extent: tuple[float, float, float, float],
 ) -> Figure:
-    """Return points (n, 2) of two classes over each field, of how likely the second class is where, with its title."""
+    """Return points (n, 2) with labels (n,) of two classes over each field, with its title and decision boundary.
+
+    A field has the probability of the second class on a grid over `extent`: left, right, bottom, top.
+    """
     figure = Figure(figsize=(3 * len(fields), 3), layout="constrained")
     for axes, (title, field) in zip(figure.subplots(1, len(fields), squeeze=False)[0], fields, strict=True):
         axes.imshow(field, extent=extent, origin="lower", cmap="RdBu", vmin=0, vmax=1, alpha=0.8, aspect="auto")
@@ -155,10 +163,10 @@ def boundaries(
 
 
 def cost(steps: Sequence[int], costs: Sequence[float]) -> Figure:
-    """Return the cost by the number of gradient steps."""
+    """Return the cost by number of gradient steps."""
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    axes.semilogy(steps, costs, color=_INK)
+    axes.semilogy(steps, costs, color=_FIRST_COLOUR)
     axes.set_xlabel("steps")
     axes.set_ylabel("cost")
     axes.grid(alpha=0.3)

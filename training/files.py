@@ -1,4 +1,7 @@
-"""Writing files whole: nobody sees half of one, and what cannot be written is said in one line."""
+"""Atomic writing of files.
+
+Enters: a path and a function that writes content. Leaves: the file, or a TrainingError. Out of scope: formats.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from training.errors import TrainingError
 
 
 def write_file(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Let `write` fill a file beside the path, then put it there in one step, making folders as needed.
+    """Write a file atomically: `write` fills a temporary file, which then replaces the path. Creates folders.
 
-    Raises TrainingError when that fails; a file that was there before is then still whole.
+    Raises TrainingError when that fails. An existing file is unchanged then.
     """
     partial = path.with_name(f".{path.name}.partial")
     try:

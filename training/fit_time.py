@@ -1,7 +1,7 @@
-"""How long a fit took, in a small JSON file beside the model.
+"""The duration of a fit, in a small JSON file beside the model.
 
-Enters: a model's path, its version and seconds. Leaves: `MODEL.fit.json`, and its minutes again. The time is not in the
-model file, so that equal fits are equal files with equal versions.
+Enters: a model's path, its version, and seconds. Leaves: `MODEL.fit.json`, and the minutes in it. The duration is not
+in the model file, so that equal fits are equal files with equal versions. Out of scope: measuring it.
 """
 
 from __future__ import annotations
@@ -23,20 +23,21 @@ class _FitTime(BaseModel):
 
 
 def path_of(model: Path) -> Path:
-    """Return the path of the file that belongs to a model file."""
+    """Return the path of the duration's file for a model file."""
     return model.with_suffix(".fit.json")
 
 
 def save(model: Path, version: str, seconds: float) -> None:
-    """Write beside a model file how long its fit took, in whole minutes. Raises TrainingError when that fails."""
+    """Write the duration of a model's fit, rounded to minutes. Raises TrainingError when that fails."""
     text = json.dumps({"model_version": version, "minutes": round(seconds / 60)}) + "\n"
     write_file(path_of(model), lambda file: file.write(text.encode()))
 
 
 def minutes(path: Path, model: Artifact) -> int | None:
-    """Return how long the fit of the model in this file took; None where that is not known.
+    """Return the duration of the fit of the model in this file, in minutes, or None where it is unknown.
 
-    Model files of release 0.1 say it themselves. A file that cannot be read, or is of another model, says nothing.
+    Falls back to the metadata of the model, which contain the duration in files of release 0.1, when the duration's
+    file is missing, damaged, or of another model.
     """
     try:
         found = _FitTime.model_validate_json(path_of(path).read_bytes())

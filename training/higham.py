@@ -1,11 +1,11 @@
-"""The worked example that the lecture borrows: ten points in the plane, learned with all of the mathematics in sight.
+"""The lecture's worked example: a small network for ten points in the plane, with explicit backpropagation and SGD.
 
-From Higham and Higham, "Deep Learning: An Introduction for Applied Mathematicians", arXiv 1801.05894; numbers in
-brackets are its equations. Enters: a number of steps and a seed. Leaves: the parameters that were learned, the cost on
-the way, figures of both, and the same network as `service.model.network` has it. Out of scope: digits.
+From Higham and Higham, "Deep Learning: An Introduction for Applied Mathematicians", arXiv 1801.05894. Numbers in
+brackets are its equations. Enters: a number of steps and a seed. Leaves: the trained parameters, the cost during the
+training, figures of both, and the same network as a `service.model.network.Network`. Out of scope: digits.
 
-Symbols and indices are the paper's, not scikit-learn's: columns are points, W[l] is (n_l, n_{l-1}) and acts from the
-left, and layers count from 1, which is the input: a[1] = x.
+Symbols and indices are the paper's, not scikit-learn's: columns are points, W[l] is (n_l, n_{l-1}) and multiplies from
+the left. Layers count from 1, and layer 1 is the input: a[1] = x.
 """
 
 from __future__ import annotations
@@ -34,34 +34,34 @@ TARGETS: FloatArray = np.repeat(np.eye(2), 5, axis=1)
 """y, (2, 10): the first five points are of one class, the last five of the other (2.5)."""
 UNITS = (2, 2, 3, 2)
 LEARNING_RATE = 0.05
-# The cost is asked once in so many steps: every time would take as long again.
-EVERY = 1_000
+# Steps between two evaluations of the cost. An evaluation takes as long as a step.
+COST_INTERVAL = 1_000
 _GRID = 200
 
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """W[2], ..., W[L], each (n_l, n_{l-1}), and b[2], ..., b[L], each (n_l, 1); or a gradient by all of these."""
+    """W[2], ..., W[L], each (n_l, n_{l-1}), and b[2], ..., b[L], each (n_l, 1); or the gradient by these."""
 
     weights: Sequence[FloatArray]
     biases: Sequence[FloatArray]
 
     @property
     def arrays(self) -> list[FloatArray]:
-        """All of them, the weights first."""
+        """All weights, then all biases."""
         return [*self.weights, *self.biases]
 
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What the steps led to: the parameters, and the cost by the number of steps."""
+    """The parameters after the training, and the cost by number of steps."""
 
     parameters: Parameters
     costs: dict[int, float]
 
 
-def start(rng: np.random.Generator) -> Parameters:
-    """Return random parameters, normal with standard deviation 1/2 as in the paper."""
+def initial_parameters(rng: np.random.Generator) -> Parameters:
+    """Return random parameters, normal with mean 0 and standard deviation 1/2, as in the paper."""
     weights = [rng.normal(0, 0.5, (n_out, n_in)) for n_in, n_out in pairwise(UNITS)]
     return Parameters(weights, [rng.normal(0, 0.5, (n_out, 1)) for n_out in UNITS[1:]])
 
@@ -80,7 +80,7 @@ def cost(parameters: Parameters, x: FloatArray = POINTS, y: FloatArray = TARGETS
 
 
 def backpropagate(parameters: Parameters, x: FloatArray, y: FloatArray) -> Parameters:
-    """Return the gradient of the cost of a single point x, (2, 1), whose target is y, (2, 1).
+    """Return the gradient of the cost of a single point x, (2, 1), with target y, (2, 1).
 
     delta[L] = sigma'(z[L]) * (a[L] - y) (5.5), and delta[l] = sigma'(z[l]) * (W[l+1]^T delta[l+1]) (5.6). The gradient
     by b[l] is delta[l] (5.7), by W[l] it is delta[l] a[l-1]^T (5.8). sigma'(z) is a * (1 - a) (2.2).
@@ -94,16 +94,16 @@ def backpropagate(parameters: Parameters, x: FloatArray, y: FloatArray) -> Param
 
 
 def train(steps: int, seed: int, progress: Callable[[int, float], None] = lambda *_: None) -> Trained:
-    """Take so many steps of stochastic gradient descent, each by the gradient of one point that is drawn at random.
+    """Take this number of steps of stochastic gradient descent, each with the gradient of one random point.
 
-    `progress` is told the number of steps so far and the cost. The same seed takes the same steps.
+    `progress` is called with the number of steps so far and the cost. The same seed gives the same parameters.
     """
     rng = np.random.default_rng(seed)
-    parameters = start(rng)
+    parameters = initial_parameters(rng)
     costs = {0: cost(parameters)}
     points = [(POINTS[:, [k]], TARGETS[:, [k]]) for k in range(POINTS.shape[1])]
-    for before in range(0, steps, EVERY):
-        done = min(before + EVERY, steps)
+    for before in range(0, steps, COST_INTERVAL):
+        done = min(before + COST_INTERVAL, steps)
         for k in rng.integers(len(points), size=done - before).tolist():
             gradient = backpropagate(parameters, *points[k])
             for own, slope in zip(parameters.arrays, gradient.arrays, strict=True):
@@ -113,15 +113,15 @@ def train(steps: int, seed: int, progress: Callable[[int, float], None] = lambda
     return Trained(parameters, costs)
 
 
-def right(parameters: Parameters) -> int:
-    """Return of how many of the ten points the output of the right class is the larger one."""
+def n_correct(parameters: Parameters) -> int:
+    """Return the number of correctly classified points, of ten."""
     return int(np.sum(forward(parameters, POINTS)[-1].argmax(axis=0) == TARGETS.argmax(axis=0)))
 
 
 def to_network(parameters: Parameters) -> Network:
-    """Return the network as the service has it: weights transposed, float32, and F(x) = logistic(z(L)).
+    """Return the network in the service's form: float32, weights transposed, so that F(x) = logistic(z(L)).
 
-    Its head is a softmax, for which the class of the larger output is the more probable one too.
+    Its head is a softmax, which keeps the order of the two outputs.
     """
     activations = ["logistic"] * (len(parameters.weights) - 1) + ["softmax"]
     layers = [
@@ -131,12 +131,12 @@ def to_network(parameters: Parameters) -> Network:
     return Network(tuple(layers), (0, 1))
 
 
-def drawings(trained: Trained) -> dict[str, Figure]:
-    """Return figures by name: the cost by the number of steps, and which class the unit square belongs to where."""
+def make_figures(trained: Trained) -> dict[str, Figure]:
+    """Return figures by name: the cost by number of steps, and the decision regions in the unit square."""
     ticks = np.linspace(0, 1, _GRID)
     x, y = np.meshgrid(ticks, ticks)
     first, second = forward(trained.parameters, np.stack([x.ravel(), y.ravel()]))[-1]
-    # A half where both are equal: there the regions meet.
+    # 1/2 where both outputs are equal, which is the decision boundary.
     field = ((1 + second - first) / 2).reshape(x.shape)
     return {
         "cost": figures.cost(list(trained.costs), list(trained.costs.values())),

@@ -1,7 +1,8 @@
-"""MNIST: its four files found or downloaded, verified, and handed out as arrays.
+"""MNIST: finds or downloads its four files, verifies their checksums, and returns them as arrays.
 
-Leaves: the official 60,000 training and 10,000 test digits, images uint8 of shape (n, 28, 28), 0 = background to
-255 = ink, labels int64 of shape (n,), 0 to 9. Out of scope: scaling, splitting off validation digits, distortions.
+Enters: a folder, or mirrors. Leaves: the official 60,000 training and 10,000 test digits. Images are uint8
+(n, 28, 28), 0 = background to 255 = foreground; labels are int64 (n,), 0 to 9. Out of scope: scaling, validation split,
+augmentation.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ VARIABLE = "DIGITS_DATA"
 
 @dataclass(frozen=True)
 class Part:
-    """One IDX file: its name without `.gz`, the SHA-256 of its unpacked content and the shape of its array."""
+    """One IDX file: its name without `.gz`, the SHA-256 of its uncompressed content, and the shape of its array."""
 
     name: str
     sha256: str
@@ -36,17 +37,17 @@ class Part:
 
     @property
     def header(self) -> bytes:
-        """The bytes before the values: two zeros, 8 for uint8, the number of axes, each axis as 32 bits."""
+        """The IDX header: two zero bytes, 8 for uint8, the number of axes, and the size of each axis as 32 bits."""
         sizes = b"".join(size.to_bytes(4, "big") for size in self.shape)
         return bytes((0, 0, 8, len(self.shape))) + sizes
 
     @property
     def n_bytes(self) -> int:
-        """Length of the unpacked file."""
+        """Length of the uncompressed file."""
         return len(self.header) + int(np.prod(self.shape))
 
 
-# The checksums of the files that Yann LeCun published; every mirror below serves these.
+# The checksums of the files that Yann LeCun published. Every mirror below serves these.
 PARTS: Mapping[str, Part] = MappingProxyType(
     {
         "train_images": Part(
@@ -79,17 +80,17 @@ MIRRORS = (
     "http://yann.lecun.com/exdb/mnist/",
 )
 
-# Damage that gzip reports in as many ways as there are layers.
+# The errors of a damaged gzip file, depending on the layer that detects it.
 _GZIP_ERRORS = (OSError, EOFError, zlib.error)
 
 
 class MnistError(TrainingError):
-    """MNIST is missing, damaged, or could not be downloaded; the message says what to do."""
+    """MNIST is missing, damaged, or could not be downloaded."""
 
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Images uint8 (n, 28, 28), 0 = background to 255 = ink, and labels int64 (n,)."""
+    """Images uint8 (n, 28, 28), 0 = background to 255 = foreground, and labels int64 (n,)."""
 
     images: npt.NDArray[np.uint8]
     labels: npt.NDArray[np.int64]
@@ -109,7 +110,7 @@ class Digits:
 
 @dataclass(frozen=True, eq=False)
 class Mnist:
-    """The official split."""
+    """The official split into training and test digits."""
 
     train: Digits
     test: Digits
@@ -120,22 +121,22 @@ class Mnist:
 
 
 def default_directory() -> Path:
-    """Return where `fetch` puts the files when nothing else is said: digits/mnist in the user's cache."""
+    """Return the default folder of the files: digits/mnist in the user's cache."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "digits" / "mnist"
 
 
 def find(directory: Path | None = None) -> Path:
-    """Return the folder to read: the one given, else $DIGITS_DATA, else the cache."""
+    """Return the folder of the files: the argument, else $DIGITS_DATA, else the default folder."""
     if directory is not None:
         return directory
     return Path(os.environ[VARIABLE]) if os.environ.get(VARIABLE) else default_directory()
 
 
 def load(directory: Path, parts: Mapping[str, Part] = PARTS) -> Mnist:
-    """Read and verify the four files, plain or gzip, of a folder.
+    """Read and verify the four files of a folder, uncompressed or gzip.
 
-    Raises MnistError when one is missing or is not the published file.
+    Raises MnistError when a file is missing or is not the published one.
     """
     arrays = {key: _read(directory, part) for key, part in parts.items()}
     return Mnist(
@@ -145,7 +146,7 @@ def load(directory: Path, parts: Mapping[str, Part] = PARTS) -> Mnist:
 
 
 def checksums(parts: Mapping[str, Part] = PARTS) -> dict[str, str]:
-    """Return the SHA-256 of each unpacked file, for the record of what a model was trained on."""
+    """Return the SHA-256 of each uncompressed file by its name, for the training record of a model."""
     return {part.name: part.sha256 for part in parts.values()}
 
 
@@ -159,20 +160,20 @@ def _read(directory: Path, part: Part) -> npt.NDArray[np.uint8]:
                 raise MnistError(message) from error
             return np.frombuffer(content, np.uint8, offset=len(part.header)).reshape(part.shape)
     message = (
-        f"{directory} holds no {part.name}.gz: name the folder with --data or {VARIABLE}, "
+        f"{directory} has no {part.name}.gz: name the folder with --data or {VARIABLE}, "
         "or run `digits-train fetch` to download MNIST"
     )
     raise MnistError(message)
 
 
 def _verified(path: Path, part: Part) -> bytes:
-    """Return the unpacked content of a file that is what it should be, or raise MnistError with what it is instead."""
+    """Return the uncompressed content of a file. Raises MnistError when its checksum is not the published one."""
     try:
         with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            # One byte more than there should be shows a longer file, and bounds what a foreign one can unpack to.
+            # One byte more than expected detects a longer file, and limits what a decompression bomb can expand to.
             content: bytes = file.read(part.n_bytes + 1)
     except _GZIP_ERRORS as error:
-        message = f"cannot be unpacked ({error})"
+        message = f"cannot be decompressed ({error})"
         raise MnistError(message) from error
     digest = hashlib.sha256(content).hexdigest()
     if digest != part.sha256:
@@ -182,7 +183,7 @@ def _verified(path: Path, part: Part) -> bytes:
 
 
 Progress = Callable[[str, int, int | None], None]
-"""Told the file's name, the bytes so far and, where the mirror says, how many there will be."""
+"""Called with the file's name, the bytes received, and the total if the mirror sends a Content-Length."""
 
 
 def fetch(
@@ -193,11 +194,11 @@ def fetch(
     parts: Mapping[str, Part] = PARTS,
     timeout: float = 30.0,
 ) -> list[Path]:
-    """Download the files that the folder does not hold yet, trying one mirror after another.
+    """Download the missing or damaged files of a folder, trying one mirror after another.
 
-    Every file is verified before it gets its name, so a folder never holds a damaged or half-written one. `timeout` is
-    the longest silence of a mirror in seconds. Returns the paths that were written. Raises MnistError, with each
-    mirror's reason, when none serves a file, and when the folder cannot be written.
+    Every file is verified before it gets its name, so that a folder never has a damaged or partial one. `timeout` is
+    the timeout of connecting and of each read, in seconds. Returns the paths that were written. Raises MnistError, with
+    the error of each mirror, when all mirrors fail for a file, and when the folder cannot be written.
     """
     mirrors = list(mirrors)
     with httpx.Client(follow_redirects=True, timeout=timeout) as client:
@@ -206,14 +207,14 @@ def fetch(
             return [
                 _fetch_part(client, directory, part, mirrors, progress)
                 for part in parts.values()
-                if not _holds(directory, part)
+                if not _is_valid(directory, part)
             ]
         except OSError as error:
             message = f"cannot write {error.filename2 or error.filename or directory}: {error.strerror}"
             raise MnistError(message) from error
 
 
-def _holds(directory: Path, part: Part) -> bool:
+def _is_valid(directory: Path, part: Part) -> bool:
     try:
         _read(directory, part)
     except MnistError:
@@ -233,10 +234,10 @@ def _fetch_part(client: httpx.Client, directory: Path, part: Part, mirrors: list
             _verified(temporary, part)
             temporary.replace(target)
         except (httpx.HTTPError, MnistError) as error:
-            # httpx adds a second line that points to an explanation of the status.
+            # Only the first line: httpx adds one with a link to the explanation of the status.
             reasons.append(f"{mirror}: {str(error).partition(chr(10))[0]}")
         else:
-            # A damaged unpacked twin would only confuse whoever looks at the folder.
+            # A damaged uncompressed copy must not stay beside the new file.
             (directory / part.name).unlink(missing_ok=True)
             return target
         finally:
@@ -250,10 +251,10 @@ def _download(client: httpx.Client, url: str, path: Path, part: Part, progress: 
         response.raise_for_status()
         length = response.headers.get("content-length", "")
         total = int(length) if length.isdecimal() else None
-        # Raw, since a mirror that labels the file `Content-Encoding: gzip` would otherwise have it unpacked on the way.
+        # Raw: some mirrors send `Content-Encoding: gzip` with the file, and httpx would decompress it.
         for chunk in response.iter_raw():
             file.write(chunk)
             if file.tell() > part.n_bytes:
-                message = "sends more than the whole file unpacked"
+                message = "sends more bytes than the uncompressed file has"
                 raise MnistError(message)
             progress(part.name, file.tell(), total)

@@ -1,7 +1,8 @@
-"""What is no digit: letters, signs, scribbles, several digits in one picture, blobs, stripes, texture and noise.
+"""Negatives: generated out-of-distribution images such as letters, scribbles, several digits, blobs, stripes and noise.
 
-Leaves: images uint8 (n, 28, 28) in MNIST form, as the normalisation would hand them on. A network that never saw
-anything but digits takes them for digits; `training.novelty` learns the difference from them.
+Enters: a number of images, digits to make some of them from, and a random generator. Leaves: images uint8 (n, 28, 28)
+in MNIST form, as the service's normalisation returns them. `training.novelty` fits the OOD detector on them, and
+`training.report` measures it on others. Out of scope: real pictures without digits.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from service.images.mnist_frame import frame
 from service.images.strokes import normalize_strokes
 from service.types import IMAGE_SIDE
 from training.mnist import Digits
-from training.pen import Hand, draw
+from training.synthetic_digits import Handwriting, draw
 
 Images = npt.NDArray[np.uint8]
 
-# Letters and signs that nobody takes for a digit, in the notation of `training.pen`. Left out are those that some
-# people write as others write a digit: b, D, g, G, i, I, j, l, O, q, S, y, Z.
-FIGURES: Sequence[str] = (
+# Letters and symbols in the notation of `training.synthetic_digits`. Without those that some people write as others
+# write a digit: b, D, g, G, i, I, j, l, O, q, S, y, Z.
+GLYPHS: Sequence[str] = (
     "10,100 50,0! 90,100; 25,62 75,62",  # A
     "60,2 15,2! 15,98! 62,96 86,74 60,50 15,50; 60,2 82,24 60,50",  # B
     "88,15 50,0 12,50 50,100 88,85",  # C
@@ -99,89 +100,93 @@ FIGURES: Sequence[str] = (
 )
 
 # Letters are wider than digits, and those of some scripts lean to the left.
-_LETTERS = Hand(widths=(0.45, 1.25), slants=(-20, 28), turns=(-10, 10))
+_LETTER_STYLE = Handwriting(widths=(0.45, 1.25), slants=(-20, 28), turns=(-10, 10))
 
-# This share of scribbles has corners; of rows of digits, this share stands upright; of a cloud, so much is ink.
-_CORNERED = 0.3
-_UPRIGHT = 0.15
-_INKED = (0.05, 0.5)
-# What has more than this strength, of 255, counts for the box around the ink.
-_INK = 64
+# Share of scribbled strokes with corners; share of columns among columns and rows of digits; range of the foreground's
+# share in noise.
+_CORNER_SHARE = 0.3
+_COLUMN_SHARE = 0.15
+_FOREGROUND_SHARE = (0.05, 0.5)
+# Binarisation threshold, of 255, for the bounding box of the foreground.
+_THRESHOLD = 64
 
 
-def collect(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
-    """Return n images of each kind by its name, and more of the kinds that vary most or come close to digits.
+def make_negatives(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
+    """Return n images of each kind by name, and two or three times as many of kinds that are varied or close to digits.
 
-    Those with digits in them are made of these.
+    `digits` are the source of the kinds "several digits" and "turned digits". There are no turned digits where `digits`
+    has no 3, 4 or 7.
     """
     return {
-        "figures": _figures(3 * n, rng),
+        "figures": _glyphs(3 * n, rng),
         "scribbles": np.stack([_scribble(rng) for _ in range(2 * n)]),
-        "several digits": np.stack([_several(digits, rng) for _ in range(2 * n)]),
-        "turned digits": _turned(n, digits, rng),
-        "blobs": np.stack([_cloud(rng, smoothness=(1.5, 5), window=(14, 28)) for _ in range(n)]),
-        "noise": np.stack([_cloud(rng, smoothness=(0.01, 1.5), window=(18, 28)) for _ in range(n)]),
+        "several digits": np.stack([_several_digits(digits, rng) for _ in range(2 * n)]),
+        "turned digits": _turned_digits(n, digits, rng),
+        "blobs": np.stack([_smoothed_noise(rng, sigmas=(1.5, 5), sides=(14, 28)) for _ in range(n)]),
+        "noise": np.stack([_smoothed_noise(rng, sigmas=(0.01, 1.5), sides=(18, 28)) for _ in range(n)]),
         "stripes": np.stack([_stripes(rng) for _ in range(n)]),
     }
 
 
-def _figures(n: int, rng: np.random.Generator) -> Images:
-    which = rng.integers(len(FIGURES), size=n)
+def _glyphs(n: int, rng: np.random.Generator) -> Images:
+    which = rng.integers(len(GLYPHS), size=n)
     images = np.empty((n, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     for number in np.unique(which).tolist():
         places = which == number
-        images[places] = draw(FIGURES[number], int(places.sum()), rng, _LETTERS)
+        images[places] = draw(GLYPHS[number], int(places.sum()), rng, _LETTER_STYLE)
     return images
 
 
 def _scribble(rng: np.random.Generator) -> Images:
-    """Return strokes through random points, smooth or with corners."""
+    """Return one to three strokes through random points, smooth or with corners, uint8 (28, 28)."""
     strokes = []
     for _ in range(rng.integers(1, 4)):
-        corner = "!" if rng.random() < _CORNERED else ""
+        corner = "!" if rng.random() < _CORNER_SHARE else ""
         points = rng.integers(0, 100, (rng.integers(5, 10), 2)).tolist()
         strokes.append(" ".join(f"{x},{y}{corner}" for x, y in points))
-    drawn: Images = draw(";".join(strokes), 1, rng)[0]
-    return drawn
+    image: Images = draw(";".join(strokes), 1, rng)[0]
+    return image
 
 
-def _several(digits: Digits, rng: np.random.Generator) -> Images:
-    """Return two or three digits beside each other, now and then one below the other, framed as one."""
+def _several_digits(digits: Digits, rng: np.random.Generator) -> Images:
+    """Return two or three digits in a row, or sometimes in a column, normalised as one picture, uint8 (28, 28)."""
     images = digits.images[rng.integers(len(digits), size=rng.choice([2, 2, 3]))]
-    upright = rng.random() < _UPRIGHT
+    is_column = rng.random() < _COLUMN_SHARE
     row = np.zeros((IMAGE_SIDE, 0), np.uint8)
     for image in images:
-        turned = image.T if upright else image
+        turned = image.T if is_column else image
         columns = np.flatnonzero(turned.any(axis=0))
-        # As they are written: not quite on one line, and a few pixels apart.
+        # As people write: not exactly on one line, and up to three pixels apart.
         lifted = np.roll(turned, rng.integers(-2, 3), axis=0)
         gap = np.zeros((IMAGE_SIDE, rng.integers(0, 4)), np.uint8)
         row = np.hstack([row, gap, lifted[:, columns[0] : columns[-1] + 1]])
-    return _framed((row.T if upright else row) / 255)
+    return _normalized((row.T if is_column else row) / 255)
 
 
-def _turned(n: int, digits: Digits, rng: np.random.Generator) -> Images:
-    """Return digits that lie on their side or are seen in a mirror, where that makes no digit of them."""
+def _turned_digits(n: int, digits: Digits, rng: np.random.Generator) -> Images:
+    """Return digits that are mirrored or rotated by 90 degrees, of classes that are no digits then."""
     suitable = np.flatnonzero(np.isin(digits.labels, [3, 4, 7]))
     if not suitable.size:
-        # A network for other classes only: turned round, these may be digits still.
         return np.empty((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     images = digits.images[rng.choice(suitable, n)]
-    mirrored = rng.random((n, 1, 1)) < 1 / 2
-    turned: Images = np.where(mirrored, images[:, :, ::-1], np.rot90(images, axes=(1, 2)))
+    is_mirrored = rng.random((n, 1, 1)) < 1 / 2
+    turned: Images = np.where(is_mirrored, images[:, :, ::-1], np.rot90(images, axes=(1, 2)))
     return turned
 
 
-def _cloud(rng: np.random.Generator, smoothness: tuple[float, float], window: tuple[int, int]) -> Images:
-    """Return areas of ink without form: noise that is smooth over so many pixels, in a square of such a side."""
-    side = rng.integers(*window, endpoint=True)
-    field = gaussian_filter(rng.standard_normal((side, side)), rng.uniform(*smoothness))
-    edge = np.quantile(field, 1 - rng.uniform(*_INKED))
-    return _framed(np.clip((field - edge) / field.std() * rng.uniform(2, 20) + 0.5, 0, 1))
+def _smoothed_noise(rng: np.random.Generator, sigmas: tuple[float, float], sides: tuple[int, int]) -> Images:
+    """Return thresholded Gaussian-filtered noise, uint8 (28, 28).
+
+    `sigmas` is the range of the filter's standard deviation, `sides` that of the noise's side, both in pixels.
+    """
+    side = rng.integers(*sides, endpoint=True)
+    field = gaussian_filter(rng.standard_normal((side, side)), rng.uniform(*sigmas))
+    threshold = np.quantile(field, 1 - rng.uniform(*_FOREGROUND_SHARE))
+    return _normalized(np.clip((field - threshold) / field.std() * rng.uniform(2, 20) + 0.5, 0, 1))
 
 
 def _stripes(rng: np.random.Generator) -> Images:
-    """Return parallel bars, or squares of two sets of them, at any angle."""
+    """Return parallel bars, or a grid of them, at a random angle, uint8 (28, 28)."""
     side = rng.integers(14, IMAGE_SIDE, endpoint=True)
     y, x = np.mgrid[:side, :side]
     ink = np.zeros((side, side))
@@ -190,13 +195,13 @@ def _stripes(rng: np.random.Generator) -> Images:
         phase = (np.cos(angle + turn) * y + np.sin(angle + turn) * x) / rng.uniform(3, 9) + rng.random()
         bars = np.clip((rng.uniform(0.15, 0.3) - np.abs(phase % 1 - 0.5)) * rng.uniform(4, 12) + 0.5, 0, 1)
         ink = np.maximum(ink, bars)
-    return _framed(ink)
+    return _normalized(ink)
 
 
-def _framed(ink: npt.NDArray[np.floating]) -> Images:
-    """Return ink, 0 to 1, as the service brings a picture into MNIST form."""
+def _normalized(ink: npt.NDArray[np.floating]) -> Images:
+    """Return ink, 0..1, in MNIST form as the service normalises it, uint8 (28, 28)."""
     strength = np.rint(255 * ink).astype(np.uint8)
-    digit, _ = normalize_strokes(strength, bounding_box((strength > _INK).view(np.uint8)))
+    digit, _ = normalize_strokes(strength, bounding_box((strength > _THRESHOLD).view(np.uint8)))
     pixels, _ = frame(digit)
     framed: Images = np.rint(255 * pixels).astype(np.uint8)
     return framed

@@ -1,4 +1,8 @@
-"""A fitted classifier and what is known of it -> what the model file holds: networks, calibration, figures."""
+"""A fitted classifier -> the artifact of a model file: networks, calibration, training record, measured accuracies.
+
+Enters: a fitted MLPClassifier, its recipe and digits; or an MLPClassifier that was fitted elsewhere. Leaves: an
+Artifact. Out of scope: fitting the classifier, and writing the file (`service.model.artifact.save`).
+"""
 
 from __future__ import annotations
 
@@ -15,31 +19,32 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier
 
 from service.classifier import Classifier
-from service.model.artifact import Artifact, KnownAnswer, Metadata, Training
+from service.model.artifact import Artifact, KnownAnswer, Metadata, TrainingRecord
 from training.calibration import UNCALIBRATED, calibrate
 from training.evaluation import error
-from training.export import ExportError, scaled_inputs, to_network
+from training.export import ExportError, fold_input_scale, to_network
 from training.fitting import Fitted, as_inputs, split
 from training.mnist import Digits, Mnist
 from training.novelty import fit_detector
-from training.pen import FORMS, write
 from training.pruning import prune
 from training.recipes import Recipe
+from training.synthetic_digits import FORMS, synthesize
 
 MODEL_NAME = "mnist-mlp"
 _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
 def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> Artifact:
-    """Calibrate, prune and measure a fitted classifier; `data` has the SHA-256 of each file it learned from.
+    """Return a fitted classifier as an artifact: with OOD detector, calibrated, pruned, and evaluated.
 
-    The artifact is not stored yet, so its SHA-256 is empty.
+    `data` has the SHA-256 of each training file. Without a schedule there are no validation digits, hence neither
+    detector nor calibration. The `sha256` of the artifact is empty until it is saved.
     """
     network = to_network(fitted.classifier)
     calibration, detector, validation = UNCALIBRATED, None, None
     if recipe.schedule:
-        rest, validation = split(digits.train, recipe.schedule.n_validation, recipe.seed)
-        detector = fit_detector(network, rest, recipe.seed)
+        training, validation = split(digits.train, recipe.schedule.n_validation, recipe.seed)
+        detector = fit_detector(network, training, recipe.seed)
         inputs = as_inputs(validation.images).astype(np.float32)
         calibration = calibrate(network, detector, inputs, validation.labels)
         network, detector = prune(network, detector)
@@ -50,10 +55,10 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
         novelty_activations=[layer.activation for layer in detector.layers] if detector else [],
         calibration=calibration,
         known_answer=KnownAnswer(pixels=digits.train.images[0].ravel().tolist(), probabilities=[]),
-        training=Training(
+        training=TrainingRecord(
             recipe=recipe.name,
             seed=recipe.seed,
-            settings=recipe.record(),
+            settings=recipe.settings(),
             data=dict(data),
             libraries={"python": platform.python_version()} | {name: version(name) for name in _LIBRARIES},
             machine=f"{platform.machine()}, {os.cpu_count()} cores",
@@ -68,18 +73,19 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
 
 
 def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:
-    """Return the artifact of a classifier of digits that was fitted elsewhere, on pixels from 0 to `largest_input`.
+    """Return a digit classifier that was fitted elsewhere, on pixels 0..`largest_input`, as an artifact.
 
-    It is not calibrated and cannot tell what is no digit: that would need digits that it has not learned from.
+    It has neither calibration nor OOD detector, since its validation digits are unknown. Raises ExportError when it
+    cannot be converted, its classes are not digits, or `largest_input` is not positive and finite.
     """
     if not 0 < largest_input < math.inf:
-        message = f"what full ink was must be a number above 0, not {largest_input:g}"
+        message = f"the largest input must be a number above 0, not {largest_input:g}"
         raise ExportError(message)
-    network = scaled_inputs(to_network(classifier), largest_input)
+    network = fold_input_scale(to_network(classifier), largest_input)
     if not set(network.classes) <= set(FORMS):
         message = f"classes must be digits from 0 to 9, not {list(network.classes)}"
         raise ExportError(message)
-    image = write(1, np.random.default_rng(0), classes=[network.classes[0]]).images[0]
+    image = synthesize(1, np.random.default_rng(0), classes=[network.classes[0]]).images[0]
     settings = {name: _plain(value) for name, value in classifier.get_params().items()}
     metadata = Metadata(
         name=MODEL_NAME,
@@ -87,7 +93,7 @@ def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:
         activations=[layer.activation for layer in network.layers],
         calibration=UNCALIBRATED,
         known_answer=KnownAnswer(pixels=image.ravel().tolist(), probabilities=[]),
-        training=Training(recipe="foreign", seed=None, settings=settings, data={}, libraries={}),
+        training=TrainingRecord(recipe="foreign", seed=None, settings=settings, data={}, libraries={}),
         figures={},
     )
     model = Artifact(network, metadata, "")
@@ -95,7 +101,7 @@ def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:
 
 
 def _plain(value: Any) -> Any:
-    """Return a setting as it is where JSON can hold it, else as text."""
+    """Return a value that JSON can represent unchanged, and any other one as text."""
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError):
@@ -104,11 +110,11 @@ def _plain(value: Any) -> Any:
 
 
 def known_answer(model: Artifact) -> KnownAnswer:
-    """Return the digit of a model's known answer with the probabilities and the novelty that the model gives it."""
+    """Return a model's known answer with the probabilities and the OOD score that the model computes for its digit."""
     known = model.metadata.known_answer
-    (probabilities,), (novelty,) = model.answer(known.inputs)
+    (probabilities,), (score,) = model.answer(known.inputs)
     rounded = [round(float(p), 7) for p in probabilities]
-    return known.model_copy(update={"probabilities": rounded, "novelty": novelty and round(novelty, 7)})
+    return known.model_copy(update={"probabilities": rounded, "novelty": score and round(score, 7)})
 
 
 def _figures(model: Artifact, digits: Mnist, validation: Digits | None) -> dict[str, float]:

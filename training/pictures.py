@@ -1,7 +1,8 @@
-"""Labelled pictures in folders: read through the service's classifier, counted and shown where misread.
+"""Evaluates a model on labelled pictures in folders.
 
-The label is the file name up to the first `_`: a digit, or letters for what is no digit. Files with neither are left
-out and listed. They are for measuring; nothing learns from them.
+Enters: a classifier and a folder. The label of a picture is its file name up to the first `_`: a digit, or letters for
+a picture without a digit. Leaves: errors by folder, and a contact sheet of the misclassified pictures. Files without a
+label are skipped and listed. Out of scope: training on pictures.
 """
 
 from __future__ import annotations
@@ -23,97 +24,95 @@ from service.types import IMAGE_SIDE, FloatArray
 from training.errors import TrainingError
 from training.evaluation import Error
 
-# Pixels of a side at which the sheet shows a picture and, beside it, what the network saw; and of the line below.
-_SHOWN = 112
-_CAPTION = 16
+# Side of a picture, and of the network's input beside it, and height of a caption line on the sheet, in pixels.
+_TILE_SIDE = 112
+_CAPTION_HEIGHT = 16
 _COLUMNS = 6
-_NO_PICTURE = "the name is not that of a picture"
-_NO_LABEL = "the name begins neither with a digit that the model knows and `_`, nor with letters alone and `_`"
+_NO_PICTURE = "the suffix is not that of a picture"
+_NO_LABEL = "the name begins neither with a class of the model and `_`, nor with letters and `_`"
 
 
 class PicturesError(TrainingError):
-    """A folder holds no labelled pictures; the message says what was looked for."""
+    """A folder has no labelled pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """One picture and what came of it: the answer, or what was wrong; and the input that the network saw.
+    """The result for one picture.
 
-    `label` and `digit` are None for no digit.
+    `label` is None for a picture without a digit, `digit` is None where the model predicted none. `caption` has the
+    answer, or the reason why there is none. `input` is the network's input float32 (28, 28), 0..1.
     """
 
     path: Path
     label: int | None
     digit: int | None
-    said: str
+    caption: str
     input: FloatArray
     clear: bool = False
 
     @property
-    def right(self) -> bool:
-        """Whether a digit got its label as the answer, and what is no digit got no clear one."""
+    def correct(self) -> bool:
+        """Whether a digit was predicted as its label, or a picture without a digit did not get the verdict `clear`."""
         return not self.clear if self.label is None else self.digit == self.label
 
 
 @dataclass(frozen=True, eq=False)
 class Readings:
-    """The readings of every source, by the name of its folder: of digits, and of what is none.
+    """The readings by folder: `digits`, and `negatives` without a digit. `skipped` has the skipped files by reason."""
 
-    `left_out` has the files that were not read, by the reason.
-    """
-
-    sources: dict[str, list[Reading]]
-    foreign: dict[str, list[Reading]]
-    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    digits: dict[str, list[Reading]]
+    negatives: dict[str, list[Reading]]
+    skipped: dict[str, list[Path]] = field(default_factory=dict)
 
     def errors(self) -> dict[str, Error]:
-        """Return the error of every source."""
-        return {name: _error(readings) for name, readings in self.sources.items()}
+        """Return the error on digits for every folder."""
+        return {name: _error(readings) for name, readings in self.digits.items()}
 
-    def taken_for_digits(self) -> dict[str, Error]:
-        """Return, for every source of what is no digit, how often the answer was a clear digit."""
-        return {name: _error(readings) for name, readings in self.foreign.items()}
+    def false_accepts(self) -> dict[str, Error]:
+        """Return for every folder how often a picture without a digit got the verdict `clear`."""
+        return {name: _error(readings) for name, readings in self.negatives.items()}
 
     @property
     def macro_average(self) -> float:
-        """The mean of the sources' errors, 0..1, each counting the same however many pictures it has."""
+        """The unweighted mean of the folders' errors on digits, 0..1."""
         return float(np.mean([error.rate for error in self.errors().values()]))
 
     @property
     def misread(self) -> list[Reading]:
-        """The readings that are not right, source by source."""
-        return [reading for readings in self.sources.values() for reading in readings if not reading.right]
+        """The misclassified digits, by folder."""
+        return [reading for readings in self.digits.values() for reading in readings if not reading.correct]
 
 
 def read(classifier: Classifier, directory: Path) -> Readings:
-    """Ask the classifier about all pictures below a folder whose label is one of its classes, or letters.
+    """Classify all labelled pictures below a folder.
 
-    A digit that cannot be answered, or is said to be none, counts as misread. Raises PicturesError when there is no
-    digit.
+    A rejected picture of a digit, or one with the verdict `not_a_digit`, is an error. Raises PicturesError when there
+    is no picture of a digit.
     """
     classes = classifier.model.network.classes
-    sources: dict[str, list[Reading]] = {}
-    foreign: dict[str, list[Reading]] = {}
-    left_out: dict[str, list[Path]] = {}
+    digits: dict[str, list[Reading]] = {}
+    negatives: dict[str, list[Reading]] = {}
+    skipped: dict[str, list[Path]] = {}
     for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-        label, parted, _ = path.name.partition("_")
+        label, separator, _ = path.name.partition("_")
         name = str(path.parent.relative_to(directory))
         if path.suffix.lower() not in SUFFIXES or path.name.startswith("._"):
-            left_out.setdefault(_NO_PICTURE, []).append(path)
-        elif parted and label.isdecimal() and int(label) in classes:
-            sources.setdefault(name, []).append(_read(classifier, path, int(label)))
-        elif parted and label.isalpha():
-            foreign.setdefault(name, []).append(_read(classifier, path, None))
+            skipped.setdefault(_NO_PICTURE, []).append(path)
+        elif separator and label.isdecimal() and int(label) in classes:
+            digits.setdefault(name, []).append(_read(classifier, path, int(label)))
+        elif separator and label.isalpha():
+            negatives.setdefault(name, []).append(_read(classifier, path, None))
         else:
-            left_out.setdefault(_NO_LABEL, []).append(path)
-    if not sources:
-        message = f"{directory} holds no pictures whose names begin with a digit and `_`, as in 7_kitchen.jpg"
+            skipped.setdefault(_NO_LABEL, []).append(path)
+    if not digits:
+        message = f"{directory} has no pictures whose names begin with a digit and `_`, as in 7_kitchen.jpg"
         raise PicturesError(message)
-    return Readings(sources, foreign, left_out)
+    return Readings(digits, negatives, skipped)
 
 
 def _error(readings: list[Reading]) -> Error:
-    return Error(sum(not reading.right for reading in readings), len(readings))
+    return Error(sum(not reading.correct for reading in readings), len(readings))
 
 
 def _read(classifier: Classifier, path: Path, label: int | None) -> Reading:
@@ -123,40 +122,42 @@ def _read(classifier: Classifier, path: Path, label: int | None) -> Reading:
         return Reading(path, label, None, str(error), np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32))
     if prediction.verdict is Verdict.NOT_A_DIGIT:
         return Reading(path, label, None, f"no digit ({prediction.novelty:.0%})", prediction.input)
-    said = f"{prediction.digit} ({prediction.confidence:.0%})"
+    caption = f"{prediction.digit} ({prediction.confidence:.0%})"
     clear = prediction.verdict is Verdict.CLEAR
-    return Reading(path, label, prediction.digit, said, prediction.input, clear)
+    return Reading(path, label, prediction.digit, caption, prediction.input, clear)
 
 
 def sheet(readings: list[Reading]) -> Image.Image:
-    """Draw each picture beside the 28x28 that the network saw, with its source, its label and what was answered."""
-    width, height = 2 * _SHOWN + 8, _SHOWN + 2 * _CAPTION
+    """Return an RGB contact sheet: each picture beside the network's input, above its path, label and answer."""
+    side = _TILE_SIDE
+    width, height = 2 * side + 8, side + 2 * _CAPTION_HEIGHT
     n_rows = -(-len(readings) // _COLUMNS)
-    drawing = Image.new("RGB", (_COLUMNS * width, max(1, n_rows) * height), "white")
-    pen = ImageDraw.Draw(drawing)
+    image = Image.new("RGB", (_COLUMNS * width, max(1, n_rows) * height), "white")
+    canvas = ImageDraw.Draw(image)
     for i, reading in enumerate(readings):
         left, top = i % _COLUMNS * width, i // _COLUMNS * height
-        drawing.paste(_as_sent(reading.path), (left, top))
-        seen = Image.fromarray(np.round(255 * reading.input).astype(np.uint8))
-        drawing.paste(seen.resize((_SHOWN, _SHOWN), Image.Resampling.NEAREST), (left + _SHOWN, top))
-        pen.text((left + 2, top + _SHOWN), f"{reading.path.parent.name}/{reading.path.name}"[-36:], fill="black")
-        pen.text((left + 2, top + _SHOWN + _CAPTION), f"{reading.label}, read {reading.said}"[:36], fill="black")
-    return drawing
+        image.paste(_thumbnail(reading.path), (left, top))
+        network_input = Image.fromarray(np.round(255 * reading.input).astype(np.uint8))
+        image.paste(network_input.resize((side, side), Image.Resampling.NEAREST), (left + side, top))
+        path, answer = f"{reading.path.parent.name}/{reading.path.name}", f"{reading.label}, read {reading.caption}"
+        canvas.text((left + 2, top + side), path[-36:], fill="black")
+        canvas.text((left + 2, top + side + _CAPTION_HEIGHT), answer[:36], fill="black")
+    return image
 
 
-def _as_sent(path: Path) -> Image.Image:
-    """Return a picture as a person sees it, in a square, on grey where it is transparent."""
-    square = Image.new("RGB", (_SHOWN, _SHOWN), "silver")
+def _thumbnail(path: Path) -> Image.Image:
+    """Return a picture in its orientation, in a square, on grey where it is transparent or cannot be decoded."""
+    square = Image.new("RGB", (_TILE_SIDE, _TILE_SIDE), "silver")
     data = path.read_bytes()
     try:
         with Image.open(io.BytesIO(data)) as opened:
-            image = ImageOps.contain(ImageOps.exif_transpose(opened).convert("RGBA"), (_SHOWN, _SHOWN))
+            image = ImageOps.contain(ImageOps.exif_transpose(opened).convert("RGBA"), (_TILE_SIDE, _TILE_SIDE))
     except OSError:
         try:
-            # Of HEIC Pillow knows nothing.
-            image = ImageOps.contain(Image.fromarray(decode(data, MAX_PIXELS).pixels), (_SHOWN, _SHOWN))
+            # Pillow cannot decode HEIC.
+            image = ImageOps.contain(Image.fromarray(decode(data, MAX_PIXELS).pixels), (_TILE_SIDE, _TILE_SIDE))
         except PictureError:
-            return square  # The caption says what is wrong with it.
+            return square
     image = image.convert("RGBA")
-    square.paste(image, ((_SHOWN - image.width) // 2, (_SHOWN - image.height) // 2), image)
+    square.paste(image, ((_TILE_SIDE - image.width) // 2, (_TILE_SIDE - image.height) // 2), image)
     return square

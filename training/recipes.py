@@ -1,4 +1,7 @@
-"""Named, frozen sets of hyperparameters: everything that decides what a fit produces, apart from the data."""
+"""Named, frozen sets of hyperparameters: everything but the data that determines the result of a fit.
+
+Leaves: recipes, and their settings as plain values for the model file. Out of scope: fitting.
+"""
 
 from __future__ import annotations
 
@@ -16,45 +19,68 @@ from training.augmentation import Augmentation
 
 @dataclass(frozen=True)
 class Schedule:
-    """Passes over training digits that are changed anew for each.
+    """Epochs with on-the-fly augmentation, cosine learning rate, decoupled weight decay, and weight averaging.
 
-    `n_validation` of the digits are set apart and not learned from. To the rest, each epoch adds the share `drawn` of
-    digits by `training.pen`. The learning rate falls from `learning_rate_init` to nearly nothing along half a cosine
-    wave. After each epoch all weights shrink by the share `weight_decay`, less as the learning rate falls (decoupled
-    weight decay, Loshchilov and Hutter 2019, arXiv 1711.05101). In the last epochs, the share `settling` of all, digits
-    are changed with `settled` of the strength only, and the weights after each of them are averaged: the mean is the
-    result.
+    - `epochs`: number of passes over the training digits, each with a new augmentation of every digit.
+    - `n_validation`: number of training digits that are held out from the fit, as the validation set.
+    - `augmentation`: distortions at full strength.
+    - `synthetic_share`: number of synthetic digits (`training.synthetic_digits`) per training digit, 0 or more.
+    - `weight_decay`: share by which weights shrink after each epoch, 0..1, scaled by the learning rate schedule
+      (decoupled weight decay, Loshchilov and Hutter 2019, arXiv 1711.05101).
+    - `averaging_phase`: share of the epochs, 0..1, at the end of the fit, after each of which the weights are
+      averaged. The mean is the result (stochastic weight averaging, Izmailov et al. 2018, arXiv 1803.05407).
+    - `averaging_strength`: strength of the augmentation in the weight-averaging phase, 0..1.
+
+    The learning rate falls from `learning_rate_init` to almost 0 along half a cosine wave.
     """
 
     epochs: int
     n_validation: int
     augmentation: Augmentation
-    drawn: float = 0.0
+    synthetic_share: float = 0.0
     weight_decay: float = 0.0
-    settling: float = 0.0
-    settled: float = 1.0
+    averaging_phase: float = 0.0
+    averaging_strength: float = 1.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for numbers without meaning."""
+        """Raise ValueError for a number out of its range."""
         if self.epochs < 1 or self.n_validation < 1:
             message = f"epochs and n_validation must be 1 or more, not {self.epochs} and {self.n_validation}"
             raise ValueError(message)
-        if self.drawn < 0 or not all(0 <= share <= 1 for share in (self.weight_decay, self.settling, self.settled)):
-            message = "drawn must be 0 or more; weight_decay, settling and settled from 0 to 1"
+        shares = (self.weight_decay, self.averaging_phase, self.averaging_strength)
+        if self.synthetic_share < 0 or not all(0 <= share <= 1 for share in shares):
+            message = (
+                "synthetic_share must be 0 or more; weight_decay, averaging_phase and averaging_strength from 0 to 1"
+            )
             raise ValueError(message)
 
-    def settles(self, number: int) -> bool:
-        """Tell whether the epoch of this number, from 0, is one of the last that are averaged."""
-        # The share of a whole number of epochs is that number, though floats may be off in the last digit.
-        return number >= self.epochs - math.floor(self.settling * self.epochs + 1e-9)
+    def is_averaged(self, epoch: int) -> bool:
+        """Return whether this epoch, counted from 0, belongs to the weight-averaging phase."""
+        # A tiny tolerance: the product of share and epochs may be just below a whole number.
+        return epoch >= self.epochs - math.floor(self.averaging_phase * self.epochs + 1e-9)
+
+
+# Names in model files of release 0.1 -> names of today.
+_FORMER_NAMES = MappingProxyType(
+    {"drawn": "synthetic_share", "settling": "averaging_phase", "settled": "averaging_strength"}
+)
+
+
+def schedule_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the schedule in the training settings of a model file, by the field names of `Schedule`.
+
+    Translates the field names of release 0.1. Returns None where the model was fitted without a schedule.
+    """
+    schedule: Mapping[str, Any] | None = settings.get("schedule")
+    return None if schedule is None else {_FORMER_NAMES.get(name, name): value for name, value in schedule.items()}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit a network.
+    """Hyperparameters of a fit.
 
-    `estimator` goes to MLPClassifier as it is. Without a `schedule` that is the whole recipe: one call of `fit` on all
-    training digits.
+    `estimator` has the arguments of MLPClassifier, and `dtype` is the type of its inputs. A recipe without a `schedule`
+    is one call of `MLPClassifier.fit` on all training digits.
     """
 
     name: str
@@ -64,8 +90,8 @@ class Recipe:
     schedule: Schedule | None = None
     seed: int = field(default=1, kw_only=True)
 
-    def record(self) -> dict[str, Any]:
-        """Return all of it as plain values, for the artifact's metadata."""
+    def settings(self) -> dict[str, Any]:
+        """Return estimator, dtype and schedule as plain values, for the metadata of a model file."""
         return {
             "estimator": dict(self.estimator),
             "dtype": np.dtype(self.dtype).name,
@@ -75,7 +101,7 @@ class Recipe:
 
 LECTURE = Recipe(
     name="lecture",
-    purpose="the fit of the lecture, to the digit: 50 units, plain SGD, about half a minute",
+    purpose="exactly the fit of the lecture: 50 units, plain SGD, about half a minute",
     estimator=MappingProxyType(
         {
             "hidden_layer_sizes": (50,),
@@ -90,11 +116,11 @@ LECTURE = Recipe(
     dtype=np.float64,
 )
 
-_BENT = Augmentation(rotation=12, shear=12, scaling=0.12, shift=1, elastic=1.0, smoothness=4)
+_QUICK_AUGMENTATION = Augmentation(rotation=12, shear=12, scaling=0.12, shift=1, elastic=1.0, smoothness=4)
 
 QUICK = Recipe(
     name="quick",
-    purpose="a good network in a few minutes: two hidden layers, digits bent anew in every epoch",
+    purpose="a good network in a few minutes: two hidden layers, data augmentation in every epoch",
     estimator=MappingProxyType(
         {
             "hidden_layer_sizes": (768, 384),
@@ -104,12 +130,18 @@ QUICK = Recipe(
             "learning_rate_init": 1e-3,
         }
     ),
-    schedule=Schedule(epochs=30, n_validation=5_000, augmentation=_BENT, settling=0.1, settled=0.6),
+    schedule=Schedule(
+        epochs=30,
+        n_validation=5_000,
+        augmentation=_QUICK_AUGMENTATION,
+        averaging_phase=0.1,
+        averaging_strength=0.6,
+    ),
 )
 
 RECORD = Recipe(
     name="record",
-    purpose="the network that is served: more epochs, and other hands than MNIST's, drawn by program",
+    purpose="the network that is served: more epochs, and synthetic digits in handwriting styles rare in MNIST",
     estimator=MappingProxyType(
         {
             "hidden_layer_sizes": (1024, 512),
@@ -135,10 +167,10 @@ RECORD = Recipe(
             noisy=0.05,
             noise=0.15,
         ),
-        drawn=0.05,
+        synthetic_share=0.05,
         weight_decay=0.02,
-        settling=0.15,
-        settled=0.6,
+        averaging_phase=0.15,
+        averaging_strength=0.6,
     ),
 )
 

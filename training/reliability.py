@@ -1,4 +1,7 @@
-"""Whether probabilities mean what they say: of the answers with a confidence of 0.9, nine in ten have to be right."""
+"""Calibration and selective prediction, measured: scoring rules, reliability bins, calibration error, risk by coverage.
+
+Enters: answers to labelled digits. Leaves: numbers and arrays. Out of scope: plots (`training.figures`).
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from sklearn import metrics
 
 from service.types import Probabilities
 from training.evaluation import Answers
 
 _BINS = 15
-# Draws of labels for the error that chance alone makes.
-_DRAWS = 1_000
-_LEAST = 1e-30
+# Samples of labels for the calibration error by chance.
+_RESAMPLES = 1_000
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The n answers whose confidence lies between two bounds: their mean confidence and the share that is right."""
+    """The n answers with a confidence between two bounds: their mean confidence and their accuracy, all 0..1."""
 
     low: float
     high: float
@@ -28,22 +31,26 @@ class Bin:
 
 
 def negative_log_likelihood(answers: Answers) -> float:
-    """Return the mean of -log of the probability of the true class, 0 at best."""
-    return -float(np.mean(np.log(np.maximum(_of_labels(answers), _LEAST))))
+    """Return the mean of -log of the probability of the true class: 0 at best.
+
+    scikit-learn clips probabilities to 2.2e-16, so that the result is finite.
+    """
+    return float(metrics.log_loss(answers.labels, answers.probabilities, labels=answers.classes))
 
 
 def brier_score(answers: Answers) -> float:
-    """Return the mean squared distance of the probabilities from the truth, summed over classes: 0 at best, 2 at worst.
+    """Return the mean squared error of the probabilities, summed over classes: 0 at best, 2 at worst.
 
     Brier 1950, "Verification of forecasts expressed in terms of probability".
     """
-    squares = np.sum(answers.probabilities**2, axis=1) - 2 * _of_labels(answers) + 1
-    return float(np.mean(squares))
+    return float(
+        metrics.brier_score_loss(answers.labels, answers.probabilities, labels=answers.classes, scale_by_half=False)
+    )
 
 
 def bins(answers: Answers) -> list[Bin]:
-    """Return the answers in 15 bins of equal width by confidence; empty ones are left out."""
-    confidences, right = answers.confidences, answers.right
+    """Return the answers in 15 bins of equal width by confidence, without empty bins."""
+    confidences, correct = answers.confidences, answers.correct
     which = _bin_of(confidences)
     return [
         Bin(
@@ -51,50 +58,56 @@ def bins(answers: Answers) -> list[Bin]:
             high=(number + 1) / _BINS,
             n=int(np.sum(which == number)),
             confidence=float(confidences[which == number].mean()),
-            accuracy=float(right[which == number].mean()),
+            accuracy=float(correct[which == number].mean()),
         )
         for number in np.unique(which).tolist()
     ]
 
 
 def expected_calibration_error(answers: Answers) -> float:
-    """Return the mean distance of confidence and accuracy over 15 bins, by the answers in each (Guo et al. 2017)."""
-    return float(_distance(answers.confidences, answers.right[None])[0])
+    """Return the expected calibration error (ECE), 0..1: the mean of |confidence - accuracy| over the bins.
+
+    Bins are weighted by their number of answers (Guo et al. 2017, arXiv 1706.04599).
+    """
+    return float(_calibration_errors(answers.confidences, answers.correct[None])[0])
 
 
-def chance_calibration_error(answers: Answers) -> tuple[float, float]:
-    """Return what a perfectly calibrated model of the same confidences would show: mean, and 95 % are below.
+def calibration_error_by_chance(answers: Answers) -> tuple[float, float]:
+    """Return mean and 95 % quantile of the ECE of a perfectly calibrated model with the same confidences.
 
-    Its answers are right as often as its confidences say, but no finite number of them shows that exactly.
+    It is above 0 by chance, for the number of answers is finite. Estimated by consistency resampling: labels are drawn
+    with the confidences as probabilities (Bröcker and Smith 2007, "Increasing the Reliability of Reliability
+    Diagrams"). The random numbers are always the same.
     """
     rng = np.random.default_rng(0)
     confidences = answers.confidences
-    drawn = np.concatenate(
-        [_distance(confidences, rng.random((100, len(confidences))) < confidences) for _ in range(_DRAWS // 100)]
+    errors = np.concatenate(
+        [
+            _calibration_errors(confidences, rng.random((100, len(confidences))) < confidences)
+            for _ in range(_RESAMPLES // 100)
+        ]
     )
-    return float(drawn.mean()), float(np.quantile(drawn, 0.95))
+    return float(errors.mean()), float(np.quantile(errors, 0.95))
 
 
-def error_at_coverage(answers: Answers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return shares of all digits, the most confident answers first, and the error of that share: both (n,)."""
+def error_by_coverage(answers: Answers) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the risk-coverage curve: coverages 1/n..1 and the error of the most confident answers, both (n,), 0..1.
+
+    El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification".
+    """
     order = np.argsort(-answers.confidences, kind="stable")
     n_answered = np.arange(1, len(order) + 1)
-    return n_answered / len(order), np.cumsum(~answers.right[order]) / n_answered
-
-
-def _of_labels(answers: Answers) -> Probabilities:
-    columns = np.searchsorted(answers.classes, answers.labels)
-    return answers.probabilities[np.arange(len(columns)), columns]
+    return n_answered / len(order), np.cumsum(~answers.correct[order]) / n_answered
 
 
 def _bin_of(confidences: Probabilities) -> npt.NDArray[np.int64]:
     return np.minimum((confidences * _BINS).astype(np.int64), _BINS - 1)
 
 
-def _distance(confidences: Probabilities, right: npt.NDArray[np.bool_]) -> Probabilities:
-    """Return the calibration error of each row of `right`, (draws, n)."""
-    # Per bin the number of answers times the distance of their means is the distance of their sums.
+def _calibration_errors(confidences: Probabilities, correct: npt.NDArray[np.bool_]) -> Probabilities:
+    """Return the ECE for each row of `correct`, (n_rows, n), with the same confidences (n,)."""
+    # In each bin, its weight times the difference of the means is the difference of the sums, divided by n.
     members = (_bin_of(confidences)[:, None] == np.arange(_BINS)).astype(np.float64)
-    surplus = (right - confidences) @ members
-    distances: Probabilities = np.abs(surplus).sum(axis=1) / len(confidences)
-    return distances
+    differences = (correct - confidences) @ members
+    errors: Probabilities = np.abs(differences).sum(axis=1) / len(confidences)
+    return errors

@@ -1,7 +1,7 @@
-"""Everything that is measured on a model, as one JSON file and its figures.
+"""The evaluation report of a model: one JSON file and its figures.
 
-Enters: a model and MNIST. Leaves: a folder with `report.json` and PNGs, and what the model card quotes. All answers are
-`service.classifier`'s. Test digits choose nothing here: the model is what it is.
+Enters: a model, a baseline, and MNIST's test digits. Leaves: a folder with `report.json` and PNGs, which the model card
+quotes. All answers come from `service.classifier`. The test digits are held out: nothing is fitted or selected here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from service.model.artifact import Artifact
 from service.model.calibration import Verdict
 from training import figures
 from training.corruptions import CORRUPTIONS
-from training.evaluation import Answers, Error, ask
+from training.evaluation import Answers, Error, evaluate
 from training.files import write_file
 from training.mnist import Digits
-from training.negatives import Images, collect
+from training.negatives import Images, make_negatives
 from training.reliability import (
     bins,
     brier_score,
-    chance_calibration_error,
+    calibration_error_by_chance,
     expected_calibration_error,
     negative_log_likelihood,
 )
 
-# Of each kind of what is no digit so many are made; of the test digits so many are damaged in each way.
+# Images per kind of negatives, and test digits per corruption.
 _N_NEGATIVES = 1_000
-_N_DAMAGED = 2_000
+_N_CORRUPTED = 2_000
 _SEED = 20
 
 
@@ -49,27 +49,27 @@ def measure(
     progress: Callable[[str], None] = lambda _: None,
     fit_minutes: int | None = None,
 ) -> tuple[dict[str, Any], dict[str, Figure]]:
-    """Return all figures as plain values, and drawings by name. `progress` is told what comes next.
+    """Return the report as plain values, and its figures by name.
 
-    `baseline` is the model whose errors on damaged digits the model's are compared with. `fit_minutes` is how long the
-    model's fit took, None where that is not known.
+    `baseline` is a model whose errors on corrupted digits are reported too. `progress` is called with the name of each
+    step before it starts. `fit_minutes` is the duration of the model's fit, None where it is unknown.
     """
     classifier = Classifier(model)
     progress("test digits")
-    after = ask(classifier, test)
+    after = evaluate(classifier, test)
     calibration = model.metadata.calibration.model_copy(update={"temperature": 1.0})
     uncalibrated = replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration}))
-    before = ask(Classifier(uncalibrated), test)
+    before = evaluate(Classifier(uncalibrated), test)
     rng = np.random.default_rng(_SEED)
-    progress("what is no digit")
-    foreign = not_clear(classifier, collect(_N_NEGATIVES, test, rng))
-    damaged = test[np.sort(rng.permutation(len(test))[:_N_DAMAGED])]
+    progress("out-of-distribution images")
+    negatives = not_clear(classifier, make_negatives(_N_NEGATIVES, test, rng))
+    digits = test[np.sort(rng.permutation(len(test))[:_N_CORRUPTED])]
     corrupted = {}
     for name in CORRUPTIONS:
         progress(f"digits with {name}")
-        errors = [corrupted_error(Classifier(one), damaged, name) for one in (model, baseline)]
+        errors = [corrupted_error(Classifier(one), digits, name) for one in (model, baseline)]
         corrupted[name] = {"error": errors[0].rate, "baseline_error": errors[1].rate}
-    history = model.metadata.training
+    training = model.metadata.training
     facts = {
         "model": {"name": model.metadata.name, "version": model.version},
         "fit": {"minutes": fit_minutes},
@@ -86,27 +86,27 @@ def measure(
         "reliability": [asdict(one) for one in bins(after)],
         "verdict": {
             "clear": float(after.clear.mean()),
-            "error_of_clear": float(np.mean(~after.right[after.clear])) if after.clear.any() else None,
-            "not_clear_of_what_is_no_digit": foreign,
+            "error_of_clear": float(np.mean(~after.correct[after.clear])) if after.clear.any() else None,
+            "not_clear_of_what_is_no_digit": negatives,
         },
-        "n_corrupted": len(damaged),
+        "n_corrupted": len(digits),
         "corruptions": corrupted,
         "mean_corrupted_error": float(np.mean([row["error"] for row in corrupted.values()])),
         "mean_corrupted_baseline_error": float(np.mean([row["baseline_error"] for row in corrupted.values()])),
     }
-    drawings = {
+    plots = {
         "weights": figures.weights(model.network.layers[0]),
-        "learning": figures.learning(history.losses, history.validation_errors),
+        "learning": figures.learning(training.losses, training.validation_errors),
         "confusion": figures.confusion(after),
         "reliability": figures.reliability(before, after),
         "coverage": figures.coverage(after),
         "misread": figures.misread(test, after),
     }
-    return facts, drawings
+    return facts, plots
 
 
 def not_clear(classifier: Classifier, kinds: Mapping[str, Images]) -> dict[str, float]:
-    """Return the share of each kind of images that does not get the verdict `clear`."""
+    """Return the share, 0..1, of each kind of images whose verdict is not `clear`, for kinds that have images."""
     return {
         name: float(np.mean([p.verdict is not Verdict.CLEAR for p in classifier.predict_pixels(images)]))
         for name, images in kinds.items()
@@ -115,7 +115,7 @@ def not_clear(classifier: Classifier, kinds: Mapping[str, Images]) -> dict[str, 
 
 
 def corrupted_error(classifier: Classifier, digits: Digits, name: str) -> Error:
-    """Return the error on digits that are damaged, and sent as PNG; what is refused is misread."""
+    """Return the error on digits with this corruption, sent as PNG. A rejected picture counts as an error."""
     rng = np.random.default_rng(_SEED)
     wrong = 0
     for image, label in zip(digits.images, digits.labels.tolist(), strict=True):
@@ -128,13 +128,13 @@ def corrupted_error(classifier: Classifier, digits: Digits, name: str) -> Error:
     return Error(wrong, len(digits))
 
 
-def save(directory: Path, facts: Mapping[str, Any], drawings: Mapping[str, Figure]) -> None:
-    """Write `report.json` and a PNG for each drawing. Raises TrainingError when that fails."""
+def save(directory: Path, facts: Mapping[str, Any], plots: Mapping[str, Figure]) -> None:
+    """Write `report.json` and a PNG of each figure to a folder. Raises TrainingError when that fails."""
     text = json.dumps(_rounded(facts), indent=1, allow_nan=False) + "\n"
     write_file(directory / "report.json", lambda file: file.write(text.encode()))
-    for name, drawing in drawings.items():
-        # Without the library's version in it, the same figure is the same file.
-        write_file(directory / f"{name}.png", partial(drawing.savefig, format="png", metadata={"Software": None}))
+    for name, figure in plots.items():
+        # Without the version of matplotlib in it, equal figures are equal files.
+        write_file(directory / f"{name}.png", partial(figure.savefig, format="png", metadata={"Software": None}))
 
 
 def _error(error: Error) -> dict[str, Any]:
@@ -142,7 +142,7 @@ def _error(error: Error) -> dict[str, Any]:
 
 
 def _probabilities(answers: Answers) -> dict[str, float]:
-    mean, limit = chance_calibration_error(answers)
+    mean, limit = calibration_error_by_chance(answers)
     return {
         "negative_log_likelihood": negative_log_likelihood(answers),
         "brier_score": brier_score(answers),
@@ -153,7 +153,7 @@ def _probabilities(answers: Answers) -> dict[str, float]:
 
 
 def _rounded(value: Any) -> Any:
-    """Return the same value with six digits after the point: more are noise."""
+    """Return a value with all floats in it rounded to six decimals."""
     if isinstance(value, float):
         return round(value, 6)
     if isinstance(value, Mapping):

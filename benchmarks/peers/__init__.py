@@ -1,6 +1,6 @@
-"""What people serve a scikit-learn network with today, as their documentation shows it: the same shape of network each.
+"""Other servers of a scikit-learn network, as their documentation shows, with a network of the bundled model's shape.
 
-Those that take pictures share the way from a picture to the network, too. The naive service runs where the benchmarks
-do. Each other one has an environment of its own, `.venv-peers/NAME`, which `make peers` makes; `benchmarks.throughput`
-measures those that are there. They run as scripts, so that they need nothing of this project.
+Those that accept pictures share their preprocessing. The naive service runs in the environment of the benchmarks. Each
+other server has an environment of its own, `.venv-peers/NAME`, which `make peers` installs. `benchmarks.throughput`
+measures those that are installed. They are scripts, so that they import nothing of this project.
 """

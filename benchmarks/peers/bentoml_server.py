@@ -1,4 +1,4 @@
-"""BentoML, with a form whose field `image` is a picture."""
+"""BentoML: a form with a picture in the field `image`."""
 
 import bentoml
 from model import classifier
@@ -8,14 +8,14 @@ from preprocessing import pixels
 
 @bentoml.service
 class Digits:
-    """Read a digit."""
+    """A service that predicts digits."""
 
     def __init__(self) -> None:
-        """Load."""
+        """Load the network."""
         self.network = classifier()
 
     @bentoml.api
     def predict(self, image: Image) -> dict:
-        """Return the answer."""
+        """Return the digit and the probabilities."""
         probabilities = self.network.predict_proba(pixels(image))[0]
         return {"digit": int(probabilities.argmax()), "probabilities": probabilities.tolist()}

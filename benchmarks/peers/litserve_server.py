@@ -1,4 +1,4 @@
-"""LitServe, with a base64 picture in JSON."""
+"""LitServe: a picture as base64 in JSON."""
 
 import base64
 import io
@@ -11,22 +11,22 @@ from preprocessing import pixels
 
 
 class Digits(litserve.LitAPI):
-    """Read a digit."""
+    """A service that predicts digits."""
 
     def setup(self, _device) -> None:
-        """Load."""
+        """Load the network."""
         self.network = classifier()
 
     def decode_request(self, request):
-        """Return pixels."""
+        """Return the pixels of the picture."""
         return pixels(Image.open(io.BytesIO(base64.b64decode(request["image"]))))
 
     def predict(self, inputs):
-        """Return probabilities."""
+        """Return the probabilities."""
         return self.network.predict_proba(inputs)[0]
 
     def encode_response(self, probabilities):
-        """Return the answer."""
+        """Return the digit and the probabilities."""
         return {"digit": int(probabilities.argmax()), "probabilities": probabilities.tolist()}
 
 

@@ -2,8 +2,8 @@
 
     python mlserver_server.py PORT [PARALLEL_WORKERS]
 
-Without the second argument it is started as its documentation does, which is with a process for the model beside the
-one that answers. With 0 both are one process, which spares one core the way between them.
+Without PARALLEL_WORKERS it starts as documented: the model runs in a worker process, apart from the HTTP server. With 0
+both are one process, which saves the inter-process communication.
 """
 
 import json

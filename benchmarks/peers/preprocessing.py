@@ -1,11 +1,11 @@
-"""The naive way from a picture to what the network takes, which the peers that take pictures share."""
+"""Naive preprocessing, shared by the peers that accept pictures."""
 
 import numpy as np
 from PIL import Image, ImageOps, ImageStat
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """Return float32 (1, 784), 0 = background to 1 = ink, of a digit that is expected to fill the picture."""
+    """Return float32 (1, 784), 0 = background to 1 = ink. The digit is expected to fill the picture."""
     if image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     grey = image.convert("L")

@@ -1,7 +1,7 @@
-"""The service as a Ray Serve application: environment in, `app` out, whose replicas each run one create_app.
+"""The service as a Ray Serve application: the environment in, `app` out. Each replica runs one application.
 
-Ray's proxies take the requests and spread them; how many replicas there are stands in serve.yaml beside this file.
-Importing this starts nothing.
+Ray's proxies balance the requests over the replicas. Importing this module starts nothing. Out of scope: the number of
+replicas, which serve.yaml configures.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from service.settings import read_settings
 
 
 def build() -> FastAPI:
-    """Return the application of one replica, with the settings of the environment that the replica runs in."""
+    """Return the application of one replica, with settings from the environment of the replica."""
     return create_app(read_settings())
 
 
-# Given the function and not what it returns, Ray calls it in each replica, and runs the lifespan there.
+# `build` is passed uncalled: Ray calls it in each replica, and runs the lifespan of the application there.
 @serve.ingress(build)
 class Digits:
-    """One replica; Ray starts another in place of one that is not healthy."""
+    """One replica. Ray replaces a replica that is not healthy."""
 
     app: FastAPI
 
     async def check_health(self) -> None:
-        """Raise when the application is not ready; Ray asks every few seconds."""
+        """Raise httpx.HTTPStatusError when the application is not ready. Ray calls it every few seconds."""
         async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://replica") as client:
             (await client.get("/readyz")).raise_for_status()
 

@@ -1,1 +1,1 @@
-"""HTTP alone: requests in, responses out. What is answered is decided by `service.classifier`."""
+"""HTTP only: requests enter, responses leave. Classification is out of scope (`service.classifier`)."""

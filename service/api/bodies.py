@@ -1,4 +1,9 @@
-"""The body of a request -> the bytes of its pictures, or a digit in MNIST form."""
+"""Request body -> encoded pictures, or a digit in MNIST form.
+
+Enters: the bytes of a body and its Content-Type: multipart form, JSON, or the picture itself. Leaves: the bytes of the
+pictures, or an int64 array (28, 28). Out of scope: decoding pictures (`images.decoding`), and limits of size and time
+(`middleware.body_limits`).
+"""
 
 from __future__ import annotations
 
@@ -18,13 +23,13 @@ from service.errors import InvalidBody, TooManyPictures
 from service.types import IMAGE_SIDE
 
 FILE_FIELD = "file"
-_WANTED = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
-# A picture of 70x70 as pixels, so that whoever sends one is told of 28x28.
-_MOST_MARKS = 5_000
-# Of a form, besides pictures. Each part costs some microseconds, and 20 MiB could hold a million.
-_OTHER_PARTS = 100
-# Taking apart a body that is larger would keep others waiting: that is for a thread.
-LARGE = 256 * 1024
+_JSON_HINT = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
+# Enough for 70x70 pixels, so that a client that sends those gets the message about 28x28.
+_MAX_STRUCTURAL = 5_000
+# Parts of a form besides pictures. Parsing a part takes microseconds, and 20 MiB can contain a million parts.
+_MAX_OTHER_PARTS = 100
+# Larger bodies are parsed in a thread, since parsing them would block the event loop.
+MAX_INLINE_BYTES = 256 * 1024
 
 Pixels = npt.NDArray[np.int64]
 Picture = bytes | Pixels
@@ -36,11 +41,11 @@ class ImageBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    image: str = Field(description="base64 of the picture file, or a data: URL as a canvas gives it")
+    image: str = Field(description="base64 of the picture file, or a data: URL such as canvas.toDataURL() returns")
 
 
 class PixelsBody(BaseModel):
-    """A digit in MNIST form in JSON; it is not normalised again."""
+    """A digit in MNIST form in JSON. It is not normalised again."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,162 +56,169 @@ class PixelsBody(BaseModel):
     )
 
 
-def picture_in(body: bytes, content_type: str) -> Picture:
-    """Return the picture's bytes, or an array (28, 28) when the body gave pixels.
+def parse_picture(body: bytes, content_type: str) -> Picture:
+    """Return the bytes of the picture, or an int64 array (28, 28) if the body contains pixels.
 
-    Apart from forms and JSON the content type says nothing: the decoder looks at the bytes. Raises InvalidBody,
-    InvalidJson, and TooManyPictures for a form of too many parts.
+    A body that is neither a form nor JSON is the picture itself, whatever its content type: the decoder detects the
+    format. Raises InvalidBody, InvalidJson, and TooManyPictures for a form with too many parts.
     """
     if not body:
         message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
         raise InvalidBody(message)
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind == "multipart/form-data":
-        return file_in_form(body, content_type)
-    if kind == "application/json":
-        return picture_in_json(body)
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type == "multipart/form-data":
+        return parse_form(body, content_type)
+    if media_type == "application/json":
+        return parse_json(body)
     return body
 
 
-def file_in_form(body: bytes, content_type: str) -> bytes:
-    """Return the content of the one field `file` of a form. Raises InvalidBody, and TooManyPictures for its parts."""
-    parts = _parts(body, content_type, 1 + _OTHER_PARTS)
-    files = _files(parts)
+def parse_form(body: bytes, content_type: str) -> bytes:
+    """Return the content of the single field `file` of a multipart form.
+
+    Raises InvalidBody, and TooManyPictures for a form with too many parts.
+    """
+    parts = _parse_parts(body, content_type, 1 + _MAX_OTHER_PARTS)
+    files = _file_contents(parts)
     if len(files) != 1:
-        message = f"send one picture in the field `{FILE_FIELD}`; the form has {_names(parts)}"
+        message = f"send one picture in the field `{FILE_FIELD}`; the form has {_field_names(parts)}"
         raise InvalidBody(message)
     return files[0]
 
 
-def files_in_form(body: bytes, content_type: str, most: int) -> list[bytes]:
-    """Return the contents of the fields `file` of a form, in their order. Raises InvalidBody and TooManyPictures."""
-    parts = _parts(body, content_type, most + _OTHER_PARTS)
-    files = _files(parts)
+def parse_batch_form(body: bytes, content_type: str, max_pictures: int) -> list[bytes]:
+    """Return the contents of the fields `file` of a multipart form, in their order.
+
+    Raises InvalidBody and TooManyPictures.
+    """
+    parts = _parse_parts(body, content_type, max_pictures + _MAX_OTHER_PARTS)
+    files = _file_contents(parts)
     if not files:
-        message = f"send pictures in a form, each in a field `{FILE_FIELD}`; the form has {_names(parts)}"
+        message = f"send pictures in a form, each in a field `{FILE_FIELD}`; the form has {_field_names(parts)}"
         raise InvalidBody(message)
-    check_number(files, most)
+    check_batch_size(files, max_pictures)
     return files
 
 
-def check_number(pictures: Sequence[bytes], most: int) -> None:
-    """Raise TooManyPictures when there are more than are allowed."""
-    if len(pictures) > most:
-        message = f"the request has {len(pictures)} pictures: send at most {most} at once"
+def check_batch_size(pictures: Sequence[bytes], max_pictures: int) -> None:
+    """Raise TooManyPictures if there are more than `max_pictures`."""
+    if len(pictures) > max_pictures:
+        message = f"the request has {len(pictures)} pictures: send at most {max_pictures} per request"
         raise TooManyPictures(message)
 
 
 _Part = tuple[bytes, bytearray]
+"""Field name and content."""
 
 
-def _files(parts: list[_Part]) -> list[bytes]:
+def _file_contents(parts: list[_Part]) -> list[bytes]:
     return [bytes(content) for name, content in parts if name == FILE_FIELD.encode()]
 
 
-def _names(parts: list[_Part]) -> str:
-    return ", ".join(repr(name.decode(errors="replace")) for name, _ in parts) or "nothing"
+def _field_names(parts: list[_Part]) -> str:
+    return ", ".join(repr(name.decode(errors="replace")) for name, _ in parts) or "no fields"
 
 
-def _parts(body: bytes, content_type: str, most: int) -> list[_Part]:
-    """Return name and content of each part of a form. Raises InvalidBody, and TooManyPictures for too many parts."""
-    # The whole body is in memory already, so there is nothing to spool to disk.
+def _parse_parts(body: bytes, content_type: str, max_parts: int) -> list[_Part]:
+    """Return all parts of a multipart form. Raises InvalidBody, and TooManyPictures for more than `max_parts`."""
+    # The low-level parser, since FastAPI's form parsing spools to disk what is in memory already.
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         message = (
             "send multipart/form-data with its boundary in the Content-Type: let your HTTP library set that header"
         )
         raise InvalidBody(message)
-    parts = _Parts(most)
+    collector = _PartCollector(max_parts)
     try:
-        parser = MultipartParser(boundary, parts.callbacks())
+        parser = MultipartParser(boundary, collector.callbacks())
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        message = f"the form cannot be read: {error}"
+        message = f"the form cannot be parsed: {error}"
         raise InvalidBody(message) from error
-    if not parts.complete:
+    if not collector.is_complete:
         message = "the form is truncated: its closing boundary is missing"
         raise InvalidBody(message)
-    return parts.found
+    return collector.parts
 
 
-class _Parts:
-    """Collects the parts of a form as the parser meets them."""
+class _PartCollector:
+    """Callbacks of MultipartParser that collect the parts of a form."""
 
-    def __init__(self, most: int) -> None:
-        self.found: list[_Part] = []
-        self._most = most
-        self.complete = False
-        self._header = bytearray()
-        self._value = bytearray()
+    def __init__(self, max_parts: int) -> None:
+        self.parts: list[_Part] = []
+        self.is_complete = False
+        self._max_parts = max_parts
+        self._header_name = bytearray()
+        self._header_value = bytearray()
         self._name = b""
         self._content = bytearray()
 
     def callbacks(self) -> Any:
-        """Return what MultipartParser calls."""
+        """Return the callbacks by the names that MultipartParser expects."""
         return {
-            "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
-            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
+            "on_part_begin": self._begin_part,
+            "on_header_field": lambda data, start, end: self._header_name.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._header_value.extend(data[start:end]),
             "on_header_end": self._end_header,
             "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
-            "on_part_end": lambda: self.found.append((self._name, self._content)),
+            "on_part_end": lambda: self.parts.append((self._name, self._content)),
             "on_end": self._end,
         }
 
-    def _begin(self) -> None:
-        if len(self.found) == self._most:
-            message = f"the form has more than {self._most} parts: send fewer pictures at once"
+    def _begin_part(self) -> None:
+        if len(self.parts) == self._max_parts:
+            message = f"the form has more than {self._max_parts} parts: send fewer pictures per request"
             raise TooManyPictures(message)
         self._name = b""
         self._content = bytearray()
 
     def _end_header(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._name = parse_options_header(bytes(self._value))[1].get(b"name", b"")
-        self._header.clear()
-        self._value.clear()
+        if self._header_name.lower() == b"content-disposition":
+            self._name = parse_options_header(bytes(self._header_value))[1].get(b"name", b"")
+        self._header_name.clear()
+        self._header_value.clear()
 
     def _end(self) -> None:
-        self.complete = True
+        self.is_complete = True
 
 
-def picture_in_json(body: bytes) -> Picture:
-    """Return what {"image": ...} or {"pixels": ...} holds."""
-    content = untrusted_json.parse(body, _MOST_MARKS, _WANTED)
+def parse_json(body: bytes) -> Picture:
+    """Return the picture of {"image": ...}, or the array of {"pixels": ...}. Raises InvalidBody and InvalidJson."""
+    content = untrusted_json.parse(body, _MAX_STRUCTURAL, _JSON_HINT)
     if not isinstance(content, dict) or set(content) not in ({"image"}, {"pixels"}):
-        raise InvalidBody(_WANTED)
+        raise InvalidBody(_JSON_HINT)
     if "image" in content:
-        return from_base64(content["image"])
-    return _pixels(content["pixels"])
+        return decode_base64(content["image"])
+    return _parse_pixels(content["pixels"])
 
 
-def from_base64(text: object) -> bytes:
-    """Return what base64, or a data: URL, holds. Raises InvalidBody."""
+def decode_base64(text: object) -> bytes:
+    """Return the bytes of a base64 string or of a data: URL. Raises InvalidBody."""
     if not isinstance(text, str):
         message = "image must be a string: base64 or a data: URL"
         raise InvalidBody(message)
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
         if not head.lower().endswith(";base64"):
-            message = "image must be a data: URL in base64, as canvas.toDataURL() makes it"
+            message = "image must be a data: URL in base64, such as canvas.toDataURL() returns"
             raise InvalidBody(message)
     try:
-        # Line breaks, as `base64 FILE` prints them, are the only thing between digits that is no mistake.
+        # Whitespace is removed, since `base64 FILE` wraps its lines. Any other foreign character is an error.
         return base64.b64decode(text.encode().translate(None, b" \t\r\n"), validate=True)
     except (binascii.Error, ValueError) as error:
         message = f"image is not base64: {error}"
         raise InvalidBody(message) from error
 
 
-def _pixels(value: object) -> Pixels:
+def _parse_pixels(value: object) -> Pixels:
     try:
-        # Strict, so that neither 0.5 nor "7" nor true is taken for an integer.
+        # Strict: 0.5, "7" and true are not coerced to integers.
         rows = PixelsBody.model_validate({"pixels": value}, strict=True).pixels
         return np.array(rows, np.int64)
     except (ValidationError, ValueError, OverflowError) as error:
         message = (
-            "pixels must be 28 rows of 28 integers from 0, background, to 255, ink; "
-            "fractions mean that they were scaled to 0..1: send them unscaled"
+            "pixels must be 28 rows of 28 integers from 0 (background) to 255 (ink), "
+            "not fractions that were scaled to 0..1"
         )
         raise InvalidBody(message) from error

@@ -1,7 +1,8 @@
-"""Domain error -> RFC 9457 problem. The only table of status codes.
+"""Domain error -> RFC 9457 problem details. Contains the only table of status codes.
 
-Every error of every route leaves as `application/problem+json` with a stable `code` and the request's id; those under
-/v2 as `{"error": ...}`.
+Enters: an exception and the ASGI scope of its request. Leaves: a response `application/problem+json` with a stable
+`code` and the request id; under /v2 `{"error": ...}`, as the Open Inference Protocol requires. Out of scope: the tree
+of domain errors (`errors`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,9 @@ from service.api.request_context import request_context_of
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-_NO_TYPE = "about:blank"
 
-# An error is looked up along its class's ancestors, so one line serves a family.
-_TABLE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxyType(
+# Looked up along the MRO of the error's class, so that a new subclass inherits the entry of its family.
+_STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxyType(
     {
         errors.UnreadablePicture: (HTTPStatus.BAD_REQUEST, "unreadable-image"),
         errors.UnsupportedFormat: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
@@ -55,7 +55,7 @@ _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: MappingProxyType({"WWW-Authenticate": "Bearer"}),
         HTTPStatus.SERVICE_UNAVAILABLE: MappingProxyType({"Retry-After": "1"}),
-        # The rest of the body is not waited for.
+        # The rest of the body stays unread, so the connection cannot be reused.
         HTTPStatus.REQUEST_TIMEOUT: MappingProxyType({"Connection": "close"}),
     }
 )
@@ -63,57 +63,59 @@ _INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457), and what to do about it."""
+    """Problem details (RFC 9457)."""
 
-    type: str = Field(description="always about:blank: `code` tells the problems apart")
-    title: str = Field(description="the status in words")
+    type: str = Field(description="always about:blank; `code` distinguishes the problems")
+    title: str = Field(description="reason phrase of the status")
     status: int
-    detail: str = Field(description="what is wrong with this request, and what to do")
-    code: str = Field(description="stable name of the problem, for programs")
-    request_id: str = Field(description="to quote when asking for help; also in the logs")
+    detail: str = Field(description="what is wrong with this request and how to fix it")
+    code: str = Field(description="stable, machine-readable name of the problem")
+    request_id: str = Field(description="request id, also in the service's log")
 
 
-def documented(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses` of a route that can answer these problems, for OpenAPI."""
+def openapi_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI `responses` of a route that can end in problems with these statuses."""
     schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
     return {status.value: {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
-def describe(scope: Scope, error: Exception) -> Problem:
-    """Return the problem that an error is for the client whose request this ASGI scope is, and note it."""
+def to_problem(scope: Scope, error: Exception) -> Problem:
+    """Return the problem for an error, and append its code to the context of the request.
+
+    An error that is not in the table is a defect: it is logged with its traceback, and the problem hides its message.
+    """
     for ancestor in type(error).__mro__:
-        if ancestor in _TABLE:
-            return _problem(scope, *_TABLE[ancestor], str(error))
+        if ancestor in _STATUS_AND_CODE:
+            return _problem(scope, *_STATUS_AND_CODE[ancestor], str(error))
     _log.error("request %s failed", request_context_of(scope).request_id, exc_info=error)
-    return _problem(scope, *_INTERNAL, "the service has a defect; its log tells more under this request_id")
+    return _problem(scope, *_INTERNAL, "internal error: the service's log has the details under this request_id")
 
 
-def of_error(scope: Scope, error: Exception) -> Response:
-    """Return the response to a request that ended in an error."""
-    return _response(scope, describe(scope, error))
+def to_response(scope: Scope, error: Exception) -> Response:
+    """Return the response to a request that failed with `error`."""
+    return _response(scope, to_problem(scope, error))
 
 
 def _problem(scope: Scope, status: HTTPStatus, code: str, detail: str) -> Problem:
-    record = request_context_of(scope)
-    record.codes.append(code)
+    context = request_context_of(scope)
+    context.problem_codes.append(code)
     return Problem(
-        type=_NO_TYPE, title=status.phrase, status=status, detail=detail, code=code, request_id=record.request_id
+        type="about:blank", title=status.phrase, status=status, detail=detail, code=code, request_id=context.request_id
     )
 
 
 def _response(scope: Scope, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:
     headers = {**(headers or {}), **_HEADERS.get(problem.status, {})}
     if f"{request_context_of(scope).path}/".startswith("/v2/"):
-        # As the Open Inference Protocol has it.
         return JSONResponse({"error": problem.detail}, problem.status, headers)
     return Response(problem.model_dump_json(), problem.status, headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Make the application answer every error with a problem."""
+def install_exception_handlers(app: FastAPI) -> None:
+    """Register exception handlers that answer every error with a problem."""
 
     async def on_domain_error(request: Request, error: errors.DigitsError) -> Response:
-        return of_error(request.scope, error)
+        return to_response(request.scope, error)
 
     async def on_validation_error(request: Request, error: RequestValidationError) -> Response:
         status = HTTPStatus.UNPROCESSABLE_ENTITY

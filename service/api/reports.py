@@ -1,7 +1,7 @@
-"""The report on a model, as `digits-train report` wrote it into the folder `report` beside the model's file.
+"""The evaluation report on a model: the folder `report` beside the model file, written by `digits-train report`.
 
-Enters: the model's file and its version. Leaves: Representations of its JSON and of its drawings. Out of scope: what is
-in it.
+Enters: the path of the model file and the model's version. Leaves: Representations of the report's JSON and of its
+figures. Out of scope: their content.
 """
 
 from __future__ import annotations
@@ -10,47 +10,48 @@ import json
 import re
 from pathlib import Path
 
-from service.api.representation import Representation
+from service.api.representations import Representation
 from service.errors import NoSuchReport
 
-_NAME = re.compile("[a-z_]+")
+_FIGURE_NAME = re.compile("[a-z_]+")
 
 
 class Report:
-    """The report on one model; a folder that is missing, or about another model, is none."""
+    """The report on one model. A folder that is missing, or that reports on another model, counts as no report."""
 
     def __init__(self, model: Path, version: str) -> None:
-        """Look beside the file of a model with this version."""
+        """Use the folder beside the file `model`. `version` has to match the version in the report."""
         self._folder = model.parent / "report"
         self._version = version
 
     def exists(self) -> bool:
-        """Say whether there is a report on this model."""
+        """Return whether there is a report on this model."""
         try:
-            self.facts()
+            self.document()
         except NoSuchReport:
             return False
         return True
 
-    def facts(self) -> Representation:
-        """Return what was measured, as JSON. Raises NoSuchReport."""
+    def document(self) -> Representation:
+        """Return report.json. Raises NoSuchReport."""
         try:
             content = (self._folder / "report.json").read_bytes()
-            about = json.loads(content)["model"]["version"]
+            reported = json.loads(content)["model"]["version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise NoSuchReport(self._reason("there is no report on this model")) from error
-        if about != self._version:
-            raise NoSuchReport(self._reason(f"the report there is about model {about}, not {self._version}"))
+            raise NoSuchReport(self._message("there is no report on this model")) from error
+        if reported != self._version:
+            raise NoSuchReport(self._message(f"the report there is about model {reported}, not {self._version}"))
         return Representation(content, "application/json")
 
     def figure(self, name: str) -> Representation:
-        """Return one drawing, by its name without `.png`. Raises NoSuchReport."""
-        self.facts()
+        """Return the PNG figure `name`, given without `.png`. Raises NoSuchReport."""
+        self.document()
         path = self._folder / f"{name}.png"
-        if not _NAME.fullmatch(name) or not path.is_file():
-            raise NoSuchReport(self._reason(f"the report has no drawing {name!r}"))
+        # The pattern excludes dots and slashes, hence path traversal.
+        if not _FIGURE_NAME.fullmatch(name) or not path.is_file():
+            raise NoSuchReport(self._message(f"the report has no figure {name!r}"))
         return Representation(path.read_bytes(), "image/png")
 
     @staticmethod
-    def _reason(what: str) -> str:
-        return f"{what}; `digits-train report` writes one into the folder `report` beside the model's file"
+    def _message(reason: str) -> str:
+        return f"{reason}; `digits-train report` writes one into the folder `report` beside the model's file"

@@ -1,4 +1,7 @@
-"""A prediction -> the JSON of an answer, with its schemas."""
+"""JSON schemas of an answer, and their construction from a prediction.
+
+Enters: a Prediction. Leaves: an Answer. Out of scope: computing the prediction and its explanation (`classifier`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from service.types import FloatArray
 
 
 class ModelName(BaseModel):
-    """Which model answered."""
+    """Name and version of the model that answered."""
 
     name: str
     version: str = Field(description="first 12 hex digits of the SHA-256 of its file")
@@ -28,65 +31,85 @@ class Ranked(BaseModel):
 
 
 class StrokeFacts(BaseModel):
-    """What was done to the strokes, in pixels of the 28x28 input."""
+    """Stroke-width normalisation, in pixels of the 28x28 input."""
 
-    width: float = Field(description="mean width as found")
-    widening: float = Field(description="by how much they were widened on each side; negative: thinned")
+    width: float = Field(description="mean stroke width before normalisation")
+    widening: float = Field(description="radius of the dilation applied to the strokes; negative: erosion")
 
 
 class Normalization(BaseModel):
-    """What was done to the picture to bring it into MNIST form."""
+    """Geometry and polarity of the normalisation into MNIST form."""
 
     polarity: Polarity
-    stroke: StrokeFacts | None = Field(description="null where the picture had MNIST form already")
-    ink_box: list[int] = Field(description="top, left, bottom, right of the digit, in pixels of `size`")
-    size: list[int] = Field(description="height and width at which the picture was looked at")
-    scale: float = Field(description="pixels of the 28x28 input for one of `size`")
-    shift: list[float] = Field(description="rows, columns: a point p of the picture lies at scale * p + shift")
+    stroke: StrokeFacts | None = Field(description="null if the picture was in MNIST form already")
+    ink_box: list[int] = Field(description="bounding box of the digit: top, left, bottom, right, in pixels of `size`")
+    size: list[int] = Field(
+        description="height and width of the decoded picture; large pictures are downscaled when decoded"
+    )
+    scale: float = Field(description="scale factor from pixels of `size` to pixels of the 28x28 input")
+    shift: list[float] = Field(
+        description="translation in rows, columns: a point p of the picture maps to scale * p + shift"
+    )
 
 
 class Explanation(BaseModel):
-    """How the answer came about."""
+    """Intermediate results from the input to the answer."""
 
-    input: list[list[float]] = Field(description="28x28, what the network saw, 0 = background to 1 = ink")
+    input: list[list[float]] = Field(description="28x28, input of the network, 0 = background to 1 = ink")
     normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
-    activations: list[list[float]] = Field(description="a(1), ..., a(L), the last one before calibration")
-    scores: list[float] = Field(description="z(L); the probabilities are softmax(scores / temperature)")
-    temperature: float
-    relevance: list[list[float]] = Field(description="28x28: ink that speaks for the answer is positive")
-    stencils: list[list[list[float]]] | None = Field(
-        description="28x28 for each score, which is sum(stencil * input) + offset; null for curved activations"
+    activations: list[list[float]] = Field(
+        description="outputs a(1), ..., a(L) of the layers, the last one before temperature scaling"
     )
-    offsets: list[float] | None = Field(description="one for each stencil")
+    scores: list[float] = Field(description="logits z(L); the probabilities are softmax(scores / temperature)")
+    temperature: float = Field(
+        description="temperature of the temperature scaling: probabilities are softmax(logits / temperature)"
+    )
+    relevance: list[list[float]] = Field(
+        description="28x28, gradient x input attribution: positive where ink raises the answer's logit above the mean"
+    )
+    stencils: list[list[list[float]]] | None = Field(
+        description=(
+            "effective weights of the locally linear network, 28x28 for each logit: "
+            "logit = sum(stencil * input) + offset; null for activations that are not piecewise linear"
+        )
+    )
+    offsets: list[float] | None = Field(
+        description="effective bias of the locally linear network, one for each stencil"
+    )
 
 
 class Answer(BaseModel):
-    """The digit and how sure the network is."""
+    """The classified digit with calibrated probabilities."""
 
     digit: int = Field(description="the most probable class")
-    confidence: float = Field(description="its probability", ge=0, le=1)
-    probabilities: list[float] = Field(description="calibrated, in the order of `classes`; they sum to 1")
+    confidence: float = Field(description="calibrated probability of `digit`", ge=0, le=1)
+    probabilities: list[float] = Field(description="calibrated probabilities in the order of `classes`; they sum to 1")
     classes: list[int]
-    verdict: Verdict = Field(description="clear; ambiguous: a person should look; or not_a_digit")
+    verdict: Verdict = Field(
+        description="selective prediction: clear, ambiguous (abstention), or not_a_digit (out of distribution)"
+    )
     novelty: float | None = Field(
-        description="0 = like the digits that were learned, 1 = unlike any; null where the model cannot tell",
+        description=(
+            "out-of-distribution (OOD) score, 0 = like the training digits, 1 = unlike any digit; "
+            "null if the model has no OOD detector"
+        ),
         ge=0,
         le=1,
     )
     model: ModelName
-    top: list[Ranked] | None = Field(None, description="the most probable classes, with ?top_k")
-    explanation: Explanation | None = Field(None, description="with ?explain=true")
+    top: list[Ranked] | None = Field(None, description="the most probable classes, if requested with ?top_k")
+    explanation: Explanation | None = Field(None, description="if requested with ?explain=true")
 
 
 def answer(
     classifier: Classifier, prediction: Prediction, top_k: int | None = None, *, explain: bool = False
 ) -> Answer:
-    """Return what a client is told; the most probable classes and an explanation where they are asked for."""
-    more: dict[str, Any] = {}
+    """Return the answer for a prediction, with the `top_k` most probable classes and an explanation on request."""
+    optional: dict[str, Any] = {}
     if top_k is not None:
-        more["top"] = _top(prediction, top_k)
+        optional["top"] = _top(prediction, top_k)
     if explain:
-        more["explanation"] = _explanation(classifier, prediction)
+        optional["explanation"] = _explanation(classifier, prediction)
     return Answer(
         digit=prediction.digit,
         confidence=prediction.confidence,
@@ -95,13 +118,13 @@ def answer(
         verdict=prediction.verdict,
         novelty=prediction.novelty,
         model=ModelName(name=classifier.model.metadata.name, version=classifier.model.version),
-        **more,
+        **optional,
     )
 
 
 def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
-    best_first = (-prediction.probabilities).argsort(kind="stable")[:top_k]
-    return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in best_first]
+    ranking = (-prediction.probabilities).argsort(kind="stable")[:top_k]
+    return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in ranking]
 
 
 def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
@@ -118,17 +141,17 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
             shift=list(report.frame.shift),
         )
     return Explanation(
-        input=decimals(prediction.input),
+        input=_shortest_decimals(prediction.input),
         normalization=normalization,
-        activations=[decimals(activation) for activation in explanation.activations],
-        scores=decimals(explanation.scores),
+        activations=[_shortest_decimals(activation) for activation in explanation.activations],
+        scores=_shortest_decimals(explanation.scores),
         temperature=classifier.model.metadata.calibration.temperature,
-        relevance=decimals(explanation.relevance),
-        stencils=None if explanation.stencils is None else decimals(explanation.stencils),
-        offsets=None if explanation.offsets is None else decimals(explanation.offsets),
+        relevance=_shortest_decimals(explanation.relevance),
+        stencils=None if explanation.stencils is None else _shortest_decimals(explanation.stencils),
+        offsets=None if explanation.offsets is None else _shortest_decimals(explanation.offsets),
     )
 
 
-def decimals(values: FloatArray) -> Any:
-    """Return nested lists of the shortest decimals that give back the same float32, half as long as float64's."""
+def _shortest_decimals(values: FloatArray) -> Any:
+    """Return nested lists of the shortest decimals that round-trip to the same float32, half as long as float64's."""
     return values.astype(str).astype(float).tolist()

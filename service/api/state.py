@@ -1,4 +1,7 @@
-"""What the handlers share: put into the application's state by its lifespan, taken from there by dependency."""
+"""State: the objects that all handlers share.
+
+The lifespan of the application stores it in `app.state`; handlers receive it by dependency injection (`Shared`).
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from service.classifier import Classifier
 
 @dataclass(eq=False)
 class State:
-    """The loaded model and its report, how much is in hand, and how many pictures a request may have.
+    """The loaded model, its weights and report, admission control, and the batch limit.
 
-    Made within the event loop.
+    `ready` is what the readiness probe reports. `started` is in seconds of `time.monotonic`. Has to be created within
+    the event loop.
     """
 
     classifier: Classifier
@@ -30,19 +34,14 @@ class State:
     started: float = field(default_factory=time.monotonic)
 
     def drain(self) -> None:
-        """Be ready no more: requests are still answered, but should be sent elsewhere."""
+        """Fail the readiness probe from now on. Requests are still answered, but load balancers stop sending them."""
         self.ready = False
 
 
-def state_of(request: Request) -> State:
-    """Return what the handlers of this request's application share."""
+# `async`, since FastAPI would run a plain function in a thread.
+async def _state(request: Request) -> State:
     state: State = request.app.state.digits
     return state
-
-
-async def _state(request: Request) -> State:
-    # Not awaiting anything, but a plain function would be called in a thread.
-    return state_of(request)
 
 
 Shared = Annotated[State, Depends(_state)]

@@ -1,7 +1,9 @@
-"""JSON from strangers: bytes in, what they say out, if that stays small.
+"""Untrusted JSON: size-bounded parsing.
 
-Long strings are cheap. Brackets, names and numbers are not: 20 MiB of `[],` become 450 MB of Python's lists, and while
-they are made nobody else is answered. So what takes space is counted first. Out of scope: what the JSON should hold.
+Enters: bytes. Leaves: Python values, or InvalidBody and InvalidJson. Memory of the result grows with the number of
+brackets, names and numbers, not with the length of strings: 20 MiB of `[],` become 450 MB of Python lists, and block
+the event loop while they are built. Structural characters are therefore counted before parsing. Out of scope: the
+expected fields.
 """
 
 from __future__ import annotations
@@ -13,20 +15,21 @@ from pydantic_core import from_json
 
 from service.errors import InvalidBody, InvalidJson
 
-# Each value, name and bracket of a document comes with at least one of them.
-_MARKS = (b",", b":", b"[", b"{", b'"')
+# Each value, name and container of a JSON document has at least one of them.
+_STRUCTURAL_CHARACTERS = (b",", b":", b"[", b"{", b'"')
 
 
-def parse(body: bytes, most: int, instead: str) -> Any:
-    """Return what a JSON document with at most so many marks says; `instead` tells what to send where it has more.
+def parse(body: bytes, max_structural: int, hint: str) -> Any:
+    """Return the value of a JSON document with at most `max_structural` structural characters.
 
-    Raises InvalidJson and InvalidBody.
+    `hint` ends the error message about a larger document: what to send instead. Raises InvalidBody for a larger
+    document, and InvalidJson for a malformed one.
     """
-    if sum(map(body.count, _MARKS)) > most:
-        message = f"the JSON has more than {most:,} commas, colons, quotes and opening brackets: {instead}"
+    if sum(map(body.count, _STRUCTURAL_CHARACTERS)) > max_structural:
+        message = f"the JSON has more than {max_structural:,} commas, colons, quotes and opening brackets: {hint}"
         raise InvalidBody(message)
     try:
-        # Unlike the standard library's, this parser refuses half a character, which could be in no answer.
+        # Unlike the standard library's parser, this one rejects lone surrogates, which no response could encode.
         return from_json(body.decode(json.detect_encoding(body)))
     except ValueError as error:
         message = f"the body is not JSON: {error}"

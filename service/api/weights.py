@@ -1,6 +1,7 @@
-"""The weights as files: JSON, npz and safetensors, of the whole network or of one layer, each with its gzip form.
+"""The model's weights as files: JSON, npz and safetensors, of the whole network or of one layer.
 
-Leaves: Representations. Made when first asked for and kept. Out of scope: which one a client gets (`routes.model`).
+Enters: a model. Leaves: Representations, serialised when first requested and cached. Out of scope: content negotiation
+(`routes.model`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from types import MappingProxyType
 import numpy as np
 import safetensors.numpy
 
-from service.api.representation import Representation
+from service.api.representations import Representation
 from service.errors import NoSuchLayer
 from service.model.artifact import Artifact
 from service.model.network import Layer
@@ -27,65 +28,66 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
 
 
 class Weights:
-    """The representations of one model's weights."""
+    """The representations of one model's weights. Safe to use from several threads."""
 
     def __init__(self, model: Artifact) -> None:
-        """Show the weights of this model."""
+        """Serialise the weights of `model`."""
         self._model = model
-        self._made: dict[tuple[str, int | None], Representation] = {}
+        self._cache: dict[tuple[str, int | None], Representation] = {}
         self._lock = threading.Lock()
 
-    def get(self, form: str, index: int | None = None) -> Representation:
-        """Return all weights, or those of layer `index`, as `json`, `npz` or `safetensors`.
+    def get(self, file_format: str, index: int | None = None) -> Representation:
+        """Return all weights, or those of layer `index`, in a format of MEDIA_TYPES.
 
-        The first call for each takes up to a second and belongs off the event loop. Raises NoSuchLayer.
+        The first call for each takes up to a second and must not run in the event loop. Raises NoSuchLayer.
         """
         if index is not None:
             self.layer(index)
+        key = file_format, index
         with self._lock:
-            if (form, index) not in self._made:
-                self._made[form, index] = Representation(self._make(form, index), MEDIA_TYPES[form])
-            return self._made[form, index]
+            if key not in self._cache:
+                self._cache[key] = Representation(self._serialize(file_format, index), MEDIA_TYPES[file_format])
+            return self._cache[key]
 
     def layer(self, index: int) -> Layer:
-        """Return one layer. Raises NoSuchLayer."""
+        """Return one layer, counted from 0. Raises NoSuchLayer."""
         layers = self._model.network.layers
         if not 0 <= index < len(layers):
             message = f"there is no layer {index}: the network's are numbered 0 to {len(layers) - 1}"
             raise NoSuchLayer(message)
         return layers[index]
 
-    def _make(self, form: str, index: int | None) -> bytes:
-        if form == "safetensors" and index is None:
+    def _serialize(self, file_format: str, index: int | None) -> bytes:
+        if file_format == "safetensors" and index is None:
             return self._model.to_bytes()
-        numbers = range(len(self._model.network.layers)) if index is None else [index]
-        if form == "json":
-            layers = [self._layer_json(number) for number in numbers]
+        indices = range(len(self._model.network.layers)) if index is None else [index]
+        if file_format == "json":
+            layers = [self._layer_json(i) for i in indices]
             if index is not None:
                 return layers[0].encode()
             model = {"name": self._model.metadata.name, "version": self._model.version}
             return f'{{"model":{json.dumps(model)},"layers":[{",".join(layers)}]}}'.encode()
         tensors = {}
-        for number in numbers:
-            layer = self._model.network.layers[number]
-            tensors[f"layers.{number}.weights"] = layer.weights
-            tensors[f"layers.{number}.biases"] = layer.biases
-        return safetensors.numpy.save(tensors) if form == "safetensors" else _npz(tensors)
+        for i in indices:
+            layer = self._model.network.layers[i]
+            tensors[f"layers.{i}.weights"] = layer.weights
+            tensors[f"layers.{i}.biases"] = layer.biases
+        return safetensors.numpy.save(tensors) if file_format == "safetensors" else _npz(tensors)
 
-    def _layer_json(self, number: int) -> str:
-        layer = self._model.network.layers[number]
-        facts = {"index": number, "activation": layer.activation, "n_in": layer.n_in, "n_out": layer.n_out}
-        rows = ",".join(_numbers(row) for row in layer.weights)
-        return f'{json.dumps(facts)[:-1]}, "weights":[{rows}],"biases":{_numbers(layer.biases)}}}'
+    def _layer_json(self, index: int) -> str:
+        layer = self._model.network.layers[index]
+        facts = {"index": index, "activation": layer.activation, "n_in": layer.n_in, "n_out": layer.n_out}
+        rows = ",".join(_json_array(row) for row in layer.weights)
+        return f'{json.dumps(facts)[:-1]}, "weights":[{rows}],"biases":{_json_array(layer.biases)}}}'
 
 
-def _numbers(values: FloatArray) -> str:
-    """Return a JSON array with the shortest decimals that give back the same float32."""
+def _json_array(values: FloatArray) -> str:
+    """Return a JSON array of the shortest decimals that round-trip to the same float32."""
     return f"[{','.join(values.astype(np.str_).tolist())}]"
 
 
 def _npz(tensors: Mapping[str, FloatArray]) -> bytes:
-    """Return what np.savez writes, but the same bytes every time: its members carry the time of day."""
+    """Return what np.savez writes, but reproducibly: np.savez stores the current time in each member."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, tensor in tensors.items():

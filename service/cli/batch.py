@@ -1,7 +1,7 @@
-"""Picture files in, what was read in them out: in their order, in this process or several at once.
+"""Picture files in, a FileResult for each out, in their order: predicted in this process or in a pool of processes.
 
-However many files there are, only as many are in memory as are being worked on. Out of scope: finding them (`files`),
-and how readings are shown (`cli`).
+Memory does not grow with the number of files: only a few per process are read ahead. Out of scope: finding the files
+(`files`), and printing the results (`predict`).
 """
 
 from __future__ import annotations
@@ -31,17 +31,20 @@ from service.types import FORMATS
 if sys.platform != "win32":  # pragma: no branch
     from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
 
-# Files handed out ahead for each process, so that none has to wait for the next.
-_AHEAD = 4
+# Files submitted ahead per process, so that no process is idle.
+_PREFETCH = 4
 
 
 class WorkerLost(DigitsError):
-    """A process that read pictures was ended from outside."""
+    """A worker process ended unexpectedly, for example for lack of memory."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What was read in one file, or the error that says why nothing was; `novelty` is None also where none is known."""
+class FileResult:
+    """The prediction for one file, or its `error`, in which case all else is None.
+
+    `novelty` is the out-of-distribution (OOD) score, 0 to 1; None also when the model has no OOD detector.
+    """
 
     file: Path
     digit: int | None = None
@@ -52,36 +55,37 @@ class Reading:
     error: str | None = None
 
 
-def read(
+def predict_files(
     files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...] = FORMATS
-) -> Generator[Reading]:
-    """Yield the reading of each file in these formats, by so many processes, which only the main thread may start.
+) -> Generator[FileResult]:
+    """Yield the result of each file, predicted by this many processes. Only pictures in `formats` are accepted.
 
-    Raises ArtifactError when the model cannot be used, and WorkerLost.
+    With more than one worker, call it from the main thread. Raises ArtifactError when the model cannot be loaded, and
+    WorkerLost.
     """
     if workers > 1:
-        yield from _read_by_many(files, model, max_pixels, workers, formats)
+        yield from _predict_in_pool(files, model, max_pixels, workers, formats)
         return
-    # As in the service: as fast for one picture, and the same to the last digit.
+    # One BLAS thread, as in the service: equally fast for one picture, and the same rounding.
     with threadpool_limits(1, user_api="blas"):
         classifier = Classifier.load(model, max_pixels, formats=formats)
         for file in files:
-            yield _read(classifier, file)
+            yield _predict_file(classifier, file)
 
 
-def unreadable(file: Path, error: OSError) -> Reading:
-    """Return what is to be said of a file that the system does not let be read."""
-    return Reading(file, error=error.strerror or str(error))
+def unreadable_file(file: Path, error: OSError) -> FileResult:
+    """Return the result of a file that the operating system could not read."""
+    return FileResult(file, error=error.strerror or str(error))
 
 
-def _read(classifier: Classifier, file: Path) -> Reading:
+def _predict_file(classifier: Classifier, file: Path) -> FileResult:
     try:
         prediction = classifier.predict_picture(file.read_bytes())
     except OSError as error:
-        return unreadable(file, error)
+        return unreadable_file(file, error)
     except PictureError as error:
-        return Reading(file, error=str(error))
-    return Reading(
+        return FileResult(file, error=str(error))
+    return FileResult(
         file,
         prediction.digit,
         prediction.confidence,
@@ -91,24 +95,24 @@ def _read(classifier: Classifier, file: Path) -> Reading:
     )
 
 
-def _read_by_many(
+def _predict_in_pool(
     files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...]
-) -> Generator[Reading]:
-    # New processes: forks would inherit the threads of BLAS in whatever state they are.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin)
-    futures = (pool.submit(_read_in_worker, model, max_pixels, formats, file) for file in files)
+) -> Generator[FileResult]:
+    # Spawned, not forked: a fork would inherit the BLAS threads in an undefined state.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_parent_watcher)
+    futures = (pool.submit(_predict_in_worker, model, max_pixels, formats, file) for file in files)
     try:
-        with _interrupts_held():
-            waiting = deque(islice(futures, workers * _AHEAD))
-        while waiting:
-            yield waiting.popleft().result()
-            waiting.extend(islice(futures, 1))
+        with _sigint_blocked():
+            pending = deque(islice(futures, workers * _PREFETCH))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(islice(futures, 1))
     except BaseException as error:
-        # Nobody waits any more for what they are reading.
+        # Nobody will collect the results any more.
         for process in active_children():
             process.terminate()
         if isinstance(error, BrokenProcessPool):
-            message = "a process that read pictures was ended, perhaps for lack of memory: try fewer --workers"
+            message = "a worker process ended, perhaps for lack of memory: try fewer --workers"
             raise WorkerLost(message) from error
         raise
     finally:
@@ -116,10 +120,11 @@ def _read_by_many(
 
 
 @contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Start processes that do not hear Ctrl-C, which a terminal sends to all of them: this one ends the others.
+def _sigint_blocked() -> Iterator[None]:
+    """Block SIGINT while worker processes are started, which inherit the signal mask.
 
-    It hears afterwards of one that came meanwhile.
+    A terminal sends Ctrl-C to the whole process group. Only this process handles it, and terminates the workers. A
+    SIGINT that arrives in the block is delivered at its end.
     """
     if sys.platform == "win32":
         yield
@@ -131,23 +136,23 @@ def _interrupts_held() -> Iterator[None]:
         pthread_sigmask(SIG_SETMASK, before)
 
 
-def _read_in_worker(model: Path, max_pixels: int, formats: tuple[str, ...], file: Path) -> Reading:
-    return _read(_load(model, max_pixels, formats), file)
+def _predict_in_worker(model: Path, max_pixels: int, formats: tuple[str, ...], file: Path) -> FileResult:
+    return _predict_file(_classifier(model, max_pixels, formats), file)
 
 
 @cache
-def _load(model: Path, max_pixels: int, formats: tuple[str, ...]) -> Classifier:
-    """Return the classifier of this process."""
-    # Every process has a processor for itself; BLAS threads of each would fight for the same ones.
+def _classifier(model: Path, max_pixels: int, formats: tuple[str, ...]) -> Classifier:
+    """Return the classifier of this worker process, loaded once."""
+    # There is one worker per processor; more BLAS threads would compete for the same processors.
     threadpool_limits(1, user_api="blas")
     return Classifier.load(model, max_pixels, formats=formats)
 
 
-def _begin() -> None:
-    Thread(target=_end_with, args=(parent_process(),), daemon=True).start()
+def _start_parent_watcher() -> None:
+    Thread(target=_exit_with, args=(parent_process(),), daemon=True).start()
 
 
-def _end_with(parent: BaseProcess) -> None:
-    """End this process when the one that started it is killed: the pool would wait for work for ever."""
+def _exit_with(parent: BaseProcess) -> None:
+    """Exit when the parent process has been killed: the pool's worker would wait for work for ever."""
     parent.join()
     os._exit(1)

@@ -1,6 +1,6 @@
-"""Names of files, folders and globs in, the picture files that they stand for out, and the files that are left out.
+"""Names of files, folders and globs in; the picture files that they match, and the files that are skipped, out.
 
-What is in them is not looked at.
+The suffix decides what is a picture file. Out of scope: the content of the files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from service.errors import DigitsError
 
-# What files in the formats of `decoding` are called.
+# Suffixes of the formats that `service.images.decoding` decodes.
 SUFFIXES = frozenset(
     {
         *(".png", ".apng", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
@@ -21,65 +21,65 @@ SUFFIXES = frozenset(
         *(".heic", ".heif", ".hif", ".avif"),
     }
 )
-_NO_SUFFIX = "the suffix is not that of a picture"
-_OF_A_MAC = "macOS made it beside the picture"
+_WRONG_SUFFIX = "the suffix is not that of a picture"
+_MACOS_METADATA = "metadata files of macOS"
 
 
 class FilesError(DigitsError):
-    """A name stands for no picture; the message says what was looked for."""
+    """A name matches no picture file. The message has the name and the reason."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """The picture files, and those that a folder or glob has besides, by why they are left out."""
+class FoundFiles:
+    """The picture files, and the other files of the same folders and globs by the reason why they are skipped."""
 
     files: list[Path] = field(default_factory=list)
-    left_out: dict[str, list[Path]] = field(default_factory=dict)
+    skipped: dict[str, list[Path]] = field(default_factory=dict)
 
 
-def find(names: Iterable[str]) -> Found:
-    """Return the files, in the order of the names and sorted within each.
+def find_files(names: Iterable[str]) -> FoundFiles:
+    """Return the files that the names match: in the order of the names, and sorted for each folder and glob.
 
-    A folder stands for every file in it, at any depth, with the suffix of a picture; a glob for every file that it
-    matches, where `**` is any depth; any other name for itself, be there such a file or not. Neither folders nor globs
-    stand for what macOS adds to archives and foreign disks. Raises FilesError when a folder cannot be read, or a folder
-    or glob has nothing.
+    A folder matches every file in it, at any depth, with the suffix of a picture. A glob matches files of any suffix;
+    `**` is any depth. Any other name is a file, whether it exists or not. Folders and globs do not match the metadata
+    files that macOS adds to archives and foreign disks. Raises FilesError when a folder cannot be read, or when a
+    folder or glob matches nothing.
     """
-    found = Found()
+    found = FoundFiles()
     for name in names:
         path = Path(name)
         if path.is_dir():
-            lacking = f"no file in this folder ends in {', '.join(sorted(SUFFIXES))}"
-            _sort_into(found, name, _in_folder(path), lacking, SUFFIXES)
+            no_match = f"no file in this folder ends in {', '.join(sorted(SUFFIXES))}"
+            _add_matches(found, name, _files_in(path), no_match, SUFFIXES)
         elif glob.has_magic(name) and not path.exists():
-            matches = map(Path, glob.iglob(name, recursive=True))  # noqa: PTH207 - Path.glob knows no absolute patterns
-            _sort_into(found, name, (match for match in matches if not match.is_dir()), "no file matches", None)
+            matches = map(Path, glob.iglob(name, recursive=True))  # noqa: PTH207 - Path.glob rejects absolute patterns
+            _add_matches(found, name, (match for match in matches if not match.is_dir()), "no file matches", None)
         else:
             found.files.append(path)
     return found
 
 
-def _sort_into(
-    found: Found, name: str, candidates: Iterable[Path], lacking: str, suffixes: frozenset[str] | None
+def _add_matches(
+    found: FoundFiles, name: str, candidates: Iterable[Path], no_match: str, suffixes: frozenset[str] | None
 ) -> None:
     files = []
     for path in sorted(candidates):
         if path.name.startswith("._") or "__MACOSX" in path.parts:
-            found.left_out.setdefault(_OF_A_MAC, []).append(path)
+            found.skipped.setdefault(_MACOS_METADATA, []).append(path)
         elif suffixes is not None and path.suffix.lower() not in suffixes:
-            found.left_out.setdefault(_NO_SUFFIX, []).append(path)
+            found.skipped.setdefault(_WRONG_SUFFIX, []).append(path)
         else:
             files.append(path)
     if not files:
-        message = f"{name}: {lacking}"
+        message = f"{name}: {no_match}"
         raise FilesError(message)
     found.files.extend(files)
 
 
-def _in_folder(folder: Path) -> list[Path]:
-    return [Path(directory, name) for directory, _, names in os.walk(folder, onerror=_refuse) for name in names]
+def _files_in(folder: Path) -> list[Path]:
+    return [Path(directory, name) for directory, _, names in os.walk(folder, onerror=_raise_error) for name in names]
 
 
-def _refuse(error: OSError) -> None:
+def _raise_error(error: OSError) -> None:
     message = f"{error.filename}: {error.strerror}"
     raise FilesError(message) from error

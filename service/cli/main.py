@@ -1,4 +1,7 @@
-"""The command `digits`: serve the model, ask it from a shell, tell what it is."""
+"""The command `digits`: parses the command line and runs `serve`, `predict` or `info`. Returns the exit status.
+
+Out of scope: what the commands do, except for `info`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ from service.settings import Settings, read_settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 0 well, 1 with one clear line on what went wrong, 130 interrupted."""
+    """Run a command and return its exit status: 0 for success, 1 for an error, 130 for Ctrl-C.
+
+    An error is one line on stderr. Raises SystemExit for --help, --version and invalid arguments, as argparse does.
+    """
     arguments = _parser().parse_args(argv)
     try:
         settings = read_settings()
@@ -24,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             serve(settings)
             return 0
         if arguments.command == "predict":
-            # Here, since the service itself needs neither httpx nor rich.
+            # Imported here, since `serve` needs neither httpx nor rich.
             from service.cli.predict import predict  # noqa: PLC0415
 
             return predict(settings, arguments)
@@ -38,42 +44,47 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    described = "\n".join(
+    variables = "\n".join(
         f"  DIGITS_{name.upper():<12} {field.description}" for name, field in Settings.model_fields.items()
     )
     parser = argparse.ArgumentParser(
         prog="digits",
         description="Read handwritten digits in pictures.",
-        epilog=f"environment variables:\n{described}",
+        epilog=f"environment variables:\n{variables}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"digits {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="answer over HTTP")
-    predict = commands.add_parser("predict", help="read the digits in picture files")
+    commands.add_parser("serve", help="serve the model over HTTP")
+    predict = commands.add_parser("predict", help="predict the digits in picture files")
     predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, a folder of them, or a glob in quotes")
-    form = predict.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="print one JSON object a file")
-    form.add_argument("--csv", action="store_true", help="print a table: file,digit,confidence,verdict,novelty,error")
+    output = predict.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object per file")
+    output.add_argument(
+        "--csv", action="store_true", help="print a CSV table: file,digit,confidence,verdict,novelty,error"
+    )
     predict.add_argument(
         "--workers",
-        type=_count,
+        type=_positive_integer,
         metavar="N",
-        help="processes that read pictures, with --url requests at once; default: one for each processor",
+        help="number of processes, with --url of concurrent requests; default: one per processor",
     )
-    where = predict.add_mutually_exclusive_group()
-    where.add_argument("--url", help="ask the service at this address instead")
-    where.add_argument(
-        "--steps", type=Path, metavar="DIR", help="also write a picture of each step on the way to the digit into DIR"
+    predictor = predict.add_mutually_exclusive_group()
+    predictor.add_argument("--url", help="predict by the service at this URL instead")
+    predictor.add_argument(
+        "--steps", type=Path, metavar="DIR", help="also write a picture of each processing step into DIR"
     )
     predict.add_argument(
-        "--api-key-file", type=Path, metavar="FILE", help="with --url: holds the API key; default $DIGITS_API_KEY"
+        "--api-key-file",
+        type=Path,
+        metavar="FILE",
+        help="with --url: file that contains the API key; default: $DIGITS_API_KEY",
     )
-    commands.add_parser("info", help="tell which model is served, as JSON")
+    commands.add_parser("info", help="print the description of the model, as JSON")
     return parser
 
 
-def _count(text: str) -> int:
+def _positive_integer(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         message = f"must be 1 or more, not {text}"
         raise argparse.ArgumentTypeError(message)
@@ -82,10 +93,10 @@ def _count(text: str) -> int:
 
 def _info(settings: Settings) -> int:
     model = artifact.load(settings.model)
-    facts = model.metadata.model_dump(exclude={"known_answer"})
+    metadata = model.metadata.model_dump(exclude={"known_answer"})
     print(
         json.dumps(
-            {"file": str(settings.model), "version": model.version, "network": repr(model.network)} | facts, indent=2
+            {"file": str(settings.model), "version": model.version, "network": repr(model.network)} | metadata, indent=2
         )
     )
     return 0

@@ -1,4 +1,8 @@
-"""`digits predict`: many picture files, read here or by a service, shown as text, JSON or CSV in their order."""
+"""`digits predict`: picture files in, predictions as text, JSON or CSV out, in the order of the files.
+
+The files are predicted in this process, in a pool of processes, or by a service over HTTP. Out of scope: parsing the
+command line (`main`), and finding the files (`files`).
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from service.classifier import Classifier
-from service.cli.batch import Reading, read, unreadable
-from service.cli.files import find
+from service.cli.batch import FileResult, predict_files, unreadable_file
+from service.cli.files import find_files
 from service.client import DigitClient, ProblemError
 from service.errors import PictureError, SettingsError
 from service.images.steps import draw
@@ -31,13 +35,14 @@ from service.process import cpu
 from service.settings import Settings
 
 _API_KEY = "DIGITS_API_KEY"
-# From so many pictures on, other processes are worth starting and progress is worth showing.
-_MANY = 50
-# Of the files that are left out for one reason, so many are named.
-_NAMED = 10
+# From this number of files on, a process pool pays off and a progress bar is shown.
+_MANY_FILES = 50
+# Maximum number of skipped files that are named for each reason.
+_MAX_SKIPPED_NAMES = 10
 
-# Other refusals hold for every picture, and end the command.
-_ABOUT_THE_PICTURE = {
+# Errors with these statuses concern one picture. Errors with any other status would repeat for every picture, and end
+# the command.
+_PICTURE_ERRORS = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -48,75 +53,77 @@ _COLUMNS = ("file", "digit", "confidence", "verdict", "novelty", "error")
 
 
 def predict(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show what is read in each file and return the exit status: 1 when there is one in which nothing could be."""
-    found = find(arguments.files)
+    """Print the result of each file and return the exit status: 0, or 1 if any file has an error."""
+    found = find_files(arguments.files)
     files = found.files
-    workers = arguments.workers or (cpu.count() if len(files) >= _MANY else 1)
+    workers = arguments.workers or (cpu.count() if len(files) >= _MANY_FILES else 1)
     if arguments.url is None:
-        readings = read(files, settings.model, settings.max_pixels, min(workers, len(files)), settings.formats)
+        results = predict_files(files, settings.model, settings.max_pixels, min(workers, len(files)), settings.formats)
         if arguments.steps is not None:
             _write_steps(
                 Classifier.load(settings.model, settings.max_pixels, formats=settings.formats), files, arguments.steps
             )
     else:
-        readings = _ask(files, arguments.url, _api_key(arguments.api_key_file), workers)
-    # The name of a file need not be text in the encoding of the output.
+        results = _predict_by_service(files, arguments.url, _api_key(arguments.api_key_file), workers)
+    # A file name need not be encodable in the encoding of stdout.
     cast("io.TextIOWrapper", sys.stdout).reconfigure(errors="backslashreplace")
     status = 0
     try:
-        show = _show_json if arguments.json else _table() if arguments.csv else _show_text
-        with closing(readings), _bar(len(files)) as bar:
-            for reading in bar.track(readings, total=len(files)):
-                show(reading)
-                status = 1 if reading.error is not None else status
+        print_result = _print_json if arguments.json else _csv_printer() if arguments.csv else _print_text
+        with closing(results), _progress_bar(len(files)) as bar:
+            for result in bar.track(results, total=len(files)):
+                print_result(result)
+                status = 1 if result.error is not None else status
         sys.stdout.flush()
-        _show_left_out(found.left_out)
+        _print_skipped(found.skipped)
     except BrokenPipeError:
-        # Whoever read has seen enough, as `head` does; nor is what is still in the buffer to be complained of at exit.
+        # The reader closed the pipe, as `head` does. Redirect stdout, so that the flush at exit raises no error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return status
 
 
 def _write_steps(classifier: Classifier, files: Iterable[Path], directory: Path) -> None:
-    """Write a picture of each step, of each way to see each file that can be read: NAME_WAY_NUMBER_STEP.png."""
+    """Write a picture of each processing step of each file as NAME_VIEW_NUMBER_STEP.png. Invalid files are skipped."""
     directory.mkdir(parents=True, exist_ok=True)
     for file in files:
         try:
-            picture, seen = classifier.see(file.read_bytes())
+            picture, seen = classifier.preprocess(file.read_bytes())
         except (OSError, PictureError):
-            continue  # The reading says what is wrong.
-        for way, normalized in enumerate((seen, *seen.others), 1):
+            continue  # The result of the file has the error.
+        for view, normalized in enumerate((seen, *seen.others), 1):
             for number, (step, pixels) in enumerate(draw(picture.pixels, normalized).items(), 1):
-                Image.fromarray(pixels).save(directory / f"{file.stem}_{way}_{number}_{step}.png")
+                Image.fromarray(pixels).save(directory / f"{file.stem}_{view}_{number}_{step}.png")
 
 
-def _ask(files: Iterable[Path], url: str, api_key: str | None, at_once: int) -> Generator[Reading]:
-    """Yield what the service reads in each file, one a request.
+def _predict_by_service(
+    files: Iterable[Path], url: str, api_key: str | None, concurrency: int
+) -> Generator[FileResult]:
+    """Yield the result of each file as the service predicts it, in this many concurrent requests.
 
-    Asked for many at once, it would compute them as one matrix product, whose last digits depend on all of them.
+    One request per file, since the rounding of a batch depends on its size: it is one matrix product.
     """
-    with DigitClient(url, api_key=api_key) as client, ThreadPoolExecutor(at_once) as pool:
-        futures = (pool.submit(_ask_for, client, file) for file in files)
-        waiting = deque(islice(futures, at_once * 2))
+    with DigitClient(url, api_key=api_key) as client, ThreadPoolExecutor(concurrency) as pool:
+        futures = (pool.submit(_request_prediction, client, file) for file in files)
+        pending = deque(islice(futures, concurrency * 2))
         try:
-            while waiting:
-                yield waiting.popleft().result()
-                waiting.extend(islice(futures, 1))
+            while pending:
+                yield pending.popleft().result()
+                pending.extend(islice(futures, 1))
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _ask_for(client: DigitClient, file: Path) -> Reading:
+def _request_prediction(client: DigitClient, file: Path) -> FileResult:
     try:
         answer = client.predict(file)
     except OSError as error:
-        return unreadable(file, error)
+        return unreadable_file(file, error)
     except ProblemError as error:
-        if error.status not in _ABOUT_THE_PICTURE:
+        if error.status not in _PICTURE_ERRORS:
             raise
-        return Reading(file, error=error.problem.detail)
-    return Reading(file, answer.digit, answer.confidence, answer.verdict, answer.novelty, answer.probabilities)
+        return FileResult(file, error=error.problem.detail)
+    return FileResult(file, answer.digit, answer.confidence, answer.verdict, answer.novelty, answer.probabilities)
 
 
 def _api_key(file: Path | None) -> str | None:
@@ -129,49 +136,49 @@ def _api_key(file: Path | None) -> str | None:
         raise SettingsError(message) from error
 
 
-def _bar(total: int) -> Progress:
-    """Return a progress bar, unless there are few files or the readings themselves appear on the terminal."""
+def _progress_bar(total: int) -> Progress:
+    """Return a progress bar on stderr, disabled for few files, and when the results go to the terminal themselves."""
     return Progress(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
         console=Console(stderr=True),
-        redirect_stdout=False,  # else the readings would go where the bar is
-        disable=total < _MANY or not sys.stderr.isatty() or sys.stdout.isatty(),
+        redirect_stdout=False,  # rich would redirect the results to stderr
+        disable=total < _MANY_FILES or not sys.stderr.isatty() or sys.stdout.isatty(),
     )
 
 
-def _show_text(reading: Reading) -> None:
-    if reading.error is not None:
-        print(f"digits: {reading.file}: {reading.error}", file=sys.stderr)
+def _print_text(result: FileResult) -> None:
+    if result.error is not None:
+        print(f"digits: {result.file}: {result.error}", file=sys.stderr)
     else:
-        print(f"{reading.file}: {reading.digit} ({reading.confidence:.1%}, {reading.verdict})")
+        print(f"{result.file}: {result.digit} ({result.confidence:.1%}, {result.verdict})")
 
 
-def _show_json(reading: Reading) -> None:
-    if reading.error is not None:
-        print(json.dumps({"file": str(reading.file), "error": reading.error}))
+def _print_json(result: FileResult) -> None:
+    if result.error is not None:
+        print(json.dumps({"file": str(result.file), "error": result.error}))
         return
     answer = {
-        "file": str(reading.file),
-        "digit": reading.digit,
-        "confidence": reading.confidence,
-        "verdict": reading.verdict,
-        "novelty": reading.novelty,
-        "probabilities": reading.probabilities,
+        "file": str(result.file),
+        "digit": result.digit,
+        "confidence": result.confidence,
+        "verdict": result.verdict,
+        "novelty": result.novelty,
+        "probabilities": result.probabilities,
     }
     print(json.dumps(answer))
 
 
-def _show_left_out(left_out: Mapping[str, Sequence[Path]]) -> None:
-    for reason, files in left_out.items():
-        more = f" and {len(files) - _NAMED} more" if len(files) > _NAMED else ""
-        names = ", ".join(str(file) for file in files[:_NAMED])
-        print(f"digits: {len(files)} left out, {reason}: {names}{more}", file=sys.stderr)
+def _print_skipped(skipped: Mapping[str, Sequence[Path]]) -> None:
+    for reason, files in skipped.items():
+        more = f" and {len(files) - _MAX_SKIPPED_NAMES} more" if len(files) > _MAX_SKIPPED_NAMES else ""
+        names = ", ".join(str(file) for file in files[:_MAX_SKIPPED_NAMES])
+        print(f"digits: {len(files)} skipped, {reason}: {names}{more}", file=sys.stderr)
 
 
-def _table() -> Callable[[Reading], None]:
-    """Begin a table in CSV and return what adds a row."""
+def _csv_printer() -> Callable[[FileResult], None]:
+    """Print the header of a CSV table and return a function that prints a row."""
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(_COLUMNS)
-    return lambda reading: writer.writerow([getattr(reading, column) for column in _COLUMNS])
+    return lambda result: writer.writerow([getattr(result, column) for column in _COLUMNS])

@@ -1,9 +1,9 @@
-"""The client of the service: pictures in, typed answers out, over HTTP; one class to wait and one to await.
+"""The Python client of the service: pictures in, typed answers out, over HTTP. One client is synchronous, one asyncio.
 
     with DigitClient("http://localhost:8000") as client:
         print(client.predict("seven.jpg").digit)
 
-Out of scope: the network itself, which never leaves the service.
+Out of scope: the network itself. Only the service runs it.
 """
 
 from __future__ import annotations

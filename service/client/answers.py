@@ -1,6 +1,6 @@
-"""What the service answers, as a client takes it: typed and frozen, without what a newer service may add.
+"""Response bodies of the service as frozen, typed models. Fields that a newer service adds are ignored.
 
-The server's own schemas are in `service.api.schemas`; a test holds these to them.
+The server's schemas are in `service.api.schemas`. A test compares these models with them. Out of scope: HTTP.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ class _Frozen(BaseModel):
 
 
 class ModelName(_Frozen):
-    """Which model answered; `version` is the first 12 hex digits of the SHA-256 of its file."""
+    """The model that answered. `version` is the first 12 hex digits of the SHA-256 of the model file."""
 
     name: str
     version: str
 
 
 class Ranked(_Frozen):
-    """One class and its probability."""
+    """One class and its calibrated probability, 0 to 1."""
 
     digit: int
     probability: float
 
 
 class Answer(_Frozen):
-    """The digit and how sure the network is.
+    """The predicted digit and its uncertainty.
 
-    `probabilities` are calibrated, in the order of `classes`, and sum to 1; `confidence` is the largest. `novelty` runs
-    from 0, like the digits that were learned, to 1, unlike any; None where the model cannot tell. `top` holds the most
-    probable classes where they were asked for.
+    `probabilities` are calibrated, in the order of `classes`, and sum to 1. `confidence` is the largest of them.
+    `verdict` is the outcome of selective prediction. `novelty` is the out-of-distribution (OOD) score, from 0, like the
+    training digits, to 1, unlike them; None when the model has no OOD detector. `top` has the most probable classes,
+    the most probable first; None unless `top_k` was given.
     """
 
     digit: int
@@ -47,7 +48,10 @@ class Answer(_Frozen):
 
 
 class Problem(_Frozen):
-    """What went wrong (RFC 9457): `code` is for programs, `detail` for people, `request_id` for asking for help."""
+    """Problem details of an error (RFC 9457).
+
+    `code` is stable and meant for programs, `detail` is meant for people. `request_id` finds the request in the logs.
+    """
 
     code: str
     status: int
@@ -57,23 +61,23 @@ class Problem(_Frozen):
 
 
 class Predicted(_Frozen):
-    """One picture of several, answered."""
+    """The result of one picture of a batch that was answered."""
 
     prediction: Answer
 
 
-class Refused(_Frozen):
-    """One picture of several, not answered."""
+class Failed(_Frozen):
+    """The result of one picture of a batch that was not answered."""
 
     problem: Problem
 
 
 class Batch(_Frozen):
-    """What became of several pictures, in the order sent."""
+    """The results of a batch, in the order of its pictures."""
 
-    results: tuple[Predicted | Refused, ...]
+    results: tuple[Predicted | Failed, ...]
 
     @property
     def outcomes(self) -> list[Answer | Problem]:
-        """The answer to each picture, or its problem."""
+        """The answer or the problem of each picture."""
         return [item.prediction if isinstance(item, Predicted) else item.problem for item in self.results]

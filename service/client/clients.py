@@ -1,4 +1,8 @@
-"""DigitClient waits for its answers, AsyncDigitClient is awaited; what they ask is the same, in `exchange`."""
+"""The two clients: DigitClient is synchronous, AsyncDigitClient is asyncio. Both run the request flows of `protocol`.
+
+In come pictures or pixels, out go typed answers. This module does the I/O: it sends, sleeps and closes connections.
+Out of scope: what is sent, and what a response means.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +18,8 @@ import numpy.typing as npt
 
 from service.client.answers import Answer, Problem
 from service.client.errors import InvalidInput
-from service.client.exchange import Done, Facts, Outcome, Questions, Steps, advance
 from service.client.pictures import Picture
+from service.client.protocol import Done, JsonObject, RequestFlow, Requests, SendResult, advance
 
 T = TypeVar("T")
 
@@ -24,12 +28,12 @@ RETRIES = 3
 
 
 class DigitClient:
-    """Asks a service and waits for its answers; close it, or use it as a context manager.
+    """The synchronous client. Close it, or use it as a context manager.
 
     Every method raises ClientError: InvalidInput before anything is sent, NoAnswer, ProblemError, UnexpectedAnswer.
     """
 
-    def __init__(  # noqa: PLR0913 - each is one thing that callers differ in
+    def __init__(  # noqa: PLR0913 - options, each with a default
         self,
         url: str,
         *,
@@ -40,40 +44,40 @@ class DigitClient:
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Ask the service at this address, which may have a path, giving it so many seconds for each answer.
+        """Create a client of the service at this URL, which may have a path. `timeout` is in seconds, per request.
 
-        When it is overloaded or cannot be reached, it is asked again so many times, after growing pauses. Raises
-        InvalidInput for an address or a key that no request can carry.
+        A request is retried `retries` times, with exponential backoff, when the service is overloaded or the
+        connection fails. Raises InvalidInput for an invalid URL or API key.
         """
         self._http = httpx.Client(**_options(url, api_key), timeout=timeout, transport=transport)
-        self._questions = Questions(self._http.build_request, retries, random)
+        self._requests = Requests(self._http.build_request, retries, random)
         self._sleep = sleep
 
     def predict(self, picture: Picture, *, top_k: int | None = None) -> Answer:
-        """Read the digit in a picture; `top_k` asks for so many of the most probable classes, too.
+        """Predict the digit in a picture. With `top_k`, the answer also has that many most probable classes.
 
         Raises OSError when the picture is a path that cannot be read.
         """
-        return self._run(self._questions.predict(picture, top_k))
+        return self._run(self._requests.predict(picture, top_k))
 
     def predict_pixels(self, pixels: npt.ArrayLike, *, top_k: int | None = None) -> Answer:
-        """Read a digit in MNIST form, integers (28, 28) from 0 = background to 255 = ink; it is not normalised."""
-        return self._run(self._questions.predict_pixels(pixels, top_k))
+        """Predict a digit in MNIST form: integers (28, 28), 0 = background to 255 = ink. It is not normalised."""
+        return self._run(self._requests.predict_pixels(pixels, top_k))
 
     def predict_batch(self, pictures: Iterable[Picture]) -> list[Answer | Problem]:
-        """Read the digits in any number of pictures: for each, in their order, the answer or what is wrong with it.
+        """Predict the digits in any number of pictures. Returns an answer or a problem for each, in their order.
 
         Raises OSError when one is a path that cannot be read.
         """
-        return self._run(self._questions.predict_batch(pictures))
+        return self._run(self._requests.predict_batch(pictures))
 
-    def model(self) -> Facts:
-        """Return what the service tells of its model."""
-        return self._run(self._questions.model())
+    def model(self) -> JsonObject:
+        """Return the description of the model, the body of `/model`."""
+        return self._run(self._requests.model())
 
-    def health(self) -> Facts:
-        """Return how the service is, also when it is unavailable; it is asked once."""
-        return self._run(self._questions.health())
+    def health(self) -> JsonObject:
+        """Return the health of the service, the body of `/health`, also when it is unavailable. There is no retry."""
+        return self._run(self._requests.health())
 
     def close(self) -> None:
         """Close the connections."""
@@ -85,24 +89,24 @@ class DigitClient:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, steps: Steps[T]) -> T:
-        outcome: Outcome = None
-        while not isinstance(step := advance(steps, outcome), Done):
-            outcome = None
+    def _run(self, flow: RequestFlow[T]) -> T:
+        sent: SendResult = None
+        while not isinstance(step := advance(flow, sent), Done):
+            sent = None
             if isinstance(step, float):
                 self._sleep(step)
             else:
                 try:
-                    outcome = self._http.send(step)
+                    sent = self._http.send(step)
                 except httpx.RequestError as error:
-                    outcome = error
+                    sent = error
         return step.result
 
 
 class AsyncDigitClient:
-    """Asks a service and is awaited; close it, or use it as a context manager. Otherwise it is as DigitClient."""
+    """The asyncio client, with the methods of DigitClient. Close it, or use it as an asynchronous context manager."""
 
-    def __init__(  # noqa: PLR0913 - as above
+    def __init__(  # noqa: PLR0913 - options, each with a default
         self,
         url: str,
         *,
@@ -113,30 +117,30 @@ class AsyncDigitClient:
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Take what DigitClient takes."""
+        """Take the parameters of DigitClient, with an asynchronous `transport` and `sleep`."""
         self._http = httpx.AsyncClient(**_options(url, api_key), timeout=timeout, transport=transport)
-        self._questions = Questions(self._http.build_request, retries, random)
+        self._requests = Requests(self._http.build_request, retries, random)
         self._sleep = sleep
 
     async def predict(self, picture: Picture, *, top_k: int | None = None) -> Answer:
-        """Read the digit in a picture, as DigitClient.predict."""
-        return await self._run(self._questions.predict(picture, top_k))
+        """Predict the digit in a picture, as DigitClient.predict."""
+        return await self._run(self._requests.predict(picture, top_k))
 
     async def predict_pixels(self, pixels: npt.ArrayLike, *, top_k: int | None = None) -> Answer:
-        """Read a digit in MNIST form, as DigitClient.predict_pixels."""
-        return await self._run(self._questions.predict_pixels(pixels, top_k))
+        """Predict a digit in MNIST form, as DigitClient.predict_pixels."""
+        return await self._run(self._requests.predict_pixels(pixels, top_k))
 
     async def predict_batch(self, pictures: Iterable[Picture]) -> list[Answer | Problem]:
-        """Read the digits in any number of pictures, as DigitClient.predict_batch."""
-        return await self._run(self._questions.predict_batch(pictures))
+        """Predict the digits in any number of pictures, as DigitClient.predict_batch."""
+        return await self._run(self._requests.predict_batch(pictures))
 
-    async def model(self) -> Facts:
-        """Return what the service tells of its model."""
-        return await self._run(self._questions.model())
+    async def model(self) -> JsonObject:
+        """Return the description of the model, as DigitClient.model."""
+        return await self._run(self._requests.model())
 
-    async def health(self) -> Facts:
-        """Return how the service is, as DigitClient.health."""
-        return await self._run(self._questions.health())
+    async def health(self) -> JsonObject:
+        """Return the health of the service, as DigitClient.health."""
+        return await self._run(self._requests.health())
 
     async def close(self) -> None:
         """Close the connections."""
@@ -148,34 +152,34 @@ class AsyncDigitClient:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _run(self, steps: Steps[T]) -> T:
-        outcome: Outcome = None
-        # In a thread, since files are read and pictures encoded on the way from one step to the next.
-        while not isinstance(step := await anyio.to_thread.run_sync(advance, steps, outcome), Done):
-            outcome = None
+    async def _run(self, flow: RequestFlow[T]) -> T:
+        sent: SendResult = None
+        # In a thread, since a flow reads files and encodes pictures between its requests.
+        while not isinstance(step := await anyio.to_thread.run_sync(advance, flow, sent), Done):
+            sent = None
             if isinstance(step, float):
                 await self._sleep(step)
             else:
                 try:
-                    outcome = await self._http.send(step)
+                    sent = await self._http.send(step)
                 except httpx.RequestError as error:
-                    outcome = error
+                    sent = error
         return step.result
 
 
 def _options(url: str, api_key: str | None) -> dict[str, Any]:
-    """Return what both kinds of client of httpx take. Raises InvalidInput for what no request can carry."""
+    """Return the options of httpx.Client and httpx.AsyncClient. Raises InvalidInput for an invalid URL or API key."""
     try:
-        address = httpx.URL(url)
+        base_url = httpx.URL(url)
     except httpx.InvalidURL as error:
-        message = f"{url!r} is no address: {error}"
+        message = f"{url!r} is not a valid URL: {error}"
         raise InvalidInput(message) from error
-    if address.scheme not in {"http", "https"} or not address.host:
-        message = f"{url!r} is no address of a service: it must begin with http:// or https:// and a host"
+    if base_url.scheme not in {"http", "https"} or not base_url.host:
+        message = f"{url!r} is not a valid URL of a service: it must begin with http:// or https:// and a host"
         raise InvalidInput(message)
     if api_key is None:
-        return {"base_url": address}
+        return {"base_url": base_url}
     if not (api_key.isascii() and api_key.isprintable() and api_key.strip() == api_key != ""):
-        message = "the API key is empty, or has characters that a header cannot carry"
+        message = "the API key is empty or has characters that are not allowed in a header"
         raise InvalidInput(message)
-    return {"base_url": address, "headers": {"Authorization": f"Bearer {api_key}"}}
+    return {"base_url": base_url, "headers": {"Authorization": f"Bearer {api_key}"}}

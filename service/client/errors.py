@@ -1,10 +1,10 @@
-"""What can go wrong when the service is asked, as a tree under the project's DigitsError.
+"""Errors of the client, as a tree under the project's DigitsError.
 
 ClientError
-├── InvalidInput        what was given cannot be sent, and nothing was
-├── NoAnswer            nobody answers at this address, or too slowly
-├── ProblemError        the service refused, and says why
-└── UnexpectedAnswer    what answered is not this service, such as a proxy on the way
+├── InvalidInput        the argument cannot be sent; no request was made
+├── NoAnswer            the connection failed or timed out
+├── ProblemError        the service answered with an error
+└── UnexpectedAnswer    the response is not one of this service, but for example of a proxy
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from service.errors import DigitsError
 
 
 class ClientError(DigitsError):
-    """Base of all; the message is one clear sentence."""
+    """Base of all errors of the client. The message is one sentence."""
 
 
 class InvalidInput(ClientError):
-    """What was given cannot be sent, and nothing was."""
+    """The argument cannot be sent; no request was made."""
 
 
 class NoAnswer(ClientError):
-    """Nobody answers at this address, or too slowly."""
+    """The connection failed or timed out."""
 
 
 class ProblemError(ClientError):
-    """The service refused; `problem` says why, `status` is its status over HTTP."""
+    """The service answered with an error. `problem` has the details, `status` is the HTTP status."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(f"{problem.detail} ({problem.code}, request {problem.request_id})")
@@ -35,7 +35,7 @@ class ProblemError(ClientError):
 
 
 class UnexpectedAnswer(ClientError):
-    """What answered is not this service, such as a proxy on the way; `status` is its status over HTTP."""
+    """The response is not one of this service, but for example of a proxy. `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)

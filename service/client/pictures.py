@@ -1,6 +1,6 @@
-"""What a caller has -> what is sent: the bytes of a picture file, or a digit in MNIST form as rows of integers.
+"""Pictures as a caller has them in, request bodies out: the bytes of a picture file, or a digit in MNIST form as rows.
 
-Leaves out what the service does anyway: pictures are neither decoded nor checked here.
+Out of scope: decoding and validating picture files, which the service does.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from service.client.errors import InvalidInput
 from service.types import IMAGE_SIDE
 
 Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
-"""A path, the bytes of a file, an image, or an array: uint8 (h, w), or (h, w, 3) and (h, w, 4) for RGB and RGBA."""
+"""A path, the bytes of a file, a Pillow image, or an array: uint8 (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA."""
 
 T = TypeVar("T")
 
-# What a service takes by default, and half of the bytes.
+# The default limit of the service on pictures per request, and half of its default limit on bytes.
 BATCH_PICTURES = 64
 BATCH_BYTES = 32 * 1024 * 1024
 
-# Modes that PNG lacks and RGB holds.
-_OTHER_COLOURS = {"CMYK", "YCbCr", "HSV"}
+# Modes that PNG does not support. They are converted to RGB.
+_MODES_WITHOUT_PNG = {"CMYK", "YCbCr", "HSV"}
 
 
 def encode(picture: Picture) -> bytes:
-    """Return the picture as the bytes of a file: a path's and bytes as they are, all else as PNG.
+    """Return the bytes of a picture file: those of a path and bytes unchanged, images and arrays as PNG.
 
-    Raises InvalidInput for what is no picture, and OSError for a file that cannot be read.
+    Raises InvalidInput for any other type or array, and OSError for a file that cannot be read.
     """
     if isinstance(picture, bytes):
         return picture
@@ -44,14 +44,14 @@ def encode(picture: Picture) -> bytes:
         return _png(_image(picture))
     if isinstance(picture, Image.Image):
         return _png(picture)
-    message = f"a picture is a path, bytes, an image of Pillow or an array, not {type(picture).__name__}"
+    message = f"a picture must be a path, bytes, a Pillow image or an array, not {type(picture).__name__}"
     raise InvalidInput(message)
 
 
 def encode_pixels(pixels: npt.ArrayLike) -> list[list[int]]:
-    """Return a digit in MNIST form, integers (28, 28) from 0 = background to 255 = ink, as rows.
+    """Return a digit in MNIST form as 28 rows of 28 integers, 0 = background to 255 = ink.
 
-    Raises InvalidInput for anything else.
+    Raises InvalidInput for another shape, dtype or range.
     """
     try:
         values = np.asarray(pixels)
@@ -62,16 +62,17 @@ def encode_pixels(pixels: npt.ArrayLike) -> list[list[int]]:
         message = f"pixels must be integers of shape (28, 28), not {values.dtype} of shape {values.shape}"
         raise InvalidInput(message)
     if values.min() < 0 or values.max() > 255:
-        message = f"pixels must be from 0, background, to 255, ink, not {values.min()} to {values.max()}"
+        message = f"pixels must be in the range 0 (background) to 255 (ink), not {values.min()} to {values.max()}"
         raise InvalidInput(message)
     rows: list[list[int]] = values.tolist()
     return rows
 
 
 def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
-    """Cut items into lists that one request can carry, taking no more of them than the next list needs.
+    """Yield the items in lists of at most BATCH_PICTURES items and BATCH_BYTES bytes, in their order.
 
-    `size` tells the bytes of an item; one that is too large for any list is a list of its own.
+    `size` returns the bytes of an item. An item larger than BATCH_BYTES is a list of its own. Items are consumed
+    lazily, only one past the end of the current list.
     """
     batch: list[T] = []
     total = 0
@@ -98,9 +99,9 @@ def _image(array: npt.NDArray[Any]) -> Image.Image:
 def _png(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     try:
-        # PNG would leave out how a camera was held.
+        # Pillow does not write the EXIF orientation to PNG by default.
         upright = ImageOps.exif_transpose(image)
-        (upright.convert("RGB") if upright.mode in _OTHER_COLOURS else upright).save(buffer, "PNG")
+        (upright.convert("RGB") if upright.mode in _MODES_WITHOUT_PNG else upright).save(buffer, "PNG")
     except (OSError, ValueError, SyntaxError) as error:
         message = f"the image cannot be sent as PNG: {error}"
         raise InvalidInput(message) from error

@@ -1,10 +1,10 @@
-"""A picture's bytes in, a digit in MNIST form out. Importing this package configures OpenCV once, and does no more."""
+"""Encoded pictures in, digits in MNIST form out. Importing this package configures OpenCV, once."""
 
 import cv2
 
-# The service answers many requests at once, one thread each: OpenCV's own threads would fight for the same processors.
+# The service decodes pictures in several threads: OpenCV's own threads would compete with them for the processors.
 cv2.setNumThreads(1)
-# A graphics card would only be waited for: no picture here has more than a few hundred pixels a side.
+# Pictures here have a few hundred pixels a side, too few to be worth the transfer to a GPU.
 cv2.ocl.setUseOpenCL(False)
-# What OpenCV and its decoders remark on a file goes to stderr. It is harmless, or an error follows that we report.
+# OpenCV logs damaged files to stderr. Either they can be read all the same, or an error is raised.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

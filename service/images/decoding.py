@@ -1,7 +1,9 @@
-"""A file's bytes in, pixels out: upright, flattened, 8 bits a channel, reduced to a working size.
+"""Decoding of untrusted picture files.
 
-Everything that a file from a stranger can do is met here: format, size, damage, orientation, bombs. `heif` reads the
-boxes of HEIC and AVIF, `grayscale` does the arithmetic on pixels. Out of scope: what is ink and what is paper.
+Enters: the bytes of a file. Leaves: a Picture: its pixels are upright, without alpha, of 8 bits a channel, and
+downsampled to a working size. Format, size, damage, orientation and decompression bombs are handled here. `heif` reads
+the boxes of HEIC and AVIF, `grayscale` does the arithmetic on pixels. Out of scope: what is ink and what is paper
+(`background`).
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images import grayscale, heif
 from service.types import FORMATS, ByteArray
 
-# What is accepted, as users write it, and what its files start with. APNG is a PNG, and MPO, what phones write for JPEG
-# with a second picture inside, a JPEG. WebP, HEIC and AVIF are known by what stands at byte 8.
+# Formats by the names that users write, and their magic numbers. APNG counts as PNG, and MPO, a JPEG with further
+# pictures as phones write it, as JPEG. WebP, HEIC and AVIF have their magic number at byte 8.
 _SIGNATURES: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
     {
         "PNG": (b"\x89PNG",),
@@ -40,50 +42,51 @@ _SIGNATURES: Mapping[str, tuple[bytes, ...]] = MappingProxyType(
         "TIFF": (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+"),
     }
 )
-# Pixels on the longer side: enough for a digit that fills a seventh of the frame with a ballpoint's stroke, and what
-# bounds the cost of everything behind.
+# The most pixels on the longer side after decoding. It is enough for a digit of a seventh of the frame with the stroke
+# of a ballpoint, and it bounds the cost of all further steps.
 WORKING_SIDE = 288
 
-# HEIC and AVIF cannot be decoded at a reduced size: they take up to 50 ms a megapixel.
+# HEIC and AVIF cannot be decoded at a reduced size, and take up to 50 ms a megapixel. So they have their own limit.
 HEIF_MAX_PIXELS = 16_000_000
-# What one of their pixels takes of a budget, beside one of a JPEG: as much as it takes longer.
-_WEIGHTS: Mapping[str, int] = MappingProxyType({"HEIC": 8, "AVIF": 8})
-# Pictures of full size in one of them: its colours, its alpha channel and its gain map.
+# The cost of decoding one of their pixels, as a multiple of that of a JPEG's pixel.
+_DECODING_COST: Mapping[str, int] = MappingProxyType({"HEIC": 8, "AVIF": 8})
+# A HEIC or AVIF file may have three pictures of full size: colours, alpha channel and gain map.
 _LAYERS = 3
 
-# Pillow goes through the parts of a file one by one in Python, and 20 MiB hold millions of the smallest. A PNG as large
-# in chunks of 2 KiB is read in less than half as many steps.
-_MOST_READS = 100_000
-# Each scan goes over all pixels, and may be a few bytes. A progressive JPEG has ten, an MPO those of each picture.
-_MOST_SCANS = 40
+# The most reads from a file. Pillow reads the parts of a file one by one in Python, and 20 MiB may contain millions of
+# them. A PNG of that size in chunks of 2 KiB needs less than half as many reads.
+_MAX_READS = 100_000
+# The most scans of a JPEG. Decoding a scan goes over all pixels, and a scan may have only a few bytes. A progressive
+# JPEG has ten, an MPO those of each picture.
+_MAX_SCANS = 40
 _SCAN, _END_OF_JPEG = b"\xff\xda", b"\xff\xd9"
-# What may follow the last pixel of a JPEG without effect, but would change any pixel that is missing: bits that stand
-# for different values in the usual codes, more of them than a block of pixels can have left.
+# Bytes to complete a JPEG without end marker. They have no effect behind the last pixel, and give missing pixels
+# different values: they decode differently in the usual Huffman codes, and are longer than a block of pixels.
 _PADDINGS = (64 * b"\x00", 64 * b"\x55", 64 * b"\xd4")
-# EXIF itself has 64 KiB at most.
-_MOST_EXIF = 1024 * 1024
-# Smaller pictures take no memory worth counting.
-_LARGE_PIXELS = 1_000_000
+# The most bytes of EXIF that are parsed. The standard allows 64 KiB.
+_MAX_EXIF_BYTES = 1024 * 1024
+# Pictures of at most this many pixels are decoded without reserving any of the budget.
+_SMALL_PIXELS = 1_000_000
 
 _PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-# What stands behind width and height where pixels are 8 bits of grey, RGB or RGBA, not interlaced.
+# The header bytes behind width and height of a PNG with 8 bits of grey, RGB or RGBA, not interlaced.
 _PLAIN_MODES: Mapping[bytes, str] = MappingProxyType(
     {b"\x08\0\0\0\0": "L", b"\x08\2\0\0\0": "RGB", b"\x08\6\0\0\0": "RGBA"}
 )
-# With no other chunks than these a PNG has neither a transparent colour nor an orientation.
+# Chunks that change no pixel. A PNG with no others has neither a transparent colour nor an orientation.
 _PLAIN_CHUNKS = frozenset({b"IHDR", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"tIME"})
-# A drawing on a canvas, as pages have it; and what it needs at most, with some for metadata.
-_SMALL_PIXELS = 300 * 300
-_SMALL_BYTES = 32 * 1024
-# Chunks of a PNG that may unfold to a MiB each.
-_COMPRESSED = (b"zTXt", b"iTXt", b"iCCP")
+# The most pixels and bytes of a canvas drawing on a web page, metadata included.
+_CANVAS_PIXELS = 300 * 300
+_CANVAS_BYTES = 32 * 1024
+# Compressed chunks of a PNG, which may decompress to a MiB each.
+_COMPRESSED_CHUNKS = (b"zTXt", b"iTXt", b"iCCP")
 
-# Where Pillow keeps what tells the orientation: EXIF, or XMP.
-_TELLING = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+# Keys under which Pillow stores metadata with an orientation: EXIF and XMP.
+_ORIENTATION_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
 _EXIF_ORIENTATION = ExifTags.Base.Orientation.value
 
-# What decoders raise on damaged files, format by format.
-_DAMAGE = (
+# The exceptions of Pillow's decoders for damaged files of any format.
+_DECODER_ERRORS = (
     OSError,
     SyntaxError,
     ValueError,
@@ -96,7 +99,7 @@ _DAMAGE = (
     struct.error,
 )
 
-# More threads of one decoder would fight with other requests for the processors. What else a HEIC has is not looked at.
+# Threads within a decoder would compete with other requests for the processors. Further pictures of a HEIC are unused.
 AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 pi_heif.options.DECODE_THREADS = 1
 pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False
@@ -104,9 +107,10 @@ pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture, and what the file was: its format, and the width and height in its header.
+    """A decoded picture, the format of its file, and the width and height in its header.
 
-    `pixels` are uint8, C-contiguous, grey (height, width) or RGB (height, width, 3), 0 = black to 255 = white.
+    `pixels` are uint8, C-contiguous, grey (height, width) or RGB (height, width, 3), 0 = black to 255 = white. They are
+    downsampled, so that they may be fewer than in the header.
     """
 
     pixels: ByteArray
@@ -115,89 +119,90 @@ class Picture:
     height: int
 
 
-class Budget:
-    """Pixels that all threads together may be decoding; whoever needs more than are left waits."""
+class PixelBudget:
+    """An in-flight pixel budget: a weighted semaphore that bounds the pixels which all threads decode at once."""
 
     def __init__(self, pixels: int) -> None:
-        self._all = self._left = pixels
+        self._capacity = self._available = pixels
         self._changed = threading.Condition()
 
     @contextmanager
-    def taking(self, pixels: int) -> Iterator[None]:
-        """Take so many, all where there are fewer, for the time of a context."""
-        pixels = min(pixels, self._all)
+    def reserve(self, pixels: int) -> Iterator[None]:
+        """Reserve pixels within a context, at most the whole capacity. Blocks until they are available."""
+        pixels = min(pixels, self._capacity)
         with self._changed:
-            self._changed.wait_for(lambda: pixels <= self._left)
-            self._left -= pixels
+            self._changed.wait_for(lambda: pixels <= self._available)
+            self._available -= pixels
         try:
             yield
         finally:
             with self._changed:
-                self._left += pixels
+                self._available += pixels
                 self._changed.notify_all()
 
 
-def accepted(formats: Collection[str] = FORMATS) -> str:
-    """Return the names of formats as a text, as in "PNG, JPEG and TIFF"."""
+def format_names(formats: Collection[str] = FORMATS) -> str:
+    """Return the names of formats as text, as in "PNG, JPEG and TIFF"."""
     *most, last = formats
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def is_small(data: bytes) -> bool:
-    """Return whether this is a PNG so small that it is read before a thread would begin, by its length and header.
+def is_small_png(data: bytes) -> bool:
+    """Return whether a file is a PNG that takes less time to decode than a hop to a thread, by its length and header.
 
-    It may be damaged.
+    The file may be damaged.
     """
     return (
-        len(data) <= _SMALL_BYTES
+        len(data) <= _CANVAS_BYTES
         and data.startswith(_PNG_START)
-        # Nor does a second header contradict the first.
+        # A second header might have another size.
         and data.rfind(b"IHDR") == 12
-        and not any(kind in data for kind in _COMPRESSED)
-        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _SMALL_PIXELS
+        and not any(kind in data for kind in _COMPRESSED_CHUNKS)
+        and int.from_bytes(data[16:20]) * int.from_bytes(data[20:24]) <= _CANVAS_PIXELS
     )
 
 
 def decode(
     data: bytes,
     max_pixels: int,
-    budget: Budget | None = None,
+    budget: PixelBudget | None = None,
     *,
     side: int = WORKING_SIDE,
     formats: Collection[str] = FORMATS,
 ) -> Picture:
-    """Decode a picture of at most max_pixels pixels, reduced by averaging until its longer side has at most `side`.
+    """Decode a file, and downsample the picture by a whole factor until its longer side has at most `side` pixels.
 
-    What it costs is taken from a budget while it is large. Raises UnsupportedFormat for what is no picture in one of
-    the formats, PictureTooLarge from the header alone, and UnreadablePicture for a damaged file.
+    Pixels of large pictures are reserved in `budget`, which may block. Raises UnsupportedFormat for a file in none of
+    `formats`, PictureTooLarge for more than max_pixels pixels, by the header alone, and UnreadablePicture for a damaged
+    file.
     """
     form = _format(data)
     if form is None or form not in formats:
         what = f"{form} pictures are not accepted here" if form else "this is not a picture in an accepted format"
-        message = f"{what}: send {accepted(formats)}"
+        message = f"{what}: send {format_names(formats)}"
         raise UnsupportedFormat(message)
     try:
         mode = _PLAIN_MODES.get(data[24:29]) if data.startswith(_PNG_START) else None
         size = struct.unpack(">II", data[16:24]) if mode else (0, 0)
         if mode and all(size):
-            _check(size, math.prod(size), max_pixels, side)
-            packed = _plain_pixels(data)
+            _check_size(size, math.prod(size), max_pixels, side)
+            packed = _plain_idat(data)
             if packed is not None:
-                # To open it would take Pillow longer than to decode a tiny one.
-                with _share(budget, math.prod(size)):
-                    return Picture(_pixels(Image.frombytes(mode, size, packed, "zip", mode), side), form, *size)
+                # Opening a tiny PNG by Pillow's plugin takes longer than decoding it.
+                with _reserve(budget, math.prod(size)):
+                    return Picture(_to_array(Image.frombytes(mode, size, packed, "zip", mode), side), form, *size)
         _silence_pillow()
-        return _read(data, form, max_pixels, budget, side)
+        return _decode_with_pillow(data, form, max_pixels, budget, side)
     except Image.DecompressionBombError as error:
         message = "the picture has more pixels than any that is accepted: send a smaller one"
         raise PictureTooLarge(message) from error
-    except _DAMAGE as error:
+    except _DECODER_ERRORS as error:
         message = f"the picture is truncated or corrupt: {error}".split("\n", 1)[0]
         raise UnreadablePicture(message) from error
 
 
 def _format(data: bytes) -> str | None:
-    """Return the format that a file starts like, damaged or not."""
+    """Return the format of a file by its magic number, None for any other. The file may be damaged."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"
     if data[4:8] == b"ftyp":
@@ -205,8 +210,8 @@ def _format(data: bytes) -> str | None:
     return next((name for name, starts in _SIGNATURES.items() if data.startswith(starts)), None)
 
 
-def _check(size: tuple[int, int], n_pixels: int, max_pixels: int, side: int) -> None:
-    """Raise PictureTooLarge for what decodes to too many pixels, or would be reduced to less than one across."""
+def _check_size(size: tuple[int, int], n_pixels: int, max_pixels: int, side: int) -> None:
+    """Raise PictureTooLarge for too many pixels to decode, and where downsampling would leave less than one across."""
     width, height = size
     if n_pixels > max_pixels:
         message = (
@@ -214,7 +219,7 @@ def _check(size: tuple[int, int], n_pixels: int, max_pixels: int, side: int) -> 
             f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
         )
         raise PictureTooLarge(message)
-    if min(size) < _factor(size, side):
+    if min(size) < _downsampling_factor(size, side):
         message = (
             f"the picture has {width} x {height} pixels, too long and thin for a digit to be seen: "
             "send the part with the digit"
@@ -222,21 +227,21 @@ def _check(size: tuple[int, int], n_pixels: int, max_pixels: int, side: int) -> 
         raise PictureTooLarge(message)
 
 
-def _factor(size: tuple[int, int], side: int) -> int:
+def _downsampling_factor(size: tuple[int, int], side: int) -> int:
     return max(1, -(-max(size) // side))
 
 
-def _share(budget: Budget | None, n_pixels: int) -> AbstractContextManager[None]:
-    return budget.taking(n_pixels) if budget and n_pixels > _LARGE_PIXELS else nullcontext()
+def _reserve(budget: PixelBudget | None, n_pixels: int) -> AbstractContextManager[None]:
+    return budget.reserve(n_pixels) if budget and n_pixels > _SMALL_PIXELS else nullcontext()
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield kind and content of each chunk of a PNG, to its end.
+    """Yield the kind and content of each chunk of a PNG, up to IEND.
 
-    Raises OSError at a chunk that does not fit its checksum, and when there are too many.
+    Raises OSError for a wrong checksum, a truncated chunk, and too many chunks.
     """
     view, at = memoryview(data), 8
-    for _ in range(_MOST_READS):
+    for _ in range(_MAX_READS):
         start, end = at + 8, at + 8 + int.from_bytes(view[at : at + 4])
         if end + 4 > len(data) or crc32(view[start - 4 : end]) != int.from_bytes(view[end : end + 4]):
             message = "a part of it does not fit its checksum"
@@ -250,8 +255,8 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
     raise OSError(message)
 
 
-def _plain_pixels(data: bytes) -> bytearray | None:
-    """Return the packed pixels of a PNG, None where another chunk may say how they are to be understood."""
+def _plain_idat(data: bytes) -> bytearray | None:
+    """Return the compressed pixels of a PNG, None where another chunk may change their meaning."""
     packed = bytearray()
     for kind, content in png_chunks(data):
         if kind not in _PLAIN_CHUNKS:
@@ -261,46 +266,46 @@ def _plain_pixels(data: bytes) -> bytearray | None:
     return packed
 
 
-def _read(data: bytes, form: str, max_pixels: int, budget: Budget | None, side: int) -> Picture:
+def _decode_with_pillow(data: bytes, form: str, max_pixels: int, budget: PixelBudget | None, side: int) -> Picture:
     """Decode with Pillow, or with libheif by Pillow's interface."""
-    if form in _WEIGHTS:
-        data = heif.simplified(data, form)
+    if form in _DECODING_COST:
+        data = heif.without_metadata(data, form)
     image = _open(data, form)
     width, height = image.size
-    thumbnail = heif.with_thumbnail_first(data, side) if form == "HEIC" else None
+    thumbnail = heif.with_thumbnail_as_primary(data, side) if form == "HEIC" else None
     if thumbnail:
-        _check(image.size, width * height, max_pixels, side)
+        _check_size(image.size, width * height, max_pixels, side)
         image = _open(thumbnail, form)
-    n_pixels = _n_pixels(image, thumbnail or data)
-    _check(image.size, n_pixels, min(max_pixels, HEIF_MAX_PIXELS) if form in _WEIGHTS else max_pixels, side)
-    with _share(budget, n_pixels * _WEIGHTS.get(form, 1)):
-        image, orientation = _loaded(image, data, form, side)
-        pixels = _upright(_pixels(image, max(image.size) if thumbnail else side), orientation)
+    n_pixels = _n_decoded_pixels(image, thumbnail or data)
+    _check_size(image.size, n_pixels, min(max_pixels, HEIF_MAX_PIXELS) if form in _DECODING_COST else max_pixels, side)
+    with _reserve(budget, n_pixels * _DECODING_COST.get(form, 1)):
+        image, orientation = _load(image, data, form, side)
+        pixels = _apply_orientation(_to_array(image, max(image.size) if thumbnail else side), orientation)
         if thumbnail:
-            # By a fraction: it has few pixels to lose.
-            pixels = grayscale.fitted(pixels, side)
+            # By a fractional factor, since a thumbnail has hardly more pixels than are needed.
+            pixels = grayscale.downsample(pixels, side)
         return Picture(np.ascontiguousarray(pixels), form, width, height)
 
 
 class ReadLimitedBytesIO(io.BytesIO):
-    """A file that fails when it is read in more pieces than a picture is made of."""
+    """A file in memory that raises OSError after too many reads, before a decoder has read millions of parts."""
 
     _n_reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next bytes."""
         self._n_reads += 1
-        if self._n_reads > _MOST_READS:
+        if self._n_reads > _MAX_READS:
             message = "it has too many parts"
             raise OSError(message)
         return super().read(size)
 
 
 def _silence_pillow() -> None:
-    """Keep what Pillow remarks on a stranger's file out of the log: it is harmless, or an error follows.
+    """Filter out Pillow's warnings about files. The file can be read all the same, or an error is raised.
 
-    For good, because `warnings.catch_warnings` in one thread undoes what it did in another; and only where these are
-    not in force, because setting a filter makes Python forget which warnings it has already shown.
+    The filter stays for good, because `warnings.catch_warnings` is not thread-safe. It is set only where it is not in
+    force, because setting a filter resets the registry of warnings that were shown once.
     """
     if not warnings.filters or warnings.filters[0][2] is not Image.DecompressionBombWarning:
         for category in (UserWarning, Image.DecompressionBombWarning):
@@ -312,15 +317,15 @@ def _open(data: bytes, form: str) -> Image.Image:
     try:
         if form == "HEIC":
             return pi_heif.HeifImageFile(io.BytesIO(data))
-        # Of a small file there are not as many pieces, and counting them takes time.
-        return Image.open(ReadLimitedBytesIO(data) if len(data) > _MOST_READS else io.BytesIO(data), formats=[form])
-    except _DAMAGE as error:
+        # Counting reads takes time, and a file of fewer bytes cannot exceed the limit.
+        return Image.open(ReadLimitedBytesIO(data) if len(data) > _MAX_READS else io.BytesIO(data), formats=[form])
+    except _DECODER_ERRORS as error:
         message = "its header cannot be read"
         raise OSError(message) from error
 
 
-def _n_pixels(image: Image.Image, data: bytes) -> int:
-    """Return how many pixels are decoded at once: of the picture, of a TIFF's tile or of frames where that is more."""
+def _n_decoded_pixels(image: Image.Image, data: bytes) -> int:
+    """Return how many pixels the decoder keeps at once: those of the picture, or of its tiles or frames if more."""
     n_pixels = image.width * image.height
     if isinstance(image, TiffImageFile):
         tile = (image.tag_v2.get(TILEWIDTH), image.tag_v2.get(TILELENGTH))
@@ -329,71 +334,71 @@ def _n_pixels(image: Image.Image, data: bytes) -> int:
         )
         return width * height
     if image.format == "AVIF":
-        frames = heif.frame_sizes(data)
+        frames = heif.frame_pixels(data)
         return max(n_pixels, sum(frames) // _LAYERS, *frames)
     if image.format == "HEIF":
         return max(n_pixels, heif.tile_pixels(data) // _LAYERS)
     return n_pixels
 
 
-def _loaded(image: Image.Image, data: bytes, form: str, side: int) -> tuple[Image.Image, int]:
+def _load(image: Image.Image, data: bytes, form: str, side: int) -> tuple[Image.Image, int]:
     """Decode the pixels of an opened picture. Returns it with its EXIF orientation, 1 where there is none."""
     if form == "PNG":
-        # Pillow makes some picture of flipped bits. It could look itself, but only in a copy that it uses up.
+        # Pillow decodes some PNGs with flipped bits without an error. Its own verify() needs another copy of the image.
         for _ in png_chunks(data):
             pass
-    if form == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
-        message = f"it has more than {_MOST_SCANS} scans: save it anew"
+    if form == "JPEG" and data.count(_SCAN) > _MAX_SCANS:
+        message = f"it has more than {_MAX_SCANS} scans: save it anew"
         raise OSError(message)
     try:
-        _load(image, side)
+        _load_draft(image, side)
     except OSError:
         if form != "JPEG":
             raise
-        image = _open(_ended(data), form)
-        _load(image, side)
+        image = _open(_with_end_marker(data), form)
+        _load_draft(image, side)
     return image, _orientation(image, form)
 
 
-def _load(image: Image.Image, side: int) -> None:
+def _load_draft(image: Image.Image, side: int) -> None:
     """Decode the pixels, those of a JPEG at 1/2, 1/4 or 1/8 of its size, which saves most of the work."""
-    factor = _factor(image.size, side)
+    factor = _downsampling_factor(image.size, side)
     image.draft(image.mode, (image.width // factor, image.height // factor))
     image.load()
 
 
-def _ended(data: bytes) -> bytes:
-    """Return a JPEG with the end marker that it lacks. Raises OSError where it lacks pixels, too.
+def _with_end_marker(data: bytes) -> bytes:
+    """Return a JPEG with the end marker that it lacks. Raises OSError where it also lacks pixels.
 
-    These would depend on what follows, so that different paddings give different pictures.
+    Missing pixels are decoded from the padding, so that different paddings give different pictures.
     """
-    ended = [data.removesuffix(_END_OF_JPEG[:1]) + padding + _END_OF_JPEG for padding in _PADDINGS]
-    found = set()
-    for one in ended:
+    completed = [data.removesuffix(_END_OF_JPEG[:1]) + padding + _END_OF_JPEG for padding in _PADDINGS]
+    checksums = set()
+    for one in completed:
         image = _open(one, "JPEG")
-        _load(image, max(image.size) // 2 + 1)
-        found.add(crc32(image.tobytes()))
-    if len(found) > 1 or image.info.get("progressive"):
+        _load_draft(image, max(image.size) // 2 + 1)
+        checksums.add(crc32(image.tobytes()))
+    if len(checksums) > 1 or image.info.get("progressive"):
         message = "it is cut off"
         raise OSError(message)
-    return ended[0]
+    return completed[0]
 
 
 def _orientation(image: Image.Image, form: str) -> int:
-    # Looking takes longer than to decode a tiny picture. Pillow turns TIFF itself, and libheif HEIC.
-    if form in {"TIFF", "HEIC"} or _TELLING.isdisjoint(image.info):
+    # Parsing EXIF takes longer than decoding a tiny picture. Pillow rotates TIFF itself, and libheif HEIC.
+    if form in {"TIFF", "HEIC"} or _ORIENTATION_KEYS.isdisjoint(image.info):
         return 1
-    if any(len(image.info.get(kind, b"")) > _MOST_EXIF for kind in ("exif", "Raw profile type exif")):
+    if any(len(image.info.get(kind, b"")) > _MAX_EXIF_BYTES for kind in ("exif", "Raw profile type exif")):
         return 1
     try:
         orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except _DAMAGE:
+    except _DECODER_ERRORS:
         return 1
     return orientation if isinstance(orientation, int) else 1
 
 
-def _upright(pixels: ByteArray, orientation: int) -> ByteArray:
-    """Turn a picture as it was seen, by its EXIF orientation."""
+def _apply_orientation(pixels: ByteArray, orientation: int) -> ByteArray:
+    """Rotate and mirror a picture by its EXIF orientation, so that it is upright."""
     if orientation in {5, 6, 7, 8}:
         pixels = pixels.swapaxes(0, 1)
     if orientation in {2, 3, 6, 7}:
@@ -403,18 +408,19 @@ def _upright(pixels: ByteArray, orientation: int) -> ByteArray:
     return pixels
 
 
-def _pixels(image: Image.Image, side: int) -> ByteArray:
-    """Return the pixels of a decoded picture, whatever its mode, reduced by a whole factor."""
-    factor = _factor(image.size, side)
+def _to_array(image: Image.Image, side: int) -> ByteArray:
+    """Return the pixels of a decoded picture of any mode, without alpha, downsampled by a whole factor."""
+    factor = _downsampling_factor(image.size, side)
     if image.mode.startswith("I") or image.mode == "F":
-        # Pillow reduces no 16-bit integers.
+        # Pillow's reduce() does not support 16-bit integers.
         wide = image.convert("I") if image.mode.startswith("I;") else image
-        return grayscale.from_wide_range(np.asarray(wide.reduce(factor) if factor > 1 else wide))
+        return grayscale.to_uint8(np.asarray(wide.reduce(factor) if factor > 1 else wide))
     if image.format == "BMP" and image.mode == "RGBA" and not image.getchannel("A").getbbox():
-        image = image.convert("RGB")  # A picture that nobody could see: the channel is a byte left over.
+        # The fourth byte is padding. As alpha it would make the whole picture transparent.
+        image = image.convert("RGB")
     if image.mode.endswith(("A", "a")) or "transparency" in image.info:
-        # Before colours are averaged, since what is transparent has none.
-        return grayscale.reduced(grayscale.flatten_alpha(_array(image, "RGBA")), side)
+        # Alpha is flattened first: averages would include the hidden colours of transparent pixels.
+        return grayscale.average_blocks(grayscale.flatten_alpha(_array(image, "RGBA")), side)
     mode = "L" if image.mode in {"1", "L"} else "RGB"
     if image.mode != mode:
         image = image.convert(mode)

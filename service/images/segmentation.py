@@ -1,8 +1,12 @@
 """Segmentation: which ink of a picture is the digit.
 
-Enters: the levels of a picture with dark ink. Leaves: a Segmentation: the ink of the digit alone, all components, and
-which of them are the digit. Noise, specks, ghosts of other writing, ruled lines, underlines, printed boxes and what
-touches the border go; strokes that belong together stay together, even when they do not touch.
+Enters: the Pyramid of a picture, with dark ink. Leaves: a Segmentation, the result at the scale that shows the digit
+best, and Ink, the digit's ink alone. Steps: background estimation and binarisation at several scales, removal of ruled
+lines, selection and grouping of connected components, removal of print and of an underline.
+
+`is_underline` answers one question: is one component a flat line below another one, by their boxes alone? A printed box
+is recognised by `components.is_printed_box`, a ruled line by `ruled_lines`. Out of scope: sheets and badges (`sheet`),
+and which polarity or which part of the picture is segmented (`search`).
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NoInk
-from service.images.background import FOREGROUND, InkLevels, Paper, Pyramid, ink_levels
+from service.images.background import BINARISATION_THRESHOLD, Background, InkLevels, Pyramid, ink_levels
 from service.images.components import Box, Components, bounding_box, find_components, is_printed_box, square
 from service.images.ruled_lines import remove_ruled_lines
 from service.types import ByteArray, FloatArray
@@ -24,77 +28,81 @@ from service.types import ByteArray, FloatArray
 EMPTY = "the picture is blank: no ink stands out from its paper"
 FAINT = "the picture is blank: what is on it is too faint, write darker or add light"
 SMALL = "the picture is blank: what is on it is too small, send the part with the digit"
-SOFT = "the picture is blank: what is on it is too soft, as a shadow is, take a sharp picture"
+SOFT = "the picture is blank: what is on it is as soft as a shadow, take a sharp picture"
 
-# Strokes are looked for with windows of these shares of the picture's longer side, the finer first. Less contrast than
-# the second number, of 1 between black and white, is no ink: JPEG noise, and for wider strokes uneven light.
-_WINDOWS = ((0.14, 0.07), (0.42, 0.12))
-# Where these show nothing: soft ink is sharper in a finer window, and faint ink may be all that there is.
-_LAST_WINDOWS = ((0.06, 0.07), (0.14, 0.06))
-# So little contrast, of 1 between black and white, is a trace of ink.
-_TRACE = 0.02
-# Ink that is too small for a digit, and may be one seen closer.
-_SMALL_WINDOW = (0.14, 0.12)
-# Ink goes on around its components for this share of the picture's longer side, and from this strength on, of 255, is
-# part of its outline.
+# Scales, the finer first: the side of the closing's structuring element, as a share of the picture's longer side, and
+# the least contrast of ink, 1 = black on white. Less is JPEG noise, and for wider strokes uneven light.
+_SCALES = ((0.14, 0.07), (0.42, 0.12))
+# Scales for pictures without a digit at the usual ones. Soft ink is sharper at a finer scale, and all ink may be faint.
+_FALLBACK_SCALES = ((0.06, 0.07), (0.14, 0.06))
+# The least contrast, 1 = black on white, of what is reported as too faint.
+_MIN_TRACE = 0.02
+# The scale at which ink is searched that is too small for a digit.
+_SMALL_INK_SCALE = (0.14, 0.12)
+# Fainter ink within this distance of the digit, a share of the picture's longer side, belongs to it. Ink above this
+# strength, of 255, is inside its bounding box.
 _FRINGE = 0.025
 _OUTLINE = 64
-# A digit is at least this large, as a share of the picture's longer side.
-_SMALLEST = 0.07
-# A digit with fewer pixels on its longer side is measured once more at the fine level.
-_SMALL_PIXELS = 60
-# An edge of ink is no wider than this share of the picture's longer side, or so many pixels; a shadow's is. With so
-# much contrast, of 255, soft ink is no shadow where it stands alone: its edges may be as many times as wide.
-_WIDEST_EDGE = 0.035
-_WIDEST_EDGE_PIXELS = 2.5
-_STRONG = 80
-_SOFTER = 2.0
+# The longer side of a digit is at least this share of the picture's longer side.
+_MIN_DIGIT = 0.07
+# A digit with fewer pixels on its longer side is measured at the fine level.
+_MIN_MEDIUM_PIXELS = 60
+# Ink has edges no wider than this share of the picture's longer side, or this many pixels. Shadows have wider ones.
+# Isolated ink of more contrast than this, of 255, is no shadow: its edges may be wider by the last factor.
+_MAX_EDGE = 0.035
+_MAX_EDGE_PIXELS = 2.5
+_STRONG_CONTRAST = 80
+_STRONG_EDGE_FACTOR = 2.0
 # Full ink of a mask is this percentile of its strength.
 _FULL_INK = 0.75
-# A digit's full ink may be less than this share of that of blacker print. The edges of print are so many pixels wide.
-_FAINT = 0.8
-# Beside it, ink has this many times the contrast of the faintest.
-_BESIDE_PRINT = 2
+# Below this share of the picture's full ink a digit is fainter than print beside it, and print is removed.
+_MIN_FULL_INK = 0.8
+# Ink beside print or beside the border has at least this many times the contrast of the faintest ink.
+_CONTRAST_BESIDE_PRINT = 2
+# Pixels by which a mask of print is dilated, to include its edges.
 _PRINT_EDGE = 2
-# So many ruled lines are no strokes of a digit.
+# From this number on, ruled lines are not strokes of a digit that fills its frame.
 _MANY_LINES = 3
-# So many components may be pieces of them.
+# Above this number, components may be pieces of ruled lines.
 _MANY_PIECES = 8
-# A window has found the digit when the coarser one finds less than this many times its ink.
-_RESOLVED = 1.12
+# A coarser scale replaces a finer one where it finds more than this many times the ink.
+_MORE_INK = 1.12
 
-# What a component counts that is no writing but print, a thumb or the table; what one counts that leaves the picture.
-_FOREIGN = 0.05
-_LEAVING = 0.8
-# A digit that leaves the picture touches less than this share of its border, or reaches along this share of a side.
-_LEAVING_CONTACT = 0.1
-_LEAVING_REACH = 0.85
-# The dark margin of a picture touches more than this share of its border, and reaches less than this share inwards.
+# Weights of the ink of components that touch the border: of print, a thumb or the table; and of cut-off writing.
+_FOREIGN_WEIGHT = 0.05
+_CUT_OFF_WEIGHT = 0.8
+# Cut-off writing touches less than this share of the border, or extends along more than this share of a side.
+_CUT_OFF_CONTACT = 0.1
+_CUT_OFF_EXTENT = 0.85
+# The dark margin of a picture touches more than this share of its border, and extends less than this share inwards.
 _MARGIN_CONTACT = 0.2
 _MARGIN_DEPTH = 0.2
-# The edge of what touches the border is so many pixels of the coarse level wide.
+# Pixels of the coarse level by which ink at the border is dilated, to include its edges.
 _MARGIN_EDGE = 2
-# A component belongs to the digit when it has this share of its ink and is this near, as a share of its size.
-_COMPANION_INK = 0.03
-_MOST_COMPONENTS = 64
-_COMPANION_GAP = 0.25
-_LEAVING_GAP = 0.12
-_LEAVING_LENGTH = 1.25
-# An underline is so many times as long as high, has this share of the digit's width, and begins below it, or no higher
-# than this share of the digit's height. Where it touches the digit, at the coarse level, it covers this share of the
-# width of the lowest band of what they are together.
-_LINE_LENGTH = 2.5
-_LINE_WIDTH = 0.5
-_LINE_OVERLAP = 0.05
-_LINE_BAND = 0.15
-_LINE_COVERED = 0.7
+# A component is grouped with the digit when it has at least this share of its ink and is no further away than this
+# share of its longer side. Only this many components, those with the most ink, are looked at.
+_GROUP_INK = 0.03
+_GROUP_GAP = 0.25
+_MAX_COMPONENTS = 64
+# The same for cut-off components beside a digit that is not cut off: the gap, and the longer side as a share.
+_CUT_OFF_GAP = 0.12
+_CUT_OFF_LENGTH = 1.25
+# An underline is more than this many times as wide as high and has more than this share of the digit's width. Its top
+# is above the digit's bottom by no more than this share of the digit's height.
+_UNDERLINE_ASPECT = 2.5
+_UNDERLINE_WIDTH = 0.5
+_UNDERLINE_OVERLAP = 0.05
+# An underline that touches the digit covers at least the second share of the width of the lowest band of both; the band
+# has the first share of their height.
+_UNDERLINE_BAND = 0.15
+_UNDERLINE_COVERED = 0.7
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The components that are the digit, bool (n_components,), and what their ink counts together.
+    """The selected components, bool (n_components,), and their weighted ink in fully inked pixels.
 
-    `is_isolated`: nothing suggests that they are something else.
+    `is_isolated` is True where the main one does not touch the border, and is not print.
     """
 
     chosen: npt.NDArray[np.bool_]
@@ -104,9 +112,11 @@ class Selection:
 
 @dataclass(frozen=True, eq=False)
 class Segmentation:
-    """What one window shows of a picture: the strength of its ink, uint8 (height, width), its components, the digit.
+    """The result at one scale: ink, foreground, its components, and which of them are the digit.
 
-    `levels` are those of the contrast that `paper` leaves, `weight` is what the digit counts, in fully inked pixels.
+    `strength` is the ink, uint8 (height, width), 0..255, and `foreground` its mask, 0 or 255, both at the medium level.
+    `levels` are those of the contrast with `background`. `weight` is the weighted ink of the digit, in fully inked
+    pixels.
     """
 
     strength: ByteArray
@@ -114,31 +124,31 @@ class Segmentation:
     components: Components
     selection: Selection
     levels: InkLevels
-    paper: Paper
+    background: Background
     weight: float
 
     @cached_property
     def digit(self) -> ByteArray:
-        """The digit's pixels, uint8 (height, width), 0 or 255."""
+        """The mask of the digit, uint8 (height, width), 0 or 255."""
         if len(self.components) == 2:
             return self.foreground
         coarse = (self.selection.chosen.view(np.uint8) * np.uint8(255))[self.components.labels]
         if coarse.shape == self.foreground.shape:
             return coarse
         size = (self.foreground.shape[1], self.foreground.shape[0])
-        return _both(cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST), self.foreground)
+        return _intersection(cv2.resize(coarse, size, interpolation=cv2.INTER_NEAREST), self.foreground)
 
     @cached_property
     def box(self) -> Box:
-        """Where the digit's pixels lie."""
+        """The bounding box of the digit."""
         return bounding_box(self.digit)
 
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """The digit's ink alone, uint8 (height, width), 0..255, and the box around it.
+    """The digit's ink alone, uint8 (height, width), 0..255, and its bounding box.
 
-    `factor` is how many pixels of the picture one of these has a side.
+    `factor` is the downsampling factor from the picture to `strength`, 1 or 2.
     """
 
     strength: ByteArray
@@ -146,140 +156,156 @@ class Ink:
     factor: int
     segmentation: Segmentation
 
+    def rotated(self, degrees: float) -> Ink:
+        """Return the ink in its box, rotated clockwise by this angle."""
+        part = self.strength[self.box.slices]
+        side = int(np.hypot(*part.shape)) + 2
+        matrix = cv2.getRotationMatrix2D(((part.shape[1] - 1) / 2, (part.shape[0] - 1) / 2), -degrees, 1)
+        matrix[:, 2] += (side - part.shape[1]) / 2, (side - part.shape[0]) / 2
+        strength = cv2.warpAffine(part, matrix, (side, side))
+        return replace(self, strength=strength, box=bounding_box(strength))
 
-def find_digit(levels: Pyramid, *, beside_border: bool = False) -> Ink:
-    """Return the digit's ink, or what there is beside ink that touches the border. Raises NoInk when there is none."""
-    found = segment(levels, beside_border=beside_border)
-    # What is fainter around the strokes belongs to the digit too: half-covered pixels, strokes that run dry.
-    reach = max(1, round(_FRINGE * max(levels.medium.shape)))
+
+def extract_ink(pyramid: Pyramid, *, exclude_border: bool = False) -> Ink:
+    """Return the digit's ink. Raises NoInk where there is no digit.
+
+    `exclude_border` leaves out ink that touches the border.
+    """
+    found = segment(pyramid, exclude_border=exclude_border)
+    # Half-covered pixels and dry strokes are below the threshold, and belong to the digit.
+    reach = max(1, round(_FRINGE * max(pyramid.medium.shape)))
     around = cv2.dilate(found.digit, square(2 * reach + 1))
-    strength, factor = found.strength, levels.ink_factor
-    if factor > 1 and found.box.longer < _SMALL_PIXELS:
-        finer = found.paper.contrast(levels.fine)
-        size = (finer.shape[1], finer.shape[0])
+    strength, factor = found.strength, pyramid.medium_factor
+    if factor > 1 and found.box.longer < _MIN_MEDIUM_PIXELS:
+        contrast = found.background.contrast(pyramid.fine)
+        size = (contrast.shape[1], contrast.shape[0])
         around = cv2.resize(around, size, interpolation=cv2.INTER_NEAREST)
         digit = cv2.resize(found.digit, size, interpolation=cv2.INTER_NEAREST)
-        full = max(found.levels.full, ink_levels(finer, 0, digit).full)
-        strength, factor = replace(found.levels, full=full).strength(finer), 1
-    strength = _both(strength, around)
-    return Ink(strength, bounding_box(_above(strength, _OUTLINE)), factor, found)
+        full = max(found.levels.full, ink_levels(contrast, 0, digit).full)
+        strength, factor = replace(found.levels, full=full).strength(contrast), 1
+    strength = _intersection(strength, around)
+    return Ink(strength, bounding_box(_binarised(strength, _OUTLINE)), factor, found)
 
 
-def find_small(levels: Pyramid) -> Box:
-    """Return where the weightiest ink lies that is too small for a digit, in fine pixels. Raises NoInk."""
-    window, faintest = _SMALL_WINDOW
-    seen = Paper(levels.coarse, window).contrast(levels.fine)
-    ink = ink_levels(seen, faintest)
-    if not ink.has_ink:
+def find_small_ink(pyramid: Pyramid) -> Box:
+    """Return the box of the most ink that is too small for a digit, in fine pixels. Raises NoInk if there is none."""
+    window, faintest = _SMALL_INK_SCALE
+    contrast = Background(pyramid.coarse, window).contrast(pyramid.fine)
+    levels = ink_levels(contrast, faintest)
+    if not levels.has_ink:
         raise NoInk(EMPTY)
-    strength = ink.strength(seen)
-    components = find_components(strength, _above(strength, FOREGROUND), levels.ink_factor)
-    selection = select(components)
+    strength = levels.strength(contrast)
+    components = find_components(strength, _binarised(strength, BINARISATION_THRESHOLD), pyramid.medium_factor)
+    selection = select_components(components)
     if selection is None:
         raise NoInk(EMPTY)
     first, *others = (components.boxes[number] for number in np.flatnonzero(selection.chosen).tolist())
     for other in others:
-        first = first.around(other)
-    return first.scaled(levels.ink_factor)
+        first = first.union(other)
+    return first.scaled(pyramid.medium_factor)
 
 
-def why_blank(levels: Pyramid) -> str:
-    """Return why a picture with no digit is blank: it is empty, or what is on it is too faint, small or soft."""
-    paper = Paper(levels.coarse, _WINDOWS[0][0])
-    contrast = paper.contrast(levels.medium)
-    ink = ink_levels(contrast, _TRACE)
-    if not ink.has_ink:
+def blank_reason(pyramid: Pyramid) -> str:
+    """Return why a picture has no digit: EMPTY, or FAINT, SMALL or SOFT where something is on it."""
+    contrast = Background(pyramid.coarse, _SCALES[0][0]).contrast(pyramid.medium)
+    levels = ink_levels(contrast, _MIN_TRACE)
+    if not levels.has_ink:
         return EMPTY
-    if ink.contrast < ink_levels(contrast, _WINDOWS[0][1]).faintest:
+    if levels.contrast < ink_levels(contrast, _SCALES[0][1]).faintest:
         return FAINT
-    strength = ink.strength(contrast)
-    boxes = find_components(strength, _above(strength, FOREGROUND), levels.coarse_factor).boxes[1:]
-    is_small = max(box.longer for box in boxes) < _SMALLEST * max(levels.coarse.shape)
+    strength = levels.strength(contrast)
+    foreground = _binarised(strength, BINARISATION_THRESHOLD)
+    boxes = find_components(strength, foreground, pyramid.coarse_factor).boxes[1:]
+    is_small = max(box.longer for box in boxes) < _MIN_DIGIT * max(pyramid.coarse.shape)
     return SMALL if is_small else SOFT
 
 
-def _above(values: ByteArray, threshold: float) -> ByteArray:
-    """Return a mask, 0 or 255, of the values above a threshold."""
+def _binarised(values: ByteArray, threshold: float) -> ByteArray:
+    """Return the mask, 0 or 255, of the values above a threshold."""
     return cv2.threshold(values, threshold, 255, cv2.THRESH_BINARY)[1]
 
 
-def _both(one: cv2.typing.MatLike, other: ByteArray) -> ByteArray:
+def _intersection(one: cv2.typing.MatLike, other: ByteArray) -> ByteArray:
     return cv2.bitwise_and(one, other)
 
 
 def segment(
-    levels: Pyramid, *, beside_border: bool = False, windows: Sequence[tuple[float, float]] = _WINDOWS
+    pyramid: Pyramid, *, exclude_border: bool = False, scales: Sequence[tuple[float, float]] = _SCALES
 ) -> Segmentation:
-    """Return the digit as the window shows it that shows it best. Raises NoInk when none shows one.
+    """Return the segmentation at the best scale. Raises NoInk where no scale has a digit.
 
-    With too fine a window only the ends of strokes are found, with too coarse a one shadows too. So it is the finer one
-    if that shows hardly less. `beside_border` leaves out what touches the border, which may be blacker.
+    Too fine a scale finds only the ends of strokes, too coarse a scale also finds shadows. The finest one is returned
+    that finds nearly as much ink as the coarser ones. `exclude_border` leaves out ink that touches the border.
     """
     best: Segmentation | None = None
-    for window, faintest in windows:
-        if best is not None and best.paper.is_even:
+    for window, faintest in scales:
+        if best is not None and best.background.is_uniform:
             break
-        paper = Paper(levels.coarse, window)
-        if best is not None and paper.is_same(best.paper):
+        background = Background(pyramid.coarse, window)
+        if best is not None and background.is_close_to(best.background):
             break
-        strength, ink = _ink(levels, paper, faintest, beside_border=beside_border)
-        # No digit weighs more than all ink of its window.
-        if not ink.has_ink or (best is not None and _all_ink(strength) <= _RESOLVED * best.weight):
+        strength, levels = _ink_at_scale(pyramid, background, faintest, exclude_border=exclude_border)
+        # The foreground bounds the weight of a digit from above, so components need not be found.
+        if not levels.has_ink or (best is not None and _foreground_ink(strength) <= _MORE_INK * best.weight):
             continue
-        found = _look(strength, levels.coarse_factor, ink, paper)
-        if found is not None and (best is None or found.weight > _RESOLVED * best.weight):
+        found = _segment_at_scale(strength, pyramid.coarse_factor, levels, background)
+        if found is not None and (best is None or found.weight > _MORE_INK * best.weight):
             best = found
     if best is not None:
         return best
-    if windows is _WINDOWS and not beside_border:
-        return segment(levels, windows=_LAST_WINDOWS)
+    if scales is _SCALES and not exclude_border:
+        return segment(pyramid, scales=_FALLBACK_SCALES)
     raise NoInk(EMPTY)
 
 
-def _ink(levels: Pyramid, paper: Paper, faintest: float, *, beside_border: bool) -> tuple[ByteArray, InkLevels]:
-    """Return how much ink each pixel has, uint8 (height, width), and its levels; all of it, or beside the border."""
-    contrast = paper.contrast(levels.medium)
-    ink = ink_levels(contrast, faintest, levels.considered)
-    if not ink.has_ink:
-        return contrast, ink
-    strength = ink.strength(contrast)
-    if not beside_border:
-        return strength, ink
-    inner = _away_from_border(strength, levels.coarse_factor)
-    ink = ink_levels(contrast, _BESIDE_PRINT * faintest, inner)
-    return (_both(ink.strength(contrast), inner) if ink.has_ink else strength), ink
+def _ink_at_scale(
+    pyramid: Pyramid, background: Background, faintest: float, *, exclude_border: bool
+) -> tuple[ByteArray, InkLevels]:
+    """Return how much ink each pixel has, uint8 (height, width), and the levels by which it was measured."""
+    contrast = background.contrast(pyramid.medium)
+    levels = ink_levels(contrast, faintest, pyramid.mask)
+    if not levels.has_ink:
+        return contrast, levels
+    strength = levels.strength(contrast)
+    if not exclude_border:
+        return strength, levels
+    inner = _away_from_border(strength, pyramid.coarse_factor)
+    levels = ink_levels(contrast, _CONTRAST_BESIDE_PRINT * faintest, inner)
+    return (_intersection(levels.strength(contrast), inner) if levels.has_ink else strength), levels
 
 
 def _away_from_border(strength: ByteArray, factor: int) -> ByteArray:
-    """Return a mask of what is no ink that touches the border, nor near such ink."""
-    components = find_components(strength, _above(strength, FOREGROUND), factor)
+    """Return a mask, 0 or 255, without the components that touch the border and their edges."""
+    components = find_components(strength, _binarised(strength, BINARISATION_THRESHOLD), factor)
     at_border = np.where(components.border_fraction > 0, 255, 0).astype(np.uint8)[components.labels]
     size = (strength.shape[1], strength.shape[0])
     near = cv2.resize(cv2.dilate(at_border, square(2 * _MARGIN_EDGE + 1)), size, interpolation=cv2.INTER_NEAREST)
     return cv2.bitwise_not(near)
 
 
-def _all_ink(strength: ByteArray) -> float:
-    """Return how many fully inked pixels a picture's foreground has."""
-    kept = cv2.threshold(strength, FOREGROUND, 0, cv2.THRESH_TOZERO)[1]
+def _foreground_ink(strength: ByteArray) -> float:
+    """Return the ink of the foreground, in fully inked pixels."""
+    kept = cv2.threshold(strength, BINARISATION_THRESHOLD, 0, cv2.THRESH_TOZERO)[1]
     return cv2.sumElems(kept)[0] / 255
 
 
-def _look(strength: ByteArray, factor: int, levels: InkLevels, paper: Paper) -> Segmentation | None:
-    """Return the digit in what one window shows, None where what it shows is no digit."""
-    foreground = _above(strength, FOREGROUND)
+def _segment_at_scale(
+    strength: ByteArray, factor: int, levels: InkLevels, background: Background
+) -> Segmentation | None:
+    """Return the segmentation at one scale, None where no candidate is writing."""
+    foreground = _binarised(strength, BINARISATION_THRESHOLD)
     for components, selection, mask in _candidates(strength, foreground, factor):
-        found = Segmentation(strength, mask, components, selection, levels, paper, selection.weight)
-        found = _without_underline(found, factor)
-        # What is printed may be blacker, where the digit is of a pencil.
+        found = Segmentation(strength, mask, components, selection, levels, background, selection.weight)
+        found = _remove_underline(found, factor)
+        # Print may be blacker than the digit, as beside pencil. Where there is only one component, it has full ink.
         is_alone = len(components) == 2 and mask is foreground
         full = 1.0 if is_alone else _percentile(strength, found.digit, _FULL_INK) / 255
         if not _is_writing(found, full):
             continue
-        if full > _FAINT:
+        if full > _MIN_FULL_INK:
             return found
-        if full * levels.contrast > _BESIDE_PRINT * levels.faintest:
-            return _without_print(found, factor, full)
+        if full * levels.contrast > _CONTRAST_BESIDE_PRINT * levels.faintest:
+            return _remove_print(found, factor, full)
     return None
 
 
@@ -289,16 +315,17 @@ def _percentile(values: ByteArray, mask: ByteArray, share: float) -> int:
     return int(counts.searchsorted(share * counts[-1]))
 
 
-def _without_print(found: Segmentation, factor: int, full: float) -> Segmentation:
-    """Return a digit with this full ink as it is seen without what is blacker: what is fainter of it comes to light.
+def _remove_print(found: Segmentation, factor: int, full: float) -> Segmentation:
+    """Return the segmentation without blacker print, and with ink rescaled so that the digit's full ink is 255.
 
-    It may be done again to what comes to light, but every time all ink is stronger.
+    Fainter parts of the digit then exceed the threshold. `full` is the digit's full ink, 0..1. The recursion ends,
+    since `full` rises with each rescaling.
     """
-    printed = cv2.subtract(_above(found.strength, 255 * (1 + full) / 2), found.digit)
+    printed = cv2.subtract(_binarised(found.strength, 255 * (1 + full) / 2), found.digit)
     printed = cv2.subtract(cv2.dilate(printed, square(2 * _PRINT_EDGE + 1)), found.digit)
     alone = cv2.convertScaleAbs(cv2.subtract(found.strength, printed), alpha=1 / full)
-    levels = replace(found.levels, full=found.levels.paper + full * found.levels.contrast)
-    again = _look(alone, factor, levels, found.paper)
+    levels = replace(found.levels, full=found.levels.background + full * found.levels.contrast)
+    again = _segment_at_scale(alone, factor, levels, found.background)
     return (
         replace(found, strength=alone, levels=levels) if again is None else replace(again, weight=full * again.weight)
     )
@@ -307,17 +334,17 @@ def _without_print(found: Segmentation, factor: int, full: float) -> Segmentatio
 def _candidates(
     strength: ByteArray, foreground: ByteArray, factor: int
 ) -> Iterator[tuple[Components, Selection, ByteArray]]:
-    """Yield what may be the digit, the likeliest first: all components, which of them it is, and their foreground."""
+    """Yield candidates for the digit, the likeliest first: components, the selection, and their foreground."""
     components = find_components(strength, foreground, factor)
-    selection = select(components)
+    selection = select_components(components)
     if selection is None or not selection.is_isolated or len(components) > _MANY_PIECES:
-        # A line may hold it. Where none is isolated without one or two, these were strokes of one that fills its frame.
-        # Thin ones are half as strong where they lie across two rows of pixels.
-        unruled, n_lines = remove_ruled_lines(_above(strength, FOREGROUND / min(factor, 2)))
-        unruled = _both(unruled, foreground)
+        # A ruled line may join the digit to the border. One or two lines may also be strokes of a digit that fills its
+        # frame: then nothing is isolated without them. Thin lines are half as strong where they lie across two rows.
+        unruled, n_lines = remove_ruled_lines(_binarised(strength, BINARISATION_THRESHOLD / min(factor, 2)))
+        unruled = _intersection(unruled, foreground)
         if n_lines and cv2.countNonZero(unruled):
             others = find_components(strength, unruled, factor)
-            without = select(others)
+            without = select_components(others)
             if without is not None and (without.is_isolated or n_lines >= _MANY_LINES):
                 yield others, without, unruled
     if selection is not None:
@@ -325,118 +352,125 @@ def _candidates(
 
 
 def _is_writing(found: Segmentation, full: float) -> bool:
-    """Tell writing, which has some size and sharp edges, from specks and shadows; `full` is the strength of its ink."""
+    """Return whether the digit is writing: larger than specks, with sharper edges than shadows.
+
+    `full` is the digit's full ink, 0..1.
+    """
     side = max(found.strength.shape)
-    if found.box.longer < _SMALLEST * side:
+    if found.box.longer < _MIN_DIGIT * side:
         return False
-    widest = max(_WIDEST_EDGE * side, _WIDEST_EDGE_PIXELS)
-    if found.selection.is_isolated and full * found.levels.contrast > _STRONG:
-        widest *= _SOFTER
+    widest = max(_MAX_EDGE * side, _MAX_EDGE_PIXELS)
+    if found.selection.is_isolated and full * found.levels.contrast > _STRONG_CONTRAST:
+        widest *= _STRONG_EDGE_FACTOR
     return full * edge_width(found.strength, found.digit) <= widest
 
 
 def edge_width(strength: ByteArray, mask: ByteArray) -> float:
-    """Return over how many pixels strength rises from 0 to full along the edge of a mask, by the upper quartile.
+    """Return over how many pixels strength rises from 0 to 255 along the edge of a mask, uint8 (height, width).
 
-    Not by the median, since beside a hairline there is paper on either side. Steps are those over two pixels.
+    It is 510 over the upper quartile of the morphological gradient, which spans two pixels. The median would be too
+    low, since beside a hairline paper is on both sides.
     """
-    steps = cv2.morphologyEx(strength, cv2.MORPH_GRADIENT, square(3))
+    gradient = cv2.morphologyEx(strength, cv2.MORPH_GRADIENT, square(3))
     edge = cv2.subtract(cv2.dilate(mask, square(3)), mask)
-    return 2 * 255 / max(_percentile(steps, edge, 0.75), 1)
+    return 2 * 255 / max(_percentile(gradient, edge, 0.75), 1)
 
 
-def select(components: Components) -> Selection | None:
-    """Return the digit among the components, the weightiest and its companions; None where none counts."""
+def select_components(components: Components) -> Selection | None:
+    """Return the components that are the digit: the one with the most weighted ink, and those grouped with it.
+
+    Returns None where no component has any weight.
+    """
     ink = components.intensity_sum
     if len(components) == 2:
-        count = _counted(components, 1)
-        return Selection(_THE_ONLY_ONE, count * float(ink[1]), count == 1) if count else None
-    counts = np.zeros(len(components), np.float32)
-    # Of noise there are thousands of components; the heaviest are enough.
-    heaviest = np.argsort(ink)[: -_MOST_COMPONENTS - 1 : -1]
-    for number in heaviest[ink[heaviest] >= max(_COMPANION_INK * ink.max(), 1e-6)].tolist():
-        is_print = components.hold_another(number) and is_printed_box(components, number)
-        counts[number] = _FOREIGN if is_print else _counted(components, number)
-    weights = ink * counts
-    main = int(weights.argmax())
-    if weights[main] == 0:
+        weight = _border_weight(components, 1)
+        return Selection(_ONLY_COMPONENT, weight * float(ink[1]), weight == 1) if weight else None
+    weights = np.zeros(len(components), np.float32)
+    # Noise has thousands of components, so only those with the most ink are looked at.
+    heaviest = np.argsort(ink)[: -_MAX_COMPONENTS - 1 : -1]
+    for number in heaviest[ink[heaviest] >= max(_GROUP_INK * ink.max(), 1e-6)].tolist():
+        is_print = components.encloses_another(number) and is_printed_box(components, number)
+        weights[number] = _FOREIGN_WEIGHT if is_print else _border_weight(components, number)
+    weighted_ink = ink * weights
+    main = int(weighted_ink.argmax())
+    if weighted_ink[main] == 0:
         return None
-    main = _above_underline(components, main, weights)
-    chosen = _companions(components, main, counts)
-    return Selection(chosen, float(weights[chosen].sum()), bool(counts[main] == 1))
+    main = _underlined_component(components, main, weighted_ink)
+    chosen = _group(components, main, weights)
+    return Selection(chosen, float(weighted_ink[chosen].sum()), bool(weights[main] == 1))
 
 
-_THE_ONLY_ONE = np.array([False, True])
+_ONLY_COMPONENT = np.array([False, True])
 
 
-def _counted(components: Components, number: int) -> float:
-    """Return what the ink of a component counts, from 0 to 1, by its form and where it lies."""
+def _border_weight(components: Components, number: int) -> float:
+    """Return the weight of a component's ink, 0..1, by its extent and its contact with the border."""
     contact = components.border_fraction[number]
     if contact == 0:
         return 1.0
     box, (height, width) = components.boxes[number], components.labels.shape
     if contact > _MARGIN_CONTACT and min(box.height / height, box.width / width) < _MARGIN_DEPTH:
         return 0.0
-    reaches = max(box.height / height, box.width / width) > _LEAVING_REACH
-    return _LEAVING if reaches or contact < _LEAVING_CONTACT else _FOREIGN
+    is_extended = max(box.height / height, box.width / width) > _CUT_OFF_EXTENT
+    return _CUT_OFF_WEIGHT if is_extended or contact < _CUT_OFF_CONTACT else _FOREIGN_WEIGHT
 
 
-def _companions(components: Components, main: int, counts: FloatArray) -> npt.NDArray[np.bool_]:
-    """Return, for every component, whether it belongs to the digit whose main component this is."""
+def _group(components: Components, main: int, weights: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which components are grouped with the main one, bool (n_components,)."""
     boxes, ink = components.boxes, components.intensity_sum
     size = boxes[main].longer
-    reach = {}
-    for number in np.flatnonzero((ink >= _COMPANION_INK * ink[main]) & (counts > _FOREIGN)).tolist():
+    max_gap = {}
+    for number in np.flatnonzero((ink >= _GROUP_INK * ink[main]) & (weights > _FOREIGN_WEIGHT)).tolist():
         if number != main and is_underline(boxes[number], boxes[main]):
             continue
-        if counts[number] >= counts[main]:
-            reach[number] = _COMPANION_GAP * size
-        elif boxes[number].longer < _LEAVING_LENGTH * size:
-            # What leaves the picture beside a digit that does not may be its neighbour's, unless it is quite near, or a
-            # printed line, which is longer.
-            reach[number] = _LEAVING_GAP * size
+        if weights[number] >= weights[main]:
+            max_gap[number] = _GROUP_GAP * size
+        elif boxes[number].longer < _CUT_OFF_LENGTH * size:
+            # A cut-off component beside a digit that is not cut off may be the digit's neighbour, so it has to be
+            # nearer. A longer one is a printed line.
+            max_gap[number] = _CUT_OFF_GAP * size
     chosen = np.zeros(len(components), np.bool_)
-    # From component to component, since a dry stroke is a row of them.
-    coming = [main]
-    while coming:
-        here = coming.pop()
+    # Gaps are measured from each component to the next, since a dry stroke is a row of them.
+    pending = [main]
+    while pending:
+        here = pending.pop()
         if not chosen[here]:
             chosen[here] = True
-            coming += [other for other in reach if boxes[here].gap(boxes[other]) <= reach[other]]
+            pending += [other for other, gap in max_gap.items() if boxes[here].gap(boxes[other]) <= gap]
     return chosen
 
 
 def is_underline(line: Box, digit: Box) -> bool:
-    """Tell whether a component is a flat line under another one."""
+    """Return whether one component is a flat line below another one, by their boxes."""
     return (
-        line.width > max(_LINE_LENGTH * line.height, _LINE_WIDTH * digit.width)
+        line.width > max(_UNDERLINE_ASPECT * line.height, _UNDERLINE_WIDTH * digit.width)
         and (line.top + line.bottom) / 2 > digit.bottom
-        and line.top > digit.bottom - _LINE_OVERLAP * digit.height
+        and line.top > digit.bottom - _UNDERLINE_OVERLAP * digit.height
         and line.left < digit.right
         and digit.left < line.right
         and digit.height > 2 * line.height
     )
 
 
-def _above_underline(components: Components, main: int, weights: FloatArray) -> int:
-    """Return the component that a main one underlines, itself where it is no underline."""
+def _underlined_component(components: Components, main: int, weighted_ink: FloatArray) -> int:
+    """Return the heaviest component that the main one underlines; the main one where it is no underline."""
     boxes = components.boxes
-    if boxes[main].width < _LINE_LENGTH * boxes[main].height:
+    if boxes[main].width < _UNDERLINE_ASPECT * boxes[main].height:
         return main
-    above = [n for n in np.flatnonzero(weights).tolist() if n != main and is_underline(boxes[main], boxes[n])]
-    return max(above, key=lambda number: weights[number], default=main)
+    above = [n for n in np.flatnonzero(weighted_ink).tolist() if n != main and is_underline(boxes[main], boxes[n])]
+    return max(above, key=lambda number: weighted_ink[number], default=main)
 
 
-def _without_underline(found: Segmentation, factor: int) -> Segmentation:
-    """Return a digit without the line just under it, with which the coarse level joined it."""
+def _remove_underline(found: Segmentation, factor: int) -> Segmentation:
+    """Return the segmentation without an underline that touches the digit only at the coarse level."""
     box = found.box
-    band = found.digit[max(box.top, box.bottom - max(2, round(_LINE_BAND * box.height))) : box.bottom]
-    if factor == 1 or np.count_nonzero(band.any(axis=0)) < _LINE_COVERED * box.width:
+    band = found.digit[max(box.top, box.bottom - max(2, round(_UNDERLINE_BAND * box.height))) : box.bottom]
+    if factor == 1 or np.count_nonzero(band.any(axis=0)) < _UNDERLINE_COVERED * box.width:
         return found
     parts = find_components(found.strength, found.digit, 1)
     if len(parts) == 2:
         return found
-    main = _above_underline(parts, int(parts.intensity_sum.argmax()), parts.intensity_sum)
+    main = _underlined_component(parts, int(parts.intensity_sum.argmax()), parts.intensity_sum)
     boxes = enumerate(parts.boxes)
     chosen = np.array(
         [number > 0 and (number == main or not is_underline(one, parts.boxes[main])) for number, one in boxes]

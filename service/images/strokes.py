@@ -1,8 +1,8 @@
 """Stroke-width normalisation: strokes as wide as MNIST's.
 
-Enters: the digit's ink and its box. Leaves: the digit alone at 4 pixels for one of MNIST's, its strokes dilated or
-eroded to what is usual in MNIST. Ballpoint on a large sheet would otherwise vanish in 28x28 pixels, and a marker would
-fill the loops.
+Enters: the digit's ink and its box. Leaves: the digit alone, at 4 times the resolution of MNIST's frame, with strokes
+dilated or eroded to the widths that are usual in MNIST. Without this step the strokes of a ballpoint on a large sheet
+would vanish in 28x28 pixels, and those of a marker would fill the loops. Out of scope: the frame (`mnist_frame`).
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ import cv2
 from service.images.components import Box
 from service.types import ByteArray
 
-# Pixels here for one of MNIST's frame, and the digit's longer side in the latter.
-FINENESS = 4
+# Pixels of a Digit for one pixel of MNIST's frame, and the digit's longer side in pixels of MNIST's frame.
+OVERSAMPLING = 4
 DIGIT_SIDE = 20
-# Of MNIST's training digits, measured as here, 15 % have thinner strokes than the first, 5 % wider ones than the
-# second: pixels of MNIST's frame.
-_THINNEST = 1.8
-_WIDEST = 3.6
-# Empty pixels around the digit, into which strokes can grow.
+# The range of stroke widths, in pixels of MNIST's frame. Of MNIST's training digits, measured as here, 15 % have
+# thinner strokes and 5 % wider ones.
+_MIN_WIDTH = 1.8
+_MAX_WIDTH = 3.6
+# Empty pixels around the digit, into which strokes can be dilated.
 _MARGIN = 12
-# The most that is added to or taken from each side of a stroke: pixels of MNIST's frame.
-_MOST = 2.0
+# The largest radius of dilation or erosion, in pixels of MNIST's frame.
+_MAX_RADIUS = 2.0
 
 
 @dataclass(frozen=True)
 class Stroke:
-    """Width of the strokes as found and the widening on each side, in pixels of MNIST's frame; negative thins."""
+    """Mean stroke width before this step, and the radius of dilation, in pixels of MNIST's frame; negative: erosion."""
 
     width: float
     widening: float
@@ -39,9 +39,9 @@ class Stroke:
 
 @dataclass(frozen=True, eq=False)
 class Digit:
-    """The digit's ink, uint8 (height, width), 0..255, at 4 pixels for one of MNIST's.
+    """The digit's ink, uint8 (height, width), 0..255, at 4 times the resolution of MNIST's frame.
 
-    A point p of the picture, from its top left corner, lies at scale * p + shift of this, per axis.
+    A point p of the picture, from its top left corner, is at scale * p + shift here, for each axis (rows, columns).
     """
 
     ink: ByteArray
@@ -50,19 +50,19 @@ class Digit:
 
 
 def normalize_strokes(ink: ByteArray, box: Box) -> tuple[Digit, Stroke]:
-    """Return the digit in a box of ink, uint8 (height, width), with strokes of MNIST's width, and what that took."""
+    """Return the digit in a box of ink, uint8 (height, width), with strokes of MNIST's width, and their change."""
     digit = _scaled(ink, box)
-    width = stroke_width(digit.ink) / FINENESS
-    widening = wanted_widening(width)
-    changed = dilate(digit.ink, widening * FINENESS)
+    width = stroke_width(digit.ink) / OVERSAMPLING
+    widening = dilation_radius(width)
+    changed = dilate(digit.ink, widening * OVERSAMPLING)
     if int(changed.max()) < int(digit.ink.max()) // 2:
-        # A mean width can mislead, where area and outline are no stroke's; nothing may be thinned away by it.
+        # The mean width is too large where the ink has no strokes. Erosion by it would remove all ink.
         return digit, Stroke(width, 0.0)
     return Digit(changed, digit.scale, digit.shift), Stroke(width, widening)
 
 
 def _scaled(ink: ByteArray, box: Box) -> Digit:
-    scale = FINENESS * DIGIT_SIDE / box.longer
+    scale = OVERSAMPLING * DIGIT_SIDE / box.longer
     size = (max(1, round(box.width * scale)), max(1, round(box.height * scale)))
     method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     image = cv2.resize(ink[box.slices], size, interpolation=method)
@@ -71,42 +71,42 @@ def _scaled(ink: ByteArray, box: Box) -> Digit:
 
 
 def stroke_width(ink: ByteArray) -> float:
-    """Return the mean width of strokes in pixels: twice their area for the length of their outline.
+    """Return the mean stroke width of ink, uint8 (height, width), in pixels: twice the area over the perimeter.
 
-    The outline of a shape is pi/4 of the steps between pixels along both axes (Crofton's formula).
+    By Crofton's formula the perimeter is pi/4 times the number of transitions between pixels along both axes.
     """
     inside = cv2.threshold(ink, 127, 1, cv2.THRESH_BINARY)[1]
-    steps = cv2.countNonZero(inside[1:] ^ inside[:-1]) + cv2.countNonZero(inside[:, 1:] ^ inside[:, :-1])
-    return 2 / 255 * cv2.sumElems(ink)[0] / max(pi / 4 * steps, 1)
+    transitions = cv2.countNonZero(inside[1:] ^ inside[:-1]) + cv2.countNonZero(inside[:, 1:] ^ inside[:, :-1])
+    return 2 / 255 * cv2.sumElems(ink)[0] / max(pi / 4 * transitions, 1)
 
 
-def wanted_widening(width: float) -> float:
-    """Return by how much strokes of this width have to grow on each side, in pixels of MNIST's frame.
+def dilation_radius(width: float) -> float:
+    """Return the radius by which strokes of this mean width are dilated, negative: eroded, in pixels of MNIST's frame.
 
-    The digit is then shrunk to its 20 pixels again, strokes and all, which is made good here.
+    The dilated digit is scaled to 20 pixels again, which makes its strokes thinner. The radius allows for that.
     """
-    target = min(max(width, _THINNEST), _WIDEST)
-    widening = (target - width) * DIGIT_SIDE / (2 * (DIGIT_SIDE - target))
-    return min(max(widening, -_MOST), _MOST)
+    target = min(max(width, _MIN_WIDTH), _MAX_WIDTH)
+    radius = (target - width) * DIGIT_SIDE / (2 * (DIGIT_SIDE - target))
+    return min(max(radius, -_MAX_RADIUS), _MAX_RADIUS)
 
 
 def dilate(ink: ByteArray, radius: float) -> ByteArray:
-    """Return ink, uint8 (height, width), dilated by a disc of this radius in pixels, or eroded by a negative one.
+    """Return ink, uint8 (height, width), dilated by a disc of this radius in pixels; a negative radius erodes.
 
-    For a fraction the results of the two whole radii next to it are mixed. A disc is measured from the middle of its
-    central pixel, of which half is ink anyway.
+    A fractional radius interpolates between the results of the two whole ones next to it. Half a pixel is subtracted,
+    since a disc of radius 0 is one pixel, which reaches half a pixel from its middle.
     """
-    change = cv2.dilate if radius > 0 else cv2.erode
+    operation = cv2.dilate if radius > 0 else cv2.erode
     growth = max(abs(radius) - 0.5, 0)
     whole = int(growth)
-    smaller = change(ink, _disc(whole)) if whole else ink
-    part = growth - whole
-    if part == 0:
+    smaller = operation(ink, _disc(whole)) if whole else ink
+    fraction = growth - whole
+    if fraction == 0:
         return smaller
-    return cv2.addWeighted(smaller, 1 - part, change(ink, _disc(whole + 1)), part, 0)
+    return cv2.addWeighted(smaller, 1 - fraction, operation(ink, _disc(whole + 1)), fraction, 0)
 
 
 @cache
 def _disc(radius: int) -> ByteArray:
-    """Return a disc as a structuring element, uint8 (2 radius + 1, 2 radius + 1)."""
+    """Return a disc as structuring element, uint8 (2 radius + 1, 2 radius + 1)."""
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

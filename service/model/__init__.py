@@ -1,1 +1,1 @@
-"""The network: its weights, its calibrated probabilities and verdicts, its explanation, and the file it comes from."""
+"""The network: weights, calibration, out-of-distribution score, verdict, attribution, and the model file."""

@@ -1,9 +1,10 @@
-"""The model file: a network and all that belongs to it, as one safetensors file without pickle.
+"""The model file: network, out-of-distribution (OOD) detector and metadata in one safetensors file, without pickle.
 
-Enters and leaves: Network + Metadata <-> bytes. Tensors `layers.{i}.weights` (n_in, n_out) and `layers.{i}.biases`
-(n_out,), float32; `novelty.{i}.weights` and `novelty.{i}.biases` likewise, where the model can tell what is no digit.
-The header holds three strings: the format version, the metadata as JSON, and a checksum: the SHA-256 of the whole file
-with the checksum's own 64 digits set to zero, so that any flipped bit is noticed.
+Enters and leaves: Network + Metadata <-> bytes. The network's tensors are `layers.{i}.weights` (n_in, n_out) and
+`layers.{i}.biases` (n_out,), float32. The tensors of the OOD detector, where the model has one, are
+`novelty.{i}.weights` and `novelty.{i}.biases`. The header contains three strings: the format version, the metadata as
+JSON, and a checksum. The checksum is the SHA-256 of the whole file with the checksum's own 64 digits set to zero, so it
+detects any flipped bit. Out of scope: fitting a network.
 """
 
 from __future__ import annotations
@@ -22,16 +23,17 @@ import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import ArtifactError
-from service.model.calibration import Calibration, novelty
+from service.model.calibration import Calibration, ood_score
 from service.model.network import HEADS, HIDDEN, Layer, Network
 from service.types import PIXELS, FloatArray, Probabilities
 
 FORMAT_VERSION = "1"
 _NO_CHECKSUM = "0" * 64
+# Prefixes of tensor names: the network and its OOD detector.
 _LAYERS, _NOVELTY = "layers", "novelty"
-# What a detector of novelty tells apart: what is like the digits that were learned, and what is not.
-_LIKE_AND_UNLIKE = (0, 1)
-# float32 sums differ in the last digits between processors; a wrong weight or a broken BLAS is far off.
+# Classes of the OOD detector: 0 in-distribution, 1 out-of-distribution.
+_DETECTOR_CLASSES = (0, 1)
+# float32 sums differ in the last digits between processors. A wrong weight or a broken BLAS differs by far more.
 _KNOWN_ANSWER_TOLERANCE = 1e-4
 
 
@@ -40,7 +42,7 @@ class _Frozen(BaseModel):
 
 
 class KnownAnswer(_Frozen):
-    """One digit in MNIST form, 784 values 0..255, and the calibrated probabilities and novelty it must get."""
+    """One digit in MNIST form, 784 values 0..255, with its expected calibrated probabilities and OOD score."""
 
     pixels: list[Annotated[int, Field(ge=0, le=255)]] = Field(min_length=PIXELS, max_length=PIXELS)
     probabilities: list[float]
@@ -48,22 +50,26 @@ class KnownAnswer(_Frozen):
 
     @property
     def inputs(self) -> FloatArray:
-        """The digit as the network takes it: float32 (1, 784), 0..1."""
+        """The digit as an input of the network: float32 (1, 784), 0..1."""
         return np.array([self.pixels], np.float32) / np.float32(255)
 
 
-class Training(_Frozen):
-    """How the network came about."""
+class TrainingRecord(_Frozen):
+    """How the network was trained: recipe, hyperparameters, data, library versions, and losses by epoch.
+
+    `settings` has the recipe's hyperparameters. Files of release 0.1 have other names for some of them, see
+    `training.recipes.schedule_settings`.
+    """
 
     recipe: str
     seed: int | None
     settings: dict[str, Any]
-    data: dict[str, str] = Field(description="SHA-256 of each file it learned from")
-    libraries: dict[str, str] = Field(description="versions that it was fitted with")
+    data: dict[str, str] = Field(description="SHA-256 of each training file")
+    libraries: dict[str, str] = Field(description="library versions at the time of the fit")
     machine: str | None = Field(None, description="processor architecture and number of cores")
-    minutes: int | None = Field(None, description="time that the fit took; only in files of release 0.1")
+    minutes: int | None = Field(None, description="duration of the fit; only in files of release 0.1")
     losses: list[float] = Field([], description="training loss by epoch")
-    validation_errors: list[float] = Field([], description="share of validation digits misread, by epoch")
+    validation_errors: list[float] = Field([], description="validation error by epoch, 0..1")
 
 
 class Metadata(_Frozen):
@@ -72,19 +78,18 @@ class Metadata(_Frozen):
     name: str
     classes: list[int] = Field(min_length=2)
     activations: list[str] = Field(min_length=1, description="of every layer; the last is the head")
-    novelty_activations: list[str] = Field([], description="of the layers that tell what is no digit, likewise")
+    novelty_activations: list[str] = Field([], description="of every layer of the OOD detector; empty without one")
     calibration: Calibration
     known_answer: KnownAnswer
-    training: Training
-    figures: dict[str, float] = Field(description="what was measured on it")
+    training: TrainingRecord
+    figures: dict[str, float] = Field(description="measured accuracies by name, 0..1")
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A model that was read and found whole.
+    """A validated model.
 
-    `detector` takes the network's features and answers how likely the picture shows no digit; None where the model
-    cannot tell. `sha256` is the file's.
+    `detector` is the OOD detector on top of the network's features, or None. `sha256` is the SHA-256 of the file.
     """
 
     network: Network
@@ -98,25 +103,28 @@ class Artifact:
         return self.sha256[:12]
 
     def answer(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
-        """Return calibrated probabilities (n, n_classes) and the novelty of each of n digits, inputs (n, 784)."""
+        """Return calibrated probabilities (n, n_classes) and n OOD scores for inputs (n, 784).
+
+        The OOD scores are None for a model without a detector.
+        """
         outputs = self.network.feedforward(inputs)
         probabilities = self.metadata.calibration.probabilities(self.network, outputs[-1])
         if self.detector is None:
             return probabilities, [None] * len(inputs)
-        return probabilities, novelty(self.detector, self.network.features(inputs, outputs)).tolist()
+        return probabilities, ood_score(self.detector, self.network.features(inputs, outputs)).tolist()
 
     def check_known_answer(self) -> None:
-        """Ask the network the question whose answer the file knows. Raises ArtifactError when it answers otherwise."""
+        """Run the known-answer test. Raises ArtifactError where probabilities or OOD score differ by more than 1e-4."""
         known = self.metadata.known_answer
-        with np.errstate(all="ignore"):  # Absurd weights overflow; the answer is then not a number, and refused.
-            (probabilities,), (unlike,) = self.answer(known.inputs)
+        with np.errstate(all="ignore"):  # Absurd weights overflow. The result is then NaN, and the test fails.
+            (probabilities,), (score,) = self.answer(known.inputs)
         if (
             probabilities.shape != (len(known.probabilities),)
             or not np.allclose(probabilities, known.probabilities, rtol=0, atol=_KNOWN_ANSWER_TOLERANCE)
-            or (known.novelty is None) != (unlike is None)
-            or not abs((unlike or 0) - (known.novelty or 0)) <= _KNOWN_ANSWER_TOLERANCE
+            or (known.novelty is None) != (score is None)
+            or not abs((score or 0) - (known.novelty or 0)) <= _KNOWN_ANSWER_TOLERANCE
         ):
-            message = "fails its known-answer test: the probabilities of the digit it carries come out differently"
+            message = "fails its known-answer test: the network's output for the stored digit is not the stored one"
             raise ArtifactError(message)
 
     def to_bytes(self) -> bytes:
@@ -125,17 +133,17 @@ class Artifact:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
-        """Read a file's content and check everything that can be checked. Raises ArtifactError saying what is wrong."""
+        """Parse and validate a file's content. Raises ArtifactError with the first defect found."""
         header = _header(content)
         if header.get("format_version") != FORMAT_VERSION:
             found = header.get("format_version", "none")
-            message = f"has format version {found}; this release reads {FORMAT_VERSION}: train it anew, or update"
+            message = f"has format version {found}; this release reads {FORMAT_VERSION}: retrain it, or update"
             raise ArtifactError(message)
         checksum = header.get("checksum", "")
         digits = checksum.encode(errors="replace")
         blank = content.replace(digits, _NO_CHECKSUM.encode(), 1) if len(digits) == 64 else content
         if hashlib.sha256(blank).hexdigest() != checksum:
-            message = "does not match its checksum: it is damaged, get it anew"
+            message = "does not match its checksum: the file is damaged, replace it"
             raise ArtifactError(message)
         try:
             metadata = Metadata.model_validate_json(header.get("metadata", ""))
@@ -146,7 +154,7 @@ class Artifact:
             message = f"is not a model of this service: {place}: {first['msg']}"
             raise ArtifactError(message) from error
         except KeyError as error:
-            message = f"is not a model of this service: it has tensors of type {error}, which numpy lacks"
+            message = f"is not a model of this service: it has tensors of type {error}, which numpy does not support"
             raise ArtifactError(message) from error
         except safetensors.SafetensorError as error:
             message = f"is not a model of this service: {error}"
@@ -158,24 +166,25 @@ class Artifact:
 
 
 def serialize(network: Network, metadata: Metadata, detector: Network | None = None) -> bytes:
-    """Return the file's content, checksum included."""
+    """Return the content of a model file, including its checksum."""
     tensors = {}
     for prefix, layers in ((_LAYERS, network.layers), (_NOVELTY, detector.layers if detector else ())):
         for i, layer in enumerate(layers):
             tensors[f"{prefix}.{i}.weights"] = layer.weights
             tensors[f"{prefix}.{i}.biases"] = layer.biases
-    # What a file of an earlier release does not say is not put into its mouth: its bytes are its version.
+    # Fields that a file of an earlier release lacks stay absent: the version is a hash of the bytes.
     text = metadata.model_dump_json(exclude_unset=True)
     header = {"format_version": FORMAT_VERSION, "checksum": _NO_CHECKSUM, "metadata": text}
-    blank = _ordered(safetensors.numpy.save(tensors, header))
+    blank = _with_sorted_header(safetensors.numpy.save(tensors, header))
     checksum = hashlib.sha256(blank).hexdigest()
     return blank.replace(_NO_CHECKSUM.encode(), checksum.encode(), 1)
 
 
-def _ordered(content: bytes) -> bytes:
-    """Return a safetensors file with its header sorted.
+def _with_sorted_header(content: bytes) -> bytes:
+    """Return a safetensors file with the keys of its header sorted.
 
-    The library writes the strings in random order; so the same model is the same file, and the checksum stands first.
+    The library writes the strings in random order. Sorted, equal models are equal files, and the first 64 digits that
+    match the checksum are the checksum itself.
     """
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
@@ -184,9 +193,9 @@ def _ordered(content: bytes) -> bytes:
 
 
 def save(path: Path, network: Network, metadata: Metadata, detector: Network | None = None) -> Artifact:
-    """Write the file in one step, so that nobody sees half of it, and return it as a service would read it.
+    """Write a model file atomically, and return the artifact that a service would load from it.
 
-    Raises ArtifactError when the model could not be served again, or the path cannot be written.
+    Raises ArtifactError when the model fails validation, or when the path cannot be written.
     """
     content = serialize(network, metadata, detector)
     artifact = Artifact.from_bytes(content)
@@ -208,7 +217,10 @@ def save(path: Path, network: Network, metadata: Metadata, detector: Network | N
 
 
 def load(path: Path) -> Artifact:
-    """Read and check a model file. Raises ArtifactError, naming the file, when it is missing, damaged or foreign."""
+    """Read and validate a model file.
+
+    Raises ArtifactError with the path when the file is missing, damaged, or not a model of this service.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -222,7 +234,7 @@ def load(path: Path) -> Artifact:
 
 
 def _header(content: bytes) -> dict[str, str]:
-    """Return the strings in a safetensors header: 8 bytes of length, then JSON with `__metadata__`."""
+    """Return the strings of a safetensors header: 8 bytes of length, then JSON with `__metadata__`."""
     length = int.from_bytes(content[:8], "little")
     try:
         header = json.loads(content[8 : 8 + length])
@@ -232,13 +244,13 @@ def _header(content: bytes) -> dict[str, str]:
         raise ArtifactError(message) from error
 
 
-def _refuse(reason: str) -> NoReturn:
+def _reject(reason: str) -> NoReturn:
     message = f"is not a model of this service: {reason}"
     raise ArtifactError(message)
 
 
 def _networks(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> tuple[Network, Network | None]:
-    """Build the network and what tells its novelty, or refuse tensors that do not fit together."""
+    """Return the network and its OOD detector, if any. Raises ArtifactError for tensors that do not fit together."""
     expected = {
         f"{prefix}.{i}.{part}"
         for prefix, activations in ((_LAYERS, metadata.activations), (_NOVELTY, metadata.novelty_activations))
@@ -246,11 +258,11 @@ def _networks(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> t
         for part in ("weights", "biases")
     }
     if set(tensors) != expected:
-        _refuse(f"its tensors are {sorted(tensors)}, not {sorted(expected)}")
+        _reject(f"its tensors are {sorted(tensors)}, not {sorted(expected)}")
     network = _network(_LAYERS, tensors, metadata.activations, tuple(metadata.classes), PIXELS)
     if not metadata.novelty_activations:
         return network, None
-    detector = _network(_NOVELTY, tensors, metadata.novelty_activations, _LIKE_AND_UNLIKE, network.n_features)
+    detector = _network(_NOVELTY, tensors, metadata.novelty_activations, _DETECTOR_CLASSES, network.n_features)
     return network, detector
 
 
@@ -261,27 +273,27 @@ def _network(
     classes: tuple[int, ...],
     n_in: int,
 ) -> Network:
-    """Build one network of the tensors with a prefix, or refuse them."""
+    """Return the network of the tensors with a prefix. Raises ArtifactError for tensors that do not fit together."""
     *hidden, head = activations
     if head not in HEADS or not set(hidden) <= set(HIDDEN):
-        _refuse(f"it has activations {activations}")
+        _reject(f"it has activations {activations}")
     if head == "logistic" and len(classes) != 2:
-        _refuse(f"a logistic head tells two classes apart, not {len(classes)}")
+        _reject(f"a logistic head has two classes, not {len(classes)}")
     layers = []
     for i, activation in enumerate(activations):
         name = f"{prefix}.{i}"
         weights, biases = tensors[f"{name}.weights"], tensors[f"{name}.biases"]
         if weights.ndim != 2 or weights.shape[0] != n_in or biases.shape != weights.shape[1:]:
-            _refuse(f"{name} has weights {weights.shape} and biases {biases.shape}, for {n_in} inputs")
+            _reject(f"{name} has weights {weights.shape} and biases {biases.shape}, for {n_in} inputs")
         for tensor in (weights, biases):
             if tensor.dtype != np.float32:
-                _refuse(f"{name} is {tensor.dtype}, not float32")
+                _reject(f"{name} is {tensor.dtype}, not float32")
             if not np.isfinite(tensor).all():
-                _refuse(f"{name} has weights that are not finite")
+                _reject(f"{name} has weights that are not finite")
             tensor.setflags(write=False)
         layers.append(Layer(weights, biases, activation))
         n_in = weights.shape[1]
     n_out = 1 if head == "logistic" else len(classes)
     if n_in != n_out:
-        _refuse(f"its head has {n_in} units for {len(classes)} classes")
+        _reject(f"its head has {n_in} units for {len(classes)} classes")
     return Network(tuple(layers), classes)

@@ -1,8 +1,8 @@
-"""From scores to calibrated probabilities, novelty and a verdict.
+"""Calibrated probabilities (temperature scaling), out-of-distribution (OOD) score, and verdict (selective prediction).
 
-Enters: what a network computed for digits, and what was fitted on validation digits. Leaves: probabilities that mean
-what they say, how unlike a digit the picture is, and whether a person should look. Out of scope: fitting these numbers
-(`training.calibration`, `training.novelty`).
+Enters: scores (logits) and features of a network, and the parameters that were fitted on validation digits. Leaves:
+calibrated probabilities, the OOD score, and the verdict. Out of scope: fitting the parameters (`training.calibration`)
+and the OOD detector (`training.novelty`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from service.types import FloatArray, Probabilities
 
 
 class Verdict(StrEnum):
-    """How far an answer can be trusted."""
+    """The selective prediction: accept the answer, or abstain because it is ambiguous or shows no digit."""
 
     CLEAR = "clear"
     AMBIGUOUS = "ambiguous"
@@ -24,10 +24,10 @@ class Verdict(StrEnum):
 
 
 class Calibration(BaseModel):
-    """What `training.calibration` fits, and the artifact carries.
+    """The parameters that `training.calibration` fits and the model file contains.
 
-    `temperature` divides the scores; what has this novelty, or more, is no digit (None: whatever it has), and an answer
-    with less confidence than `ambiguous_below` is ambiguous.
+    `temperature` divides the scores (temperature scaling). An answer with a confidence below `ambiguous_below` is
+    ambiguous. An OOD score of `novel_from` or more means no digit; None disables this rule.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,20 +37,20 @@ class Calibration(BaseModel):
     novel_from: float | None = Field(None, ge=0, le=1)
 
     def probabilities(self, network: Network, scores: FloatArray) -> Probabilities:
-        """Return calibrated probabilities (n, n_classes) for scores (n, n_out)."""
+        """Return calibrated probabilities float64 (n, n_classes) for scores (logits) float32 (n, n_out)."""
         return network.probabilities(scores, self.temperature)
 
     def judge(self, confidence: float, novelty: float | None) -> Verdict:
-        """Return the verdict on an answer whose largest probability is `confidence`."""
+        """Return the verdict for an answer's largest probability and its OOD score, both 0..1."""
         if novelty is not None and self.novel_from is not None and novelty >= self.novel_from:
             return Verdict.NOT_A_DIGIT
         return Verdict.AMBIGUOUS if confidence < self.ambiguous_below else Verdict.CLEAR
 
 
-def novelty(detector: Network, features: FloatArray) -> Probabilities:
-    """Return how unlike a digit each picture is, float64 (n,), 0 = like what was learned to 1 = unlike it.
+def ood_score(detector: Network, features: FloatArray) -> Probabilities:
+    """Return the OOD score of each picture, float64 (n,), 0 = in-distribution to 1 = out-of-distribution.
 
-    `features` are those of the network that reads the digits, (n, n_features): the detector is a network on top of
-    them. Its output is the probability that the picture shows no digit, were half of all pictures none.
+    The detector is a network on top of the features (n, n_features) of the digit network. Its output is the probability
+    that the picture shows no digit, under the assumption that half of all pictures show none.
     """
     return detector.last_probability(detector.feedforward(features)[-1])

@@ -1,10 +1,11 @@
-"""Why this answer: the activations on the way to it, how much each pixel of ink spoke for it, and the stencils.
+"""Explanation of one answer: activations, gradient x input attribution, and the locally linear network.
 
 Enters: a network and one input. Leaves: an Explanation. Out of scope: how it is shown.
 
-A unit with ReLU is off, and hands on nothing, or on, and hands on a weighted sum. So the units that one input switches
-on make of the whole network one 28x28 stencil and one offset for each score: score = sum(stencil * input) + offset.
-That is exact, for this input and all that switch on the same units.
+A ReLU network is piecewise linear. For all inputs that activate the same units it equals one linear map per score:
+score = sum(effective_weights * input) + effective_bias. The effective weights, 28x28, are called `stencils` here and in
+the API, the effective biases `offsets`. The attribution `relevance` is the gradient x input of Shrikumar et al. 2016,
+"Not Just a Black Box", arXiv 1605.01713.
 """
 
 from __future__ import annotations
@@ -16,18 +17,17 @@ import numpy as np
 from service.model.network import HEADS, Network
 from service.types import IMAGE_SIDE, FloatArray
 
-# Activation functions that are straight lines, or made of two.
-_STRAIGHT = frozenset({"identity", "relu"})
+_PIECEWISE_LINEAR = frozenset({"identity", "relu"})
 
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """What one input did to the network.
+    """Activations, scores and attribution of one input, all float32.
 
-    `activations` are a(1), ..., a(L), each (units,), the last one before calibration; `scores` is z(L), (units,);
-    `relevance` is (28, 28), positive where ink speaks for the answer and negative where it speaks against it. Each of
-    `stencils`, (scores, 28, 28), times the input, summed, plus its one of `offsets`, (scores,), is a score; both are
-    None for networks with curved activation functions, which have none.
+    `activations` are a(1), ..., a(L), each (units,); the last one is at temperature 1. `scores` are the logits z(L),
+    (n_out,). `relevance` is the gradient x input attribution, (28, 28): positive where ink raises the answer's score
+    above the mean score, negative where it lowers it. `stencils` (n_out, 28, 28) and `offsets` (n_out,) are effective
+    weights and biases of the locally linear network. Both are None where a hidden activation is not piecewise linear.
     """
 
     activations: list[FloatArray]
@@ -38,41 +38,45 @@ class Explanation:
 
 
 def explain(network: Network, pixels: FloatArray, answer: int) -> Explanation:
-    """Explain why the network gave the class of index `answer` to pixels of shape (784,)."""
+    """Return the explanation of the class of index `answer` for pixels float32 (784,), 0..1."""
     *hidden, scores = (output[0] for output in network.feedforward(pixels[None]))
     activations = [*hidden, HEADS[network.head](scores.astype(np.float64)).astype(np.float32)]
-    slopes, offsets = _straightened(network, hidden)
-    relevance = (pixels * (slopes @ _lead(network, answer))).reshape(IMAGE_SIDE, IMAGE_SIDE)
-    if not _STRAIGHT.issuperset(layer.activation for layer in network.layers[:-1]):
+    gradients, offsets = _effective_weights(network, hidden)
+    relevance = (pixels * (gradients @ _margin(network, answer))).reshape(IMAGE_SIDE, IMAGE_SIDE)
+    if not _PIECEWISE_LINEAR.issuperset(layer.activation for layer in network.layers[:-1]):
         return Explanation(activations, scores, relevance, None, None)
-    return Explanation(activations, scores, relevance, slopes.T.reshape(-1, IMAGE_SIDE, IMAGE_SIDE), offsets)
+    return Explanation(activations, scores, relevance, gradients.T.reshape(-1, IMAGE_SIDE, IMAGE_SIDE), offsets)
 
 
-def _lead(network: Network, answer: int) -> FloatArray:
-    """Return the weights of all scores, (n_out,), in the answer's lead over their mean.
+def _margin(network: Network, answer: int) -> FloatArray:
+    """Return the coefficients (n_out,) of the scores in the answer's margin: its score minus the mean score.
 
-    The lead, since a softmax does not see what all scores have in common; a single logistic score is its own lead.
+    A softmax does not depend on the mean score, so the mean is not attributed. A logistic head has a single score,
+    whose sign is the margin's.
     """
     if network.head == "logistic":
         return np.array([1.0 if answer == 1 else -1.0], np.float32)
     n_out = network.layers[-1].n_out
-    lead = np.full(n_out, -1 / n_out, np.float32)
-    lead[answer] += 1
-    return lead
+    margin = np.full(n_out, -1 / n_out, np.float32)
+    margin[answer] += 1
+    return margin
 
 
-def _straightened(network: Network, hidden: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Return how each score changes with each pixel, (784, n_out), and what biases add, (n_out,): backpropagation."""
-    slopes, offsets = network.layers[-1].weights, network.layers[-1].biases
+def _effective_weights(network: Network, hidden: list[FloatArray]) -> tuple[FloatArray, FloatArray]:
+    """Return the gradients of all scores by the input, (784, n_out), and the effective biases, (n_out,).
+
+    Both come from one backward pass. For a piecewise linear network the gradients are the effective weights.
+    """
+    gradients, offsets = network.layers[-1].weights, network.layers[-1].biases
     for layer, activation in zip(reversed(network.layers[:-1]), reversed(hidden), strict=True):
-        slopes = _derivative(layer.activation, activation)[:, None] * slopes
-        offsets = offsets + layer.biases @ slopes
-        slopes = layer.weights @ slopes
-    return slopes, offsets
+        gradients = _derivative(layer.activation, activation)[:, None] * gradients
+        offsets = offsets + layer.biases @ gradients
+        gradients = layer.weights @ gradients
+    return gradients, offsets
 
 
 def _derivative(name: str, a: FloatArray) -> FloatArray:
-    """Return the derivative of a hidden activation function where its value is a."""
+    """Return the derivative of a hidden activation function, given its output a."""
     if name == "relu":
         return (a > 0).astype(np.float32)
     if name == "tanh":

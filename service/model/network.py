@@ -1,10 +1,10 @@
-"""The network itself: layers of weights, and feedforward.
+"""The multi-layer perceptron: layers of weights, and the forward pass.
 
-Enters: digits in MNIST form, float32 of shape (n, 784), 0 = background to 1 = full ink. Leaves: the activations of
-every layer, the scores z(L), and the probabilities that the head makes of them. Out of scope: learning (scikit-learn
-does that), and everything about pictures and files.
+Enters: digits in MNIST form, float32 (n, 784), 0 = background to 1 = foreground. Leaves: the activations of every
+hidden layer, the scores (logits) z(L), and probabilities. Out of scope: training (scikit-learn does that), pictures and
+files.
 
-With the lecture's symbols, and rows as samples as in scikit-learn: a(0) is the input, z(l) = a(l-1) @ W(l) + b(l),
+The symbols are the lecture's; rows are samples, as in scikit-learn. a(0) is the input, z(l) = a(l-1) @ W(l) + b(l),
 a(l) = activation(z(l)). W(l) is `coefs_[l - 1]`, b(l) is `intercepts_[l - 1]`.
 """
 
@@ -20,15 +20,15 @@ import numpy.typing as npt
 
 from service.types import FloatArray, Probabilities
 
-# Weights of a layer from which on picking those that are used pays, a MiB of them; and the share up to which it does.
-_LARGE = 2**18
-_FEW = 0.4
+# Layers of at least this many weights (1 MiB) skip the weights of zero inputs, if at most this share is not zero.
+_SPARSE_MIN_WEIGHTS = 2**18
+_SPARSE_MAX_DENSITY = 0.4
 
 AnyFloat = TypeVar("AnyFloat", np.float32, np.float64)
 
 
 def identity(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
-    """Return z as it is."""
+    """Return z."""
     return z
 
 
@@ -44,7 +44,7 @@ def tanh(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
 
 def logistic(z: npt.NDArray[AnyFloat]) -> npt.NDArray[AnyFloat]:
     """Return the sigmoid 1 / (1 + exp(-z)), in 0..1, without overflow for any finite z."""
-    # tanh saturates where exp would overflow; the two are the same function up to scale.
+    # tanh saturates where exp would overflow, and the sigmoid is a scaled tanh.
     shares: npt.NDArray[AnyFloat] = 0.5 * (np.tanh(0.5 * z) + 1)
     return shares
 
@@ -83,20 +83,20 @@ class Layer:
         return int(self.weights.shape[1])
 
     def scores(self, inputs: FloatArray) -> FloatArray:
-        """Return z = inputs @ weights + biases, shape (n, n_out)."""
+        """Return z = inputs @ weights + biases, float32 (n, n_out), for inputs float32 (n, n_in)."""
         z = self._weighted_sums(inputs)
         z += self.biases
         return z
 
     def _weighted_sums(self, inputs: FloatArray) -> FloatArray:
-        # For one digit, `dot` gets to BLAS in half the time that `@` takes, and `nonzero` is faster of booleans.
+        # For a single row, `dot` has half the call overhead of `@`, and `nonzero` is faster on booleans.
         sums: FloatArray
-        if len(inputs) == 1 and self.weights.size >= _LARGE:
-            # Paper is 0, and so are rectified units that are off: their weights need not come from memory, nor push out
-            # of the cache what the rest of an answer needs.
-            (used,) = inputs[0].astype(bool).nonzero()
-            if used.size <= _FEW * self.n_in:
-                sums = inputs.take(used, axis=1).dot(self.weights.take(used, axis=0))
+        if len(inputs) == 1 and self.weights.size >= _SPARSE_MIN_WEIGHTS:
+            # Background pixels and inactive ReLU units are 0. Skipping their weights saves memory bandwidth and keeps
+            # other data in the cache.
+            (nonzero,) = inputs[0].astype(bool).nonzero()
+            if nonzero.size <= _SPARSE_MAX_DENSITY * self.n_in:
+                sums = inputs.take(nonzero, axis=1).dot(self.weights.take(nonzero, axis=0))
                 return sums
         sums = inputs.dot(self.weights)
         return sums
@@ -104,19 +104,19 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A plain multi-layer perceptron over the given classes.
+    """A multi-layer perceptron over the given classes.
 
-    The last layer is the head: `softmax` with one unit a class, or `logistic` with a single unit whose activation is
-    the probability of the second of two classes.
+    The last layer is the head: `softmax` with one unit per class, or `logistic` with a single unit. The activation of
+    the logistic unit is the probability of the second of two classes.
     """
 
     layers: tuple[Layer, ...]
     classes: tuple[int, ...]
 
     def __repr__(self) -> str:
-        """Show the architecture, such as Network(784 -> 50 relu -> 10 softmax)."""
-        steps = "".join(f" -> {layer.n_out} {layer.activation}" for layer in self.layers)
-        return f"Network({self.layers[0].n_in}{steps})"
+        """Return the architecture, such as Network(784 -> 50 relu -> 10 softmax)."""
+        layers = "".join(f" -> {layer.n_out} {layer.activation}" for layer in self.layers)
+        return f"Network({self.layers[0].n_in}{layers})"
 
     @property
     def head(self) -> str:
@@ -129,31 +129,36 @@ class Network:
         return sum(layer.weights.size + layer.biases.size for layer in self.layers)
 
     def feedforward(self, pixels: FloatArray) -> list[FloatArray]:
-        """Carry inputs of shape (n, 784) through all layers.
+        """Return the forward pass of inputs float32 (n, 784).
 
-        Returns [a(1), ..., a(L-1), z(L)]: the activations of the hidden layers, each (n, units), and last the scores.
+        That is [a(1), ..., a(L-1), z(L)], float32: the activations of the hidden layers, each (n, units), and the
+        scores (logits), (n, n_out).
         """
         outputs = []
-        signal = pixels
+        activations = pixels
         for layer in self.layers[:-1]:
-            signal = HIDDEN[layer.activation](layer.scores(signal))
-            outputs.append(signal)
-        outputs.append(self.layers[-1].scores(signal))
+            activations = HIDDEN[layer.activation](layer.scores(activations))
+            outputs.append(activations)
+        outputs.append(self.layers[-1].scores(activations))
         return outputs
 
     @property
     def n_features(self) -> int:
-        """Number of hidden units, or of inputs where there is no hidden layer: the width of `features`."""
+        """Width of `features`: the number of hidden units, or of inputs where there is no hidden layer."""
         return sum(layer.n_out for layer in self.layers[:-1]) or self.layers[0].n_in
 
     def features(self, pixels: FloatArray, outputs: list[FloatArray]) -> FloatArray:
-        """Return what the network made of inputs, (n, n_features): all hidden activations of this `feedforward`."""
+        """Return all hidden activations side by side, (n, n_features), given the outputs of `feedforward`.
+
+        Without a hidden layer the features are the inputs.
+        """
         return np.concatenate(outputs[:-1], axis=1) if len(outputs) > 1 else pixels
 
     def probabilities(self, scores: FloatArray, temperature: float = 1.0) -> Probabilities:
-        """Turn scores z(L) of shape (n, n_out) into probabilities float64 (n, n_classes), each row summing to 1.
+        """Return probabilities float64 (n, n_classes), each row summing to 1, for scores (logits) z(L), (n, n_out).
 
-        A temperature above 1 softens the answer without changing its order (Guo et al. 2017, arXiv 1706.04599).
+        Temperature scaling divides the scores (Guo et al. 2017, arXiv 1706.04599). A temperature above 1 lowers the
+        confidence and keeps the order of the classes.
         """
         activations = self._activations(scores, temperature)
         if self.head == "softmax":
@@ -165,5 +170,5 @@ class Network:
         return self._activations(scores, 1.0)[:, -1]
 
     def _activations(self, scores: FloatArray, temperature: float) -> Probabilities:
-        # A handful of numbers: float64 costs nothing here, and makes the sum 1 to the last digit.
+        # float64 costs nothing for so few numbers, and rows sum to 1 to the last digit.
         return HEADS[self.head](scores.astype(np.float64) / temperature)

@@ -1,1 +1,1 @@
-"""What a process needs of the operating system: logs, memory, processors, signals. It imports nothing else of ours."""
+"""Interfaces to the operating system: logging, malloc, CPU count, SIGTERM. Imports no other package of the service."""

@@ -1,4 +1,4 @@
-"""How many processors there are for this process."""
+"""How many CPUs this process may use. Out of scope: CPU quotas of containers (cgroups), which set no affinity."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import os
 
 
 def count() -> int:
-    """Return how many processors this process may use.
+    """Return the number of CPUs that this process may use, at least 1.
 
-    That is as many as the machine has, or from Python 3.13 on as `PYTHON_CPU_COUNT` says, but no more than the process
-    is bound to, where the system can tell.
+    That is the number of the machine, or PYTHON_CPU_COUNT from Python 3.13 on, but at most the CPU affinity of the
+    process where the system has one.
     """
     n = os.cpu_count() or 1
-    bound = getattr(os, "sched_getaffinity", lambda _: range(n))
-    return min(n, len(bound(0)))
+    affinity = getattr(os, "sched_getaffinity", lambda _: range(n))
+    return min(n, len(affinity(0)))
 
 
 def share(n_processes: int) -> int:
-    """Return how many processors there are for each of so many processes that all work: at least one."""
+    """Return the number of CPUs for each of `n_processes` busy processes, at least 1."""
     return max(1, count() // n_processes)

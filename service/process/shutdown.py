@@ -1,6 +1,7 @@
-"""SIGTERM: first the service says that it is not ready, then, some time later, the server hears of it and stops.
+"""Graceful shutdown: SIGTERM first fails the readiness probe, and stops the server after a delay.
 
-So that whatever hands out requests has noticed before connections are refused.
+During the delay load balancers notice the failing probe and stop sending requests, before connections are refused. Out
+of scope: finishing requests in flight (uvicorn).
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from types import FrameType
 
 @contextmanager
 def draining(begin: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Within this context, call `begin` on SIGTERM, and the handler that was there so many seconds later.
+    """Within this context, SIGTERM calls `begin`, and after `seconds` the previous handler.
 
-    Where there was none, or outside of the main thread, where signals do not arrive, nothing changes.
+    Does nothing without a previous handler, or outside of the main thread, which alone receives signals.
     """
     stop = signal.getsignal(signal.SIGTERM)
     if not callable(stop) or threading.current_thread() is not threading.main_thread():

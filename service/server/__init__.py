@@ -1,1 +1,1 @@
-"""The server process: uvicorn, HTTP/1.1, timeouts for slow clients, workers."""
+"""The server process: uvicorn with worker processes, HTTP/1.1, slow-client (Slowloris) timeouts, graceful shutdown."""

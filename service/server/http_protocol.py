@@ -1,8 +1,9 @@
-"""HTTP/1.1 as uvicorn speaks it, but a request that offers another protocol keeps its body.
+"""uvicorn's HTTP/1.1 protocol, which ignores the header `Upgrade` instead of losing the request body.
 
-Java's client offers HTTP/2 with every request that is not encrypted. To httptools, uvicorn's parser, what follows such
-a head is in the other protocol, and the application would find the body empty. Nothing else is spoken here, so that
-the offer is ignored, as RFC 9110 (7.8) has it. Out of scope: everything else, which is uvicorn's.
+Java's HTTP client offers an upgrade to HTTP/2 (h2c) with every unencrypted request. httptools, uvicorn's parser, takes
+the bytes after such a head for the other protocol, so that the application receives an empty body. RFC 9110 (7.8)
+allows a server to ignore the offer. Depends on private parts of uvicorn: `tests/service/server/test_uvicorn.py` lists
+them. Out of scope: timeouts (`slow_clients`), and everything else that uvicorn does.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One HTTP/1.1 connection without protocol upgrades."""
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come."""
+        """Parse received bytes."""
         self._data = data
         super().data_received(data)
 
     def _should_upgrade(self) -> bool:
-        # uvicorn then begins no request with this head, and calls the method below.
+        # If true, uvicorn starts no request for this head and calls `handle_websocket_upgrade` instead.
         return any(name == b"upgrade" for name, _ in self.headers)
 
     def handle_websocket_upgrade(self) -> None:
-        """Parse the head once more, without the offer, and what follows it as this request's."""
-        # uvicorn handles this error just now; it tells where the head ends.
-        end = cast("HttpParserUpgrade", sys.exception()).args[0]
+        """Parse the request again without its `Upgrade` header, followed by its body."""
+        # uvicorn calls this in its `except HttpParserUpgrade`. The exception has the offset of the end of the head.
+        head_end = cast("HttpParserUpgrade", sys.exception()).args[0]
         version = self.parser.get_http_version()
         lines = [b"%s %s HTTP/%s" % (self.scope["method"].encode(), self.url, version.encode())]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
-        # A new parser: to the old one, a connection that is to be closed is at its end already.
+        # The old parser accepts no more data after a head with `Connection: close`.
         self.parser = HttpRequestParser(self)
-        self.data_received(b"\r\n".join([*lines, b"", self._data[end:]]))
+        self.data_received(b"\r\n".join([*lines, b"", self._data[head_end:]]))

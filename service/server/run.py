@@ -1,4 +1,8 @@
-"""The process that serves: what is in its way is said in one line, and SIGTERM ends it in order, with status 0."""
+"""Runs the server: checks model, keys and address first, starts uvicorn, and shuts down gracefully on SIGTERM.
+
+Enters: Settings. Leaves: a process that serves until SIGTERM or Ctrl-C and then exits with status 0. Out of scope:
+failing the readiness probe before the shutdown (`process.shutdown`).
+"""
 
 from __future__ import annotations
 
@@ -18,33 +22,34 @@ from service.process import logs
 from service.server.slow_clients import Connection
 from service.settings import Settings
 
-# Long enough for the answers under way, shorter than the 30 s after which Kubernetes kills.
+# Graceful shutdown: enough for requests in flight, less than the 30 s after which Kubernetes sends SIGKILL.
 GRACE_SECONDS = 20
-# Connections that may wait to be taken in.
-_LINE = 2048
-# Each of several workers takes in one of them at a time, so that it leaves some to the others.
-_TAKEN_AT_ONCE = 1
+# Length of the listen queue: connections that the kernel holds until they are accepted.
+_BACKLOG = 2048
+# asyncio accepts up to `backlog` connections at a time. With several workers each accepts one, so that connections are
+# spread over the workers.
+_WORKER_BACKLOG = 1
 
 
 class _TerminatedError(BaseException):
-    """SIGTERM came before the server listened for it, or came again, as uvicorn has it, after the server stopped."""
+    """SIGTERM arrived before uvicorn installed its handler, or uvicorn raised it again after its shutdown."""
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises SettingsError and ArtifactError."""
-    # Before the server starts, which would bury the one clear line in its traceback.
+    # Checked before uvicorn starts, which would wrap the error in a traceback.
     model = artifact.load(settings.model)
     settings.keys()
     _check_address(settings.host, settings.port)
     signal.signal(signal.SIGTERM, _terminate)
-    several = settings.workers > 1
-    with metrics.shared_folder(needed=several), suppress(_TerminatedError):
+    has_workers = settings.workers > 1
+    with metrics.multiprocess_directory(needed=has_workers), suppress(_TerminatedError):
         config = uvicorn.Config(
-            "service.app:from_environment" if several else create_app(settings, model),
-            factory=several,
+            "service.app:from_environment" if has_workers else create_app(settings, model),
+            factory=has_workers,
             http=Connection,
-            # It takes in all who have connected; uvloop takes in one for each round of its loop, and a probe that comes
-            # behind many waits for long.
+            # asyncio accepts all waiting connections in one iteration. uvloop accepts one per iteration, which delays a
+            # probe behind many connections.
             loop="asyncio",
             ws="none",
             workers=settings.workers,
@@ -57,29 +62,29 @@ def serve(settings: Settings) -> None:
             server_header=False,
             forwarded_allow_ips=settings.forwarded_allow_ips,
             timeout_graceful_shutdown=GRACE_SECONDS,
-            backlog=_TAKEN_AT_ONCE if several else _LINE,
+            backlog=_WORKER_BACKLOG if has_workers else _BACKLOG,
         )
-        if several:
+        if has_workers:
             _Workers(config, [config.bind_socket()]).run()
         else:
             uvicorn.Server(config).run()
 
 
 class _Workers(Multiprocess):
-    """Several processes that take requests from one socket, started anew when they die."""
+    """Supervisor of worker processes that share one listening socket."""
 
     def keep_subprocess_alive(self) -> None:
-        """Start those anew that died, and have the system's line as long as for one process.
+        """Restart workers that died, and restore the length of the listen queue.
 
-        Each that starts makes it as short as what it takes in at once: to asyncio both are the same number.
+        A worker that starts sets the length of the shared queue to its own backlog.
         """
         super().keep_subprocess_alive()
         if not self.should_exit.is_set():
             for listener in self.sockets:
-                listener.listen(_LINE)
+                listener.listen(_BACKLOG)
 
     def terminate_all(self) -> None:
-        """Stop them, and listen no more: else who comes after the last one stopped would be left in line."""
+        """Stop the workers. Close the sockets, so that new connections are refused instead of queued for nobody."""
         for listener in self.sockets:
             listener.close()
         super().terminate_all()

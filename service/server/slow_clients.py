@@ -1,8 +1,9 @@
-"""Connections that come to nothing are closed: what uvicorn leaves to a proxy, and there may be none.
+"""Slow-client (Slowloris) timeouts, which uvicorn leaves to a reverse proxy.
 
-Enters: bytes of a socket. Leaves: requests, as uvicorn makes them. Closed is a connection on which no head of a request
-is complete in time, or no answer fetched, and one whose head is too large. Out of scope: how fast a body comes, which
-is up to `middleware.limits`.
+Enters: bytes of a socket. Leaves: requests, as uvicorn parses them. A connection is aborted if the head of a request is
+incomplete after `head_timeout`, if the client reads nothing of a response for `write_timeout`, or if a head is larger
+than MAX_HEAD_BYTES. Depends on private parts of uvicorn: `tests/service/server/test_uvicorn.py` lists them. Out of
+scope: the timeout of a body (`api.middleware.body_limits`), and of idle keep-alive connections (uvicorn).
 """
 
 from __future__ import annotations
@@ -12,82 +13,82 @@ from typing import Any
 
 from service.server.http_protocol import Protocol
 
-# What nginx allows a head, and Apache with all its lines.
-MOST_HEAD_BYTES = 64 * 1024
+# More than nginx's default buffers for a head (32 KiB).
+MAX_HEAD_BYTES = 64 * 1024
 
 
 class Connection(Protocol):
-    """A connection of uvicorn that does not wait for ever."""
+    """One HTTP/1.1 connection with timeouts, in seconds."""
 
-    # A head is a packet or two: time for some of them to be lost and sent again.
-    head_seconds: float = 20
-    # An answer goes on its way a MiB or so at a time: to fetch that over a poor mobile line takes as long.
-    fetch_seconds: float = 60
+    # A head fits into one or two packets: enough for several retransmissions.
+    head_timeout: float = 20
+    # The transport sends up to about 1 MiB at a time: enough for that over a poor mobile connection.
+    write_timeout: float = 60
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._n_head_bytes = 0
-        self._n_unsent = 0
+        self._n_unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin to wait for the head of the first request."""
+        """Start the timeout of the first head."""
         super().connection_made(transport)
-        self._wait()
+        self._start_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait no more."""
-        self._stop_waiting()
+        """Stop the timeout."""
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on, unless these are too many bytes without a head or a body in them."""
+        """Parse received bytes. Abort if too many arrived since the last complete head or part of a body."""
         self._n_head_bytes += len(data)
         super().data_received(data)
-        if self._n_head_bytes > MOST_HEAD_BYTES:
+        if self._n_head_bytes > MAX_HEAD_BYTES:
             self.transport.abort()
 
     def on_headers_complete(self) -> None:
-        """Begin to answer."""
+        """Stop the timeout of the head, and start the request."""
         self._n_head_bytes = 0
-        self._stop_waiting()
+        self._stop_timer()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Receive a part of a body."""
         self._n_head_bytes = 0
         super().on_body(body)
 
     def on_response_complete(self) -> None:
-        """Begin to wait for the answer to be fetched, and for the head of the next request if none came already."""
+        """Start the timeout of sending the response and of the next head, unless a pipelined request follows."""
         super().on_response_complete()
         if self.cycle.response_complete:
-            self._wait()
+            self._start_timer()
 
     def pause_writing(self) -> None:
-        """Begin to wait for a part of an answer to be fetched."""
+        """Start the write timeout: the client does not read."""
         super().pause_writing()
-        self._wait()
+        self._start_timer()
 
     def resume_writing(self) -> None:
-        """Go on with an answer."""
+        """Stop the write timeout."""
         super().resume_writing()
         if not self.cycle.response_complete:
-            self._stop_waiting()
+            self._stop_timer()
 
-    def _wait(self) -> None:
-        self._stop_waiting()
-        self._n_unsent = self.transport.get_write_buffer_size()
-        seconds = self.fetch_seconds if self._n_unsent else self.head_seconds
-        self._timer = self.loop.call_later(seconds, self._look)
+    def _start_timer(self) -> None:
+        self._stop_timer()
+        self._n_unsent_bytes = self.transport.get_write_buffer_size()
+        seconds = self.write_timeout if self._n_unsent_bytes else self.head_timeout
+        self._timer = self.loop.call_later(seconds, self._on_timeout)
 
-    def _stop_waiting(self) -> None:
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
-        if self.transport.get_write_buffer_size() < self._n_unsent:
-            self._wait()  # Who reads slowly is not idle.
+    def _on_timeout(self) -> None:
+        if self.transport.get_write_buffer_size() < self._n_unsent_bytes:
+            self._start_timer()  # The client reads, if slowly.
         else:
-            # To close it would wait for what is unsent.
+            # Not `close`, which waits until all is sent.
             self.transport.abort()

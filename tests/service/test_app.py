@@ -16,8 +16,8 @@ from service.settings import Settings
 _ROOT = Path(__file__).parents[2]
 
 
-def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
-    """The application does not start with a file that is no model."""
+def test_invalid_model_file_stops_the_startup(tmp_path: Path) -> None:
+    """The lifespan raises ArtifactError with the file name."""
     path = tmp_path / "model.safetensors"
     path.write_text("nonsense")
 
@@ -25,23 +25,23 @@ def test_a_model_that_cannot_be_served_stops_the_start(tmp_path: Path) -> None:
         pass
 
 
-def test_one_version_is_shown_everywhere() -> None:
-    """The OpenAPI document, and the container's label, agree with the package's."""
+def test_version_is_the_same_everywhere() -> None:
+    """The OpenAPI document and the container's label have the version of the package."""
     assert __version__ == create_app(Settings()).openapi()["info"]["version"]
     assert [__version__] == re.findall(r"^ARG VERSION=(.*)$", (_ROOT / "Dockerfile").read_text(), re.MULTILINE)
 
 
-def test_a_worker_has_the_settings_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is set for the service is set for each of its workers."""
+def test_worker_reads_settings_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The factory of worker processes applies the same settings."""
     monkeypatch.setenv("DIGITS_API_KEYS", "key")
 
     assert 401 == TestClient(from_environment()).get("/model").status_code
 
 
-def test_a_worker_without_its_keys_ends_with_one_line(
+def test_worker_without_its_key_file_exits_with_one_log_line(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The file may be gone when a worker is replaced; the log says so, without a traceback."""
+    """The file can be gone when a worker is replaced. The log line has no traceback."""
     monkeypatch.setenv("DIGITS_API_KEYS_FILE", str(tmp_path / "keys"))
 
     with pytest.raises(SystemExit) as caught:
@@ -53,11 +53,11 @@ def test_a_worker_without_its_keys_ends_with_one_line(
     assert record.exc_info is None
 
 
-def test_every_schema_of_the_api_is_in_its_document(tiny_client: TestClient) -> None:
-    """Nothing points to where nothing is."""
+def test_openapi_document_has_all_referenced_schemas(tiny_client: TestClient) -> None:
+    """No $ref dangles."""
     response = tiny_client.get("/openapi.json")
-    there = {f"#/components/schemas/{name}" for name in response.json()["components"]["schemas"]}
-    wanted = set(re.findall(r'"\$ref":"([^"]+)"', response.text))
+    defined = {f"#/components/schemas/{name}" for name in response.json()["components"]["schemas"]}
+    referenced = set(re.findall(r'"\$ref":"([^"]+)"', response.text))
 
-    assert "#/components/schemas/InputTensor" in wanted
-    assert set() == wanted - there
+    assert "#/components/schemas/InputTensor" in referenced
+    assert set() == referenced - defined

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 
-import pytest
-
 from service import errors
 from service.errors import DigitsError
 
@@ -13,7 +11,7 @@ CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
 
 
 def drawn_tree() -> dict[str, str]:
-    """Return class -> base class as the docstring of the module draws them."""
+    """Return class -> base class, parsed from the module's docstring."""
     bases = {}
     above: list[str] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -28,21 +26,21 @@ def drawn_tree() -> dict[str, str]:
     return bases
 
 
-def test_the_drawn_tree_is_the_tree() -> None:
-    """The docstring draws every class under the class that it derives from."""
+def test_docstring_draws_the_class_tree() -> None:
+    """Every class stands below its base class."""
     actual = {kind.__name__: kind.__bases__[0].__name__ for kind in CLASSES}
 
     assert drawn_tree() == actual
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_every_error_is_a_digits_error_with_one_base_and_a_docstring(kind: type[Exception]) -> None:
-    """Whoever catches DigitsError catches all, each lies on one branch, and each says what it stands for."""
-    assert issubclass(kind, DigitsError)
-    assert 1 == len(kind.__bases__)
-    assert (kind.__doc__ or "").endswith(".")
+def test_every_error_is_a_digits_error_with_one_base_and_a_docstring() -> None:
+    """`except DigitsError` catches all errors, and the tree has no diamonds."""
+    for kind in CLASSES:
+        assert issubclass(kind, DigitsError), kind
+        assert 1 == len(kind.__bases__), kind
+        assert (kind.__doc__ or "").endswith("."), kind
 
 
-def test_an_error_is_its_message() -> None:
-    """The message is what a client reads, as it was written."""
+def test_error_converts_to_its_message() -> None:
+    """Clients receive the message unchanged."""
     assert "blank" == str(errors.NoInk("blank"))

@@ -14,9 +14,10 @@ from service.model import artifact
 from service.settings import MAX_PIXELS, Settings, bundled_model, read_settings
 
 ROOT = Path(__file__).parents[2]
+# Variables of platforms, read if the variable with the prefix is not set.
+FALLBACKS = ["PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"]
 VALUES: list[tuple[str, str, str, object]] = [
     ("DIGITS_HOST", "0.0.0.0", "host", "0.0.0.0"),
-    ("DIGITS_PORT", "9000", "port", 9000),
     ("DIGITS_PORT", "0", "port", 0),
     ("DIGITS_PORT", "65535", "port", 65535),
     ("DIGITS_MODEL", "/models/other.safetensors", "model", Path("/models/other.safetensors")),
@@ -44,8 +45,8 @@ VALUES: list[tuple[str, str, str, object]] = [
 ]
 
 
-def test_without_an_environment_the_defaults_hold() -> None:
-    """What design.md promises: this machine only, port 8000, 20 MiB, 50 megapixels, the bundled model."""
+def test_defaults() -> None:
+    """Loopback interface, port 8000, 20 MiB, 50 megapixels, the bundled model."""
     settings = read_settings()
 
     assert ("127.0.0.1", 8000, "info") == (settings.host, settings.port, settings.log_level)
@@ -57,7 +58,7 @@ def test_without_an_environment_the_defaults_hold() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "field", "expected"), VALUES, ids=[f"{variable}={value}" for variable, value, _, _ in VALUES]
 )
-def test_every_setting_comes_from_its_variable(
+def test_setting_is_read_from_its_variable(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, field: str, expected: object
 ) -> None:
     """A variable sets its own setting and no other."""
@@ -67,8 +68,8 @@ def test_every_setting_comes_from_its_variable(
     assert defaults | {field: expected} == read_settings().model_dump()
 
 
-def test_no_setting_is_left_out_above() -> None:
-    """Every field is among the tested ones."""
+def test_all_settings_are_tested_above() -> None:
+    """VALUES has every field."""
     assert set(Settings.model_fields) == {field for _, _, field, _ in VALUES}
 
 
@@ -79,25 +80,24 @@ def test_no_setting_is_left_out_above() -> None:
         ({"DIGITS_PORT": "9000", "PORT": "8080"}, 9000),
         ({"DIGITS_PORT": "", "PORT": "8080"}, 8080),
         ({"DIGITS_PORT": "9000", "PORT": ""}, 9000),
-        ({"DIGITS_PORT": "", "PORT": ""}, 8000),
     ],
-    ids=["only PORT", "both", "empty and PORT", "and empty PORT", "both empty"],
+    ids=["only PORT", "both", "DIGITS_PORT empty", "PORT empty"],
 )
-def test_platforms_may_set_the_port(
+def test_port_falls_back_to_the_variable_of_platforms(
     monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], expected: int
 ) -> None:
-    """PORT, which platforms set, counts where DIGITS_PORT does not say otherwise."""
+    """DIGITS_PORT overrides PORT. An empty variable counts as unset."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
     assert expected == read_settings().port
 
 
-@pytest.mark.parametrize("field", sorted(Settings.model_fields))
-def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str) -> None:
-    """An empty value, as compose files leave it, is the default."""
+def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compose files set variables to empty values. The defaults apply."""
     defaults = read_settings()
-    monkeypatch.setenv(f"DIGITS_{field.upper()}", "")
+    for name in [f"DIGITS_{field.upper()}" for field in Settings.model_fields] + FALLBACKS:
+        monkeypatch.setenv(name, "")
 
     assert defaults == read_settings()
 
@@ -109,12 +109,9 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str
         ("DIGITS_PORT", "-1", "greater than or equal to 0"),
         ("DIGITS_PORT", "65536", "less than or equal to 65535"),
         ("PORT", "http", "valid integer"),
-        ("PORT", "65536", "less than or equal to 65535"),
-        ("DIGITS_MAX_BYTES", "20MB", "valid integer"),
         ("DIGITS_MAX_BYTES", "1023", "greater than or equal to 1024"),
         ("DIGITS_MAX_PIXELS", "783", "greater than or equal to 784"),
         ("DIGITS_MAX_PIXELS", "89000001", "less than or equal to 89000000"),
-        ("DIGITS_MAX_PIXELS", "1e6", "valid integer"),
         (
             "DIGITS_FORMATS",
             "png,jpg",
@@ -135,10 +132,10 @@ def test_empty_variables_are_not_set(monkeypatch: pytest.MonkeyPatch, field: str
         ("DIGITS_PORT", "80\n80", "valid integer"),
     ],
 )
-def test_a_wrong_value_names_its_variable(
+def test_error_names_variable_reason_and_value(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, reason: str
 ) -> None:
-    """One line: the variable as it was set, why its value will not do, and the value."""
+    """The message is one line: the variable that was read, the reason, and the invalid value."""
     monkeypatch.setenv(variable, value)
 
     with pytest.raises(SettingsError) as caught:
@@ -150,8 +147,8 @@ def test_a_wrong_value_names_its_variable(
     assert "\n" not in line
 
 
-def test_the_variable_that_was_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With both variables for the port set, the wrong one that wins is the one to mend."""
+def test_error_names_the_variable_that_overrides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With both variables for the port set, the error names DIGITS_PORT."""
     monkeypatch.setenv("DIGITS_PORT", "http")
     monkeypatch.setenv("PORT", "8080")
 
@@ -159,8 +156,8 @@ def test_the_variable_that_was_read_is_named(monkeypatch: pytest.MonkeyPatch) ->
         read_settings()
 
 
-def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody has to start the service once for each mistake."""
+def test_one_error_names_all_invalid_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user can fix all of them before the next start."""
     monkeypatch.setenv("DIGITS_MAX_BYTES", "many")
     monkeypatch.setenv("DIGITS_LOG_LEVEL", "loud")
 
@@ -168,20 +165,20 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         read_settings()
 
 
-# --- Keys
+# --- API keys
 
 
-def test_keys_come_from_the_variable_and_the_file(tmp_path: Path) -> None:
-    """Both are joined; the file may have blank lines, and come from Windows."""
+def test_keys_of_variable_and_file_are_joined(tmp_path: Path) -> None:
+    """The file may have blank lines, a byte order mark and CRLF line ends."""
     file = tmp_path / "keys"
     file.write_bytes(b"\xef\xbb\xbftwo\r\n\n three \n")
 
     assert ["one", "two", "three"] == Settings(api_keys=("one",), api_keys_file=file).keys()
 
 
-@pytest.mark.parametrize("content", [None, b"", b" \n\n", b"\xff\xfe"], ids=["missing", "empty", "blank", "no text"])
-def test_a_file_without_keys_does_not_open_the_service(tmp_path: Path, content: bytes | None) -> None:
-    """A file that is set has to have keys in it, and says so."""
+@pytest.mark.parametrize("content", [None, b"", b" \n\n", b"\xff\xfe"], ids=["missing", "empty", "blank", "not UTF-8"])
+def test_key_file_without_keys_does_not_disable_authentication(tmp_path: Path, content: bytes | None) -> None:
+    """It is a SettingsError that names the variable."""
     file = tmp_path / "keys"
     if content is not None:
         file.write_bytes(content)
@@ -190,16 +187,16 @@ def test_a_file_without_keys_does_not_open_the_service(tmp_path: Path, content: 
         Settings(api_keys_file=file).keys()
 
 
-def test_a_variable_without_keys_does_not_open_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A stray comma is not the same as no keys."""
+def test_variable_without_keys_does_not_disable_authentication(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commas without keys are a SettingsError."""
     monkeypatch.setenv("DIGITS_API_KEYS", ", ,")
 
-    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: Value error, there is no key in it$"):
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: Value error, it contains no key$"):
         read_settings()
 
 
-def test_no_message_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that cannot be used is told by its place, and never printed; nor are those of the settings."""
+def test_keys_are_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error names an invalid key by its position. The repr of the settings hides keys, too."""
     monkeypatch.setenv("DIGITS_API_KEYS", "good-secret,bad secret")
     settings = read_settings()
 
@@ -208,8 +205,8 @@ def test_no_message_shows_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in f"{caught.value} {settings!r}"
 
 
-def test_a_key_of_the_file_that_cannot_be_used_is_told_by_its_place(tmp_path: Path) -> None:
-    """The message names the variable of the file, and the place in it."""
+def test_invalid_key_in_the_file_is_named_by_its_position(tmp_path: Path) -> None:
+    """The error names the variable of the file, and the position of the key in it."""
     file = tmp_path / "keys"
     file.write_text("good\nbad key\n")
 
@@ -217,8 +214,8 @@ def test_a_key_of_the_file_that_cannot_be_used_is_told_by_its_place(tmp_path: Pa
         Settings(api_keys=("one",), api_keys_file=file).keys()
 
 
-def test_settings_do_not_change() -> None:
-    """What was read at the start holds to the end."""
+def test_settings_are_immutable() -> None:
+    """Assignment raises."""
     settings = Settings()
 
     with pytest.raises(ValidationError, match="frozen"):
@@ -227,41 +224,32 @@ def test_settings_do_not_change() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"port": 1234}, {"model": Path("other.safetensors")}, {"max_bytes": 5000}, {"host": "::"}],
+    [{"port": 1234}, {"host": "::"}],
     ids=lambda values: next(iter(values)),
 )
-def test_settings_can_be_given_by_name(values: dict[str, Any]) -> None:
-    """Whoever makes an application in code names the fields."""
+def test_settings_accept_keyword_arguments(values: dict[str, Any]) -> None:
+    """By field name, with and without aliases."""
     assert Settings.model_construct().model_dump() | values == Settings(**values).model_dump()
 
 
-def test_what_is_given_by_name_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An argument counts more than the environment."""
+def test_keyword_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in tests and in applications built in code."""
     monkeypatch.setenv("DIGITS_HOST", "0.0.0.0")
 
     assert "::1" == Settings(host="::1").host
 
 
-def test_the_bundled_model_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Beside the code there is a model that can be served, whatever folder the command is called from."""
+def test_bundled_model_of_a_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The file is found and valid, independent of the working directory."""
     monkeypatch.chdir(tmp_path)
 
     assert ROOT / "models" / "digits.safetensors" == bundled_model()
     assert "mnist-mlp" == artifact.load(bundled_model()).metadata.name
 
 
-@pytest.mark.parametrize("field", sorted(Settings.model_fields))
-def test_every_setting_is_documented(field: str) -> None:
-    """The README has a line for its variable, and says what the command's help says of values to choose from."""
-    variable = f"DIGITS_{field.upper()}"
-    rows = re.findall(rf"^\| `{variable}` \|.+\|.+\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
+def test_readme_documents_every_setting_once() -> None:
+    """The table in the README has one row for each variable, and no other rows. Each field has a description."""
+    documented = re.findall(r"^\| `DIGITS_(\w+)` \|.+\|.+\|$", (ROOT / "README.md").read_text(), re.MULTILINE)
 
-    assert 1 == len(rows), variable
-    assert Settings.model_fields[field].description
-
-
-def test_no_setting_is_documented_that_does_not_exist() -> None:
-    """Every line of that table is a setting."""
-    documented = re.findall(r"^\| `DIGITS_(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
-
-    assert {field.upper() for field in Settings.model_fields} == set(documented)
+    assert sorted(field.upper() for field in Settings.model_fields) == sorted(documented)
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,4 +1,4 @@
-"""Answers for tests: with given confidences, or made up at random."""
+"""Answers for tests, with given probabilities or confidences."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def make_answers(
     classes: Sequence[int] = (),
     clear: Sequence[bool] = (),
 ) -> Answers:
-    """Return answers with these probabilities; the classes count from 0, and all are clear, if nothing else is said."""
+    """Return answers with these probabilities. By default, classes count from 0 and all verdicts are clear."""
     shares = np.asarray(probabilities, np.float64)
     names = np.array(classes or range(shares.shape[1]), np.int64)
     return Answers(
@@ -29,10 +29,10 @@ def make_answers(
     )
 
 
-def confident(confidences: npt.ArrayLike, right: npt.ArrayLike) -> Answers:
-    """Return answers over ten classes with these confidences, of which these are right; each answers a 4, or a 7."""
-    confidences, right = np.asarray(confidences, np.float64), np.asarray(right, np.bool_)
+def confident(confidences: npt.ArrayLike, correct: npt.ArrayLike) -> Answers:
+    """Return answers over ten classes with these confidences and correctness. Answers are 4 and 7 in turn."""
+    confidences, correct = np.asarray(confidences, np.float64), np.asarray(correct, np.bool_)
     answers = np.where(np.arange(len(confidences)) % 2, 4, 7)
     probabilities = np.repeat((1 - confidences)[:, None] / 9, 10, axis=1)
     probabilities[np.arange(len(answers)), answers] = confidences
-    return make_answers(probabilities, np.where(right, answers, 2).tolist())
+    return make_answers(probabilities, np.where(correct, answers, 2).tolist())

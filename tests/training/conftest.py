@@ -1,4 +1,4 @@
-"""What the tests of training share: a tiny MNIST, mirrors that serve it, and networks fitted on it and packed."""
+"""Fixtures of the tests of training: a tiny MNIST, mirrors that serve it, and networks that are fitted on it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from service.model.artifact import Artifact
 from tests.training.mirrors import Mirror, serve
-from tests.training.tiny import BENT, PLAIN, TinyMnist, make_mnist
+from tests.training.tiny import AUGMENTED, PLAIN, TinyMnist, make_mnist
 from training import mnist
 from training.checkpoints import Checkpoint
 from training.fitting import Epoch, Fitted, fit
@@ -19,7 +19,7 @@ from training.packing import pack
 
 @pytest.fixture(autouse=True)
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reach the mirrors on this machine directly, whatever proxy is set."""
+    """Do not use a proxy for the mirrors on this machine."""
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.setenv(name, "127.0.0.1")
 
@@ -32,7 +32,7 @@ def tiny() -> TinyMnist:
 
 @pytest.fixture
 def tiny_directory(tiny: TinyMnist, tmp_path: Path) -> Path:
-    """Return a folder with the four tiny files, which a test may damage."""
+    """Return a folder with the four tiny files. A test may damage them."""
     return tiny.write(tmp_path / "mnist")
 
 
@@ -52,7 +52,7 @@ def other_mirror(tiny: TinyMnist) -> Iterator[Mirror]:
 
 @dataclass(frozen=True, eq=False)
 class Reported:
-    """A fitted network, and what was reported after each epoch."""
+    """A fitted network, and the reports after each epoch."""
 
     fitted: Fitted
     epochs: Sequence[Epoch]
@@ -61,25 +61,25 @@ class Reported:
 
 @pytest.fixture(scope="session")
 def plain_fit(tiny: TinyMnist) -> Fitted:
-    """Return a network fitted as in the lecture."""
+    """Return a network fitted with the lecture's recipe."""
     return fit(PLAIN, tiny.digits.train, lambda *_: None)
 
 
 @pytest.fixture(scope="session")
-def bent_fit(tiny: TinyMnist) -> Reported:
-    """Return a network fitted on bent and drawn digits, and what was reported meanwhile."""
+def augmented_fit(tiny: TinyMnist) -> Reported:
+    """Return a network fitted with augmentation and synthetic digits, and the reports of its epochs."""
     reports: list[tuple[Epoch, Checkpoint]] = []
-    fitted = fit(BENT, tiny.digits.train, lambda *report: reports.append(report))
+    fitted = fit(AUGMENTED, tiny.digits.train, lambda *report: reports.append(report))
     return Reported(fitted, [epoch for epoch, _ in reports], [checkpoint for _, checkpoint in reports])
 
 
 @pytest.fixture(scope="session")
-def packed(tiny: TinyMnist, bent_fit: Reported) -> Artifact:
-    """Return the network fitted on bent digits, packed with its detector."""
-    return pack(bent_fit.fitted, BENT, tiny.digits, mnist.checksums(tiny.parts))
+def packed(tiny: TinyMnist, augmented_fit: Reported) -> Artifact:
+    """Return the artifact of the network fitted with augmentation, with its OOD detector."""
+    return pack(augmented_fit.fitted, AUGMENTED, tiny.digits, mnist.checksums(tiny.parts))
 
 
 @pytest.fixture(scope="session")
 def packed_plain(tiny: TinyMnist, plain_fit: Fitted) -> Artifact:
-    """Return the network fitted as in the lecture, packed."""
+    """Return the artifact of the network fitted with the lecture's recipe."""
     return pack(plain_fit, PLAIN, tiny.digits, mnist.checksums(tiny.parts))

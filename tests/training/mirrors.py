@@ -1,4 +1,4 @@
-"""A mirror of MNIST on this machine: a real HTTP server that serves well or badly, as it is told."""
+"""A mirror of MNIST on this machine: a real HTTP server whose answers a test sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
 def sends(content: bytes, *, length: int | None = None, headers: Mapping[str, str] | None = None) -> Answer:
-    """Answer with this content, saying that it has its own or another length."""
+    """Send this content, with its own Content-Length or another one."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -22,7 +22,7 @@ def sends(content: bytes, *, length: int | None = None, headers: Mapping[str, st
         for name, value in (headers or {}).items():
             handler.send_header(name, value)
         handler.end_headers()
-        # Whoever has seen enough hangs up.
+        # The client may disconnect early.
         with contextlib.suppress(ConnectionError):
             handler.wfile.write(content)
 
@@ -30,7 +30,7 @@ def sends(content: bytes, *, length: int | None = None, headers: Mapping[str, st
 
 
 def sends_without_length(content: bytes) -> Answer:
-    """Answer with this content until the connection closes."""
+    """Answer with this content and no Content-Length."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -40,7 +40,7 @@ def sends_without_length(content: bytes) -> Answer:
     return answer
 
 
-def refuses(status: int) -> Answer:
+def responds_with(status: int) -> Answer:
     """Answer with a status and an empty body."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
@@ -50,13 +50,13 @@ def refuses(status: int) -> Answer:
     return answer
 
 
-def says_nothing(handler: BaseHTTPRequestHandler) -> None:
-    """Keep the client waiting until it hangs up."""
+def sends_nothing(handler: BaseHTTPRequestHandler) -> None:
+    """Send nothing until the client disconnects."""
     handler.rfile.read(1)
 
 
 def redirects(url: str) -> Answer:
-    """Send the client on to another mirror."""
+    """Redirect the client to another mirror."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(302)
@@ -67,7 +67,7 @@ def redirects(url: str) -> Answer:
 
 
 def interrupts(begun: Callable[[], bool], released: threading.Event) -> Answer:
-    """Send half of a file, press Ctrl-C on the client once it has begun to write, and hold the line until released."""
+    """Send half of a file, then SIGINT to the client once it has begun to write, and wait until released."""
 
     def answer(handler: BaseHTTPRequestHandler) -> None:
         handler.send_response(200)
@@ -82,7 +82,7 @@ def interrupts(begun: Callable[[], bool], released: threading.Event) -> Answer:
 
 
 class Mirror:
-    """A running server: its address, what it answers for each file name, and which names it was asked for."""
+    """A running server: its address, its answer for each file name, and the names that were requested."""
 
     def __init__(self, url: str, answers: dict[str, Answer]) -> None:
         self.url = url
@@ -103,10 +103,10 @@ def serve(contents: Mapping[str, bytes]) -> Iterator[Mirror]:
         def do_GET(self) -> None:
             name = self.path.lstrip("/")
             mirror.requests.append(name)
-            mirror.answers.get(name, refuses(404))(self)
+            mirror.answers.get(name, responds_with(404))(self)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server wants it so
-            """Say nothing: what a command prints is under test."""
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name in http.server
+            """Log nothing: tests read the output of commands."""
 
     with _Server(("127.0.0.1", 0), Handler) as server:
         mirror = Mirror(f"http://127.0.0.1:{server.server_port}/", answers)
@@ -120,7 +120,7 @@ def serve(contents: Mapping[str, bytes]) -> Iterator[Mirror]:
 
 
 def unreachable() -> str:
-    """Return the address of a mirror that is down: a port that was free a moment ago."""
+    """Return the address of a mirror that is down: a port that was just free."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}/"

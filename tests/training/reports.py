@@ -1,4 +1,4 @@
-"""Reports in a moment: with few negatives, few damaged digits and few draws."""
+"""Reports that take a moment: few negatives, few corrupted digits, few resamples."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ N_NEGATIVES = 4
 
 
 @contextmanager
-def quick_reports(n_damaged: int = 2) -> Iterator[None]:
-    """Let reports be made of so many damaged digits of each kind, four negatives and a hundred draws of labels."""
+def quick_reports(n_corrupted: int = 2) -> Iterator[None]:
+    """Make reports with this number of corrupted digits per kind, four negatives per kind, and 100 resamples."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report, "_N_NEGATIVES", N_NEGATIVES)
-        patch.setattr(report, "_N_DAMAGED", n_damaged)
-        patch.setattr(reliability, "_DRAWS", 100)
+        patch.setattr(report, "_N_CORRUPTED", n_corrupted)
+        patch.setattr(reliability, "_RESAMPLES", 100)
         yield

@@ -1,4 +1,4 @@
-"""The study of alpha shows what the penalty does: smaller weights, straighter boundaries."""
+"""The alpha study shows the effect of the L2 penalty: smaller weights, straighter boundaries."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 import pytest
+from matplotlib.figure import Figure
 from sklearn.linear_model import LinearRegression
 from sklearn.neural_network import MLPClassifier
 
 from tests.training.tiny import TinyMnist
 from training import alpha
-from training.alpha import ALPHAS, Effect, drawings, moons, study
+from training.alpha import ALPHAS, Effect, make_figures, moons, study
 
 
 @pytest.fixture(scope="module")
 def reported() -> list[Effect]:
-    """Return the place for what is reported during the study."""
+    """Return a list for the reported effects."""
     return []
 
 
@@ -30,7 +31,7 @@ def effects(tiny: TinyMnist, reported: list[Effect]) -> Sequence[Effect]:
 
 
 def test_weights_shrink_as_alpha_grows(effects: Sequence[Effect]) -> None:
-    """The larger penalty leaves less than half of the weights' norm."""
+    """The larger penalty more than halves the norm of the weights."""
     small, large = effects
 
     assert [1e-4, 30.0] == [small.alpha, large.alpha]
@@ -38,7 +39,7 @@ def test_weights_shrink_as_alpha_grows(effects: Sequence[Effect]) -> None:
 
 
 def test_digits_are_learned(effects: Sequence[Effect]) -> None:
-    """With hardly any penalty, all digits are known that were learned from, and most others."""
+    """With a small penalty the training accuracy is 1, and the validation accuracy above 1/2."""
     small, _ = effects
 
     assert 1.0 == small.training_accuracy
@@ -46,17 +47,17 @@ def test_digits_are_learned(effects: Sequence[Effect]) -> None:
 
 
 def test_each_effect_is_reported(effects: Sequence[Effect], reported: list[Effect]) -> None:
-    """As soon as it is known, in the order of the alphas."""
+    """`progress` is called with each effect, in the order of the alphas."""
     assert effects == reported
 
 
-def test_digits_are_set_apart(monkeypatch: pytest.MonkeyPatch, tiny: TinyMnist) -> None:
-    """It is learned from so many digits, and accuracy on others measured on so many of them: the rest."""
-    asked: list[int] = []
+def test_validation_digits_are_held_out(monkeypatch: pytest.MonkeyPatch, tiny: TinyMnist) -> None:
+    """Both accuracies are over the given numbers of digits."""
+    n_inputs: list[int] = []
     score = MLPClassifier.score
 
     def counted(self: MLPClassifier, inputs: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
-        asked.append(len(np.unique(inputs, axis=0)))
+        n_inputs.append(len(np.unique(inputs, axis=0)))
         return float(score(self, inputs, labels))
 
     monkeypatch.setattr(MLPClassifier, "score", counted)
@@ -65,45 +66,51 @@ def test_digits_are_set_apart(monkeypatch: pytest.MonkeyPatch, tiny: TinyMnist) 
 
     (effect,) = study(tiny.digits.train, (0.1,))
 
-    assert [30, 70] == asked
+    assert [30, 70] == n_inputs
     assert pytest.approx(round(effect.training_accuracy * 30)) == effect.training_accuracy * 30
     assert pytest.approx(round(effect.validation_accuracy * 70)) == effect.validation_accuracy * 70
 
 
-def test_the_study_can_be_done_again(tiny: TinyMnist, effects: Sequence[Effect]) -> None:
-    """Nothing is left to chance, and each alpha has its effect whatever the others are."""
+def test_study_is_reproducible(tiny: TinyMnist, effects: Sequence[Effect]) -> None:
+    """The effect of an alpha does not depend on the other ones."""
     assert [effects[1]] == study(tiny.digits.train, (30.0,))
 
 
-def test_alphas_span_what_is_usual() -> None:
-    """They rise by tens, from scikit-learn's own default on."""
+def test_alphas_are_powers_of_ten() -> None:
+    """They start at scikit-learn's default."""
     assert MLPClassifier().alpha == ALPHAS[0]
     assert pytest.approx([10.0] * (len(ALPHAS) - 1)) == [b / a for a, b in pairwise(ALPHAS)]
 
 
-def bend(field: npt.NDArray[np.float64]) -> float:
-    """Return on what share of a field the likelier class is another than on either side of the best straight line."""
+@pytest.fixture(scope="module")
+def boundaries() -> Figure:
+    """Return the figure of the decision boundaries."""
+    return moons()
+
+
+def nonlinearity(field: npt.NDArray[np.float64]) -> float:
+    """Return the share of a field whose predicted class differs from that of the best linear boundary."""
     y, x = np.mgrid[: field.shape[0], : field.shape[1]]
     places, second = np.column_stack([x.ravel(), y.ravel()]), field.ravel() > 0.5
     straight = LinearRegression().fit(places, second).predict(places) > 0.5
     return float(np.mean(straight != second))
 
 
-def test_boundaries_straighten_as_alpha_grows() -> None:
-    """Of the five fields between half circles, each has a larger alpha, and the last is straighter than the first."""
-    figure = moons()
-
-    assert [f"alpha {value}" for value in ("0.1", "0.3", "1", "3", "10")] == [axes.get_title() for axes in figure.axes]
-    fields = [np.asarray(axes.get_images()[0].get_array(), np.float64) for axes in figure.axes]
-    assert bend(fields[-1]) < bend(fields[0]) / 2
-    # And it is less sure of itself.
+def test_boundaries_straighten_as_alpha_grows(boundaries: Figure) -> None:
+    """The boundary at the largest alpha is straighter than that at the smallest, and less confident."""
+    assert [f"alpha {value}" for value in ("0.1", "0.3", "1", "3", "10")] == [
+        axes.get_title() for axes in boundaries.axes
+    ]
+    fields = [np.asarray(axes.get_images()[0].get_array(), np.float64) for axes in boundaries.axes]
+    assert nonlinearity(fields[-1]) < nonlinearity(fields[0]) / 2
+    # Its probabilities are closer to 1/2.
     assert np.abs(fields[-1] - 0.5).mean() < np.abs(fields[0] - 0.5).mean() / 1.5
     assert all(0 <= field.min() < field.max() <= 1 for field in fields)
 
 
-def test_points_lie_on_their_side() -> None:
-    """The fields are drawn where the points are: most points of the second class lie where it is likelier."""
-    axes = moons().axes[0]
+def test_points_are_in_their_fields(boundaries: Figure) -> None:
+    """Most points of the second class are where it is more probable."""
+    axes = boundaries.axes[0]
     (image,) = axes.get_images()
     field, (left, right, low, high) = np.asarray(image.get_array(), np.float64), image.get_extent()
     _, scatter = axes.collections
@@ -118,9 +125,9 @@ def test_points_lie_on_their_side() -> None:
     assert np.mean(likelier == labels) > 0.9
 
 
-def test_drawings_show_the_effects(effects: Sequence[Effect]) -> None:
-    """There are two figures; one has the numbers of the study, and both can be saved."""
-    figures = drawings(effects)
+def test_figures_show_the_effects(effects: Sequence[Effect]) -> None:
+    """One figure has the numbers of the study, and both can be saved."""
+    figures = make_figures(effects)
 
     assert ["alpha", "alpha_boundaries"] == list(figures)
     left, right = figures["alpha"].axes

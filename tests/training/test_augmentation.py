@@ -1,7 +1,8 @@
-"""Digits are bent and inked as far as it is said, evenly, and read between their pixels as scipy reads them.
+"""Augmentation has the documented strengths, uniformly distributed, and interpolates as scipy does.
 
-Where every pixel of a bent digit comes from is found out from outside: an image whose grey is its row number shows,
-bent, the row that each pixel was read from; bent with the same random numbers, the same holds for columns.
+The source of each pixel is measured: an image whose grey is its row index shows, after the augmentation, the row that
+each pixel comes from. With the same random numbers, the transposed image shows the columns.
+
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from scipy.ndimage import grey_dilation, grey_erosion, map_coordinates
 from scipy.stats import kstest, pearsonr
 
-from training.augmentation import Augmentation, distort
+from training.augmentation import Augmentation, augment
 
 STRONG = Augmentation(rotation=30, shear=20, scaling=0.3, shift=3, elastic=1.5, smoothness=4)
 ALL = replace(STRONG, thickness=1, gamma=0.5, broken=0.5, noisy=0.5, noise=0.5)
@@ -27,23 +28,23 @@ PER_STEP = 9
 
 
 class Sources(NamedTuple):
-    """The row and the column that each pixel was read from, (n, 28, 28), and where that is inside the frame."""
+    """The source row and column of each pixel, (n, 28, 28), and whether they are inside of the image."""
 
     rows: npt.NDArray[np.float64]
     columns: npt.NDArray[np.float64]
     inside: npt.NDArray[np.bool_]
 
 
-def bend(images: npt.NDArray[np.uint8], how: Augmentation, seed: int = 0) -> npt.NDArray[np.float32]:
-    """Return bent images as images (n, 28, 28)."""
-    return distort(images, how, np.random.default_rng(seed)).reshape(-1, 28, 28)
+def augmented(images: npt.NDArray[np.uint8], how: Augmentation, seed: int = 0) -> npt.NDArray[np.float32]:
+    """Return augmented images as images (n, 28, 28)."""
+    return augment(images, how, np.random.default_rng(seed)).reshape(-1, 28, 28)
 
 
 def sources(how: Augmentation, n: int) -> Sources:
-    """Return where the pixels of n bent images come from."""
+    """Return the sources of the pixels of n augmented images."""
     ramp = np.repeat(np.arange(28, dtype=np.uint8)[:, None] * PER_STEP, 28, axis=1)
     rows, columns, full = (
-        bend(np.repeat(image[None], n, axis=0), how).astype(np.float64) * 255
+        augmented(np.repeat(image[None], n, axis=0), how).astype(np.float64) * 255
         for image in (ramp, ramp.T, np.full((28, 28), 255, np.uint8))
     )
     return Sources(rows / PER_STEP, columns / PER_STEP, full > 255 - 1e-3)
@@ -63,8 +64,8 @@ def affine_maps(how: Augmentation, n: int) -> tuple[npt.NDArray[np.float64], npt
     return solved[:, :2].transpose(0, 2, 1), solved[:, 2]
 
 
-def assert_even(values: npt.NDArray[np.float64], low: float, high: float) -> None:
-    """Assert that values are spread evenly over a range and stay in it."""
+def assert_uniform(values: npt.NDArray[np.float64], low: float, high: float) -> None:
+    """Assert that values are uniform in a range."""
     assert values.min() >= low - 1e-3
     assert values.max() <= high + 1e-3
     assert kstest(values, "uniform", args=(low, high - low)).pvalue > 0.01
@@ -75,88 +76,88 @@ def noise(n: int) -> npt.NDArray[np.uint8]:
     return np.random.default_rng(7).integers(0, 256, (n, 28, 28), dtype=np.uint8)
 
 
-def test_nothing_to_bend_leaves_images_alone() -> None:
-    """Without any distortion the result is the images, scaled to 0..1."""
+def test_without_distortions_images_are_only_scaled() -> None:
+    """The result is the images, scaled to 0..1."""
     images = noise(20)
 
     np.testing.assert_allclose(
-        images.reshape(-1, 784) / 255, distort(images, Augmentation(), np.random.default_rng(0)), atol=1e-6
+        images.reshape(-1, 784) / 255, augment(images, Augmentation(), np.random.default_rng(0)), atol=1e-6
     )
 
 
-@pytest.mark.parametrize("n", [1, 500, 501])
+@pytest.mark.parametrize("n", [1, 501])
 def test_result_is_inputs_for_a_network(n: int) -> None:
-    """Any number of images gives as many float32 rows of 784 values in 0..1, however strongly they are bent."""
-    bent = distort(noise(n), ALL, np.random.default_rng(0))
+    """Any number of images gives as many float32 rows of 784 values in 0..1."""
+    bent = augment(noise(n), ALL, np.random.default_rng(0))
 
     assert ((n, 784), np.dtype(np.float32)) == (bent.shape, bent.dtype)
     assert 0 <= bent.min() < bent.max() <= 1
 
 
-def test_random_numbers_decide() -> None:
-    """The same random numbers bend alike, others otherwise, and of equal images each is bent in its own way."""
+def test_random_numbers_determine_the_result() -> None:
+    """The same seed gives the same result, another seed another. Equal images in one call differ."""
     images = np.repeat(noise(1), 3, axis=0)
 
-    bent = bend(images, ALL)
+    bent = augmented(images, ALL)
 
-    np.testing.assert_array_equal(bent, bend(images, ALL))
-    assert np.abs(bent - bend(images, ALL, seed=1)).max() > 0.1
+    np.testing.assert_array_equal(bent, augmented(images, ALL))
+    assert np.abs(bent - augmented(images, ALL, seed=1)).max() > 0.1
     assert np.abs(bent[0] - bent[1]).max() > 0.1
     assert np.abs(bent[1] - bent[2]).max() > 0.1
 
 
-def test_digits_beyond_a_chunk_are_bent_anew() -> None:
-    """No two of a thousand digits are bent alike, though they are bent in chunks."""
+def test_images_of_all_chunks_differ() -> None:
+    """No two of a thousand images have the same distortion."""
     _, offsets = affine_maps(Augmentation(shift=2), 1000)
 
     assert 1000 == len(np.unique(offsets.round(4), axis=0))
 
 
-def test_shift_moves_evenly_both_ways() -> None:
-    """A shift moves the whole digit, by amounts spread evenly over -x..x pixels, rows and columns independently."""
+def test_shifts_are_uniform() -> None:
+    """Shifts are uniform in -x..x pixels, rows and columns independently."""
     matrices, offsets = affine_maps(Augmentation(shift=2), 600)
 
     np.testing.assert_allclose(np.broadcast_to(np.eye(2), (600, 2, 2)), matrices, atol=1e-5)
-    assert_even(offsets[:, 0], -2, 2)
-    assert_even(offsets[:, 1], -2, 2)
+    assert_uniform(offsets[:, 0], -2, 2)
+    assert_uniform(offsets[:, 1], -2, 2)
     assert abs(pearsonr(offsets[:, 0], offsets[:, 1]).statistic) < 0.1
 
 
-def test_rotation_turns_evenly_about_the_centre() -> None:
-    """A rotation is one, about the middle of the image, by angles spread evenly over -x..x degrees."""
+def test_rotations_are_uniform() -> None:
+    """Angles are uniform in -x..x degrees, about the centre of the image."""
     matrices, offsets = affine_maps(Augmentation(rotation=15), 600)
 
     turned_back = matrices @ matrices.transpose(0, 2, 1)
     np.testing.assert_allclose(np.broadcast_to(np.eye(2), (600, 2, 2)), turned_back, atol=1e-4)
     np.testing.assert_allclose(np.ones(600), np.linalg.det(matrices), atol=1e-4)
     np.testing.assert_allclose(np.zeros((600, 2)), offsets, atol=1e-4)
-    assert_even(np.degrees(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0])), -15, 15)
+    assert_uniform(np.degrees(np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0])), -15, 15)
 
 
-def test_scaling_sizes_height_and_width_evenly() -> None:
-    """Height and width are multiplied by sizes spread evenly over 1-x..1+x, independently, about the centre."""
+def test_scalings_are_uniform() -> None:
+    """Factors of height and width are uniform in 1-x..1+x, independently, about the centre."""
     matrices, offsets = affine_maps(Augmentation(scaling=0.2), 600)
 
     sizes = 1 / np.diagonal(matrices, axis1=1, axis2=2)
     np.testing.assert_allclose(np.zeros((600, 2)), matrices[:, [0, 1], [1, 0]], atol=1e-5)
     np.testing.assert_allclose(np.zeros((600, 2)), offsets, atol=1e-4)
-    assert_even(sizes[:, 0], 0.8, 1.2)
-    assert_even(sizes[:, 1], 0.8, 1.2)
+    assert_uniform(sizes[:, 0], 0.8, 1.2)
+    assert_uniform(sizes[:, 1], 0.8, 1.2)
     assert abs(pearsonr(sizes[:, 0], sizes[:, 1]).statistic) < 0.1
 
 
-def test_shear_slants_evenly() -> None:
-    """A shear keeps rows where they are and slants columns, by angles spread evenly over -x..x degrees."""
+def test_shears_are_uniform() -> None:
+    """Rows stay, columns are slanted by angles that are uniform in -x..x degrees."""
     matrices, offsets = affine_maps(Augmentation(shear=15), 600)
 
     np.testing.assert_allclose(np.broadcast_to([1, 0, 1], (600, 3)), matrices[:, [0, 0, 1], [0, 1, 1]], atol=1e-4)
     np.testing.assert_allclose(np.zeros((600, 2)), offsets, atol=1e-4)
-    assert_even(np.degrees(np.arctan(matrices[:, 1, 0])), -15, 15)
+    assert_uniform(np.degrees(np.arctan(matrices[:, 1, 0])), -15, 15)
 
 
 @pytest.mark.parametrize("smoothness", [2.0, 4.0])
-def test_elastic_field_is_as_strong_and_as_smooth_as_said(smoothness: float) -> None:
-    """The field has the root mean square that is asked for, and correlates over distance as a Gaussian does."""
+def test_elastic_field_has_its_strength_and_smoothness(smoothness: float) -> None:
+    """The field has the given root mean square, and the autocorrelation of Gaussian-filtered noise."""
     found = sources(Augmentation(elastic=0.5, smoothness=smoothness), 500)
 
     field = np.stack([found.rows - np.arange(28)[:, None], found.columns - np.arange(28)])
@@ -168,8 +169,8 @@ def test_elastic_field_is_as_strong_and_as_smooth_as_said(smoothness: float) -> 
         assert pytest.approx(np.exp(-(distance**2) / (4 * smoothness**2)), abs=0.03) == correlation
 
 
-def test_pixels_are_read_as_scipy_reads_them() -> None:
-    """Wherever a pixel comes from inside the frame, its value is scipy's bilinear interpolation there."""
+def test_interpolation_is_scipys() -> None:
+    """Pixels with a source inside of the image have the value of scipy's bilinear interpolation."""
     images = noise(100)
     found = sources(STRONG, 100)
 
@@ -181,11 +182,11 @@ def test_pixels_are_read_as_scipy_reads_them() -> None:
     )
 
     assert found.inside.mean() > 0.6
-    np.testing.assert_allclose(expected[found.inside], bend(images, STRONG)[found.inside], atol=1e-4)
+    np.testing.assert_allclose(expected[found.inside], augmented(images, STRONG)[found.inside], atol=1e-4)
 
 
-def test_outside_of_the_frame_is_background() -> None:
-    """What is read from beyond the frame fades to background within a pixel, as scipy's does."""
+def test_outside_of_the_image_is_background() -> None:
+    """Pixels with a source outside fade to background within a pixel, as scipy's do."""
     how = Augmentation(shift=5)
     _, offsets = affine_maps(how, 50)
     full = np.full((50, 28, 28), 255, np.uint8)
@@ -201,40 +202,40 @@ def test_outside_of_the_frame_is_background() -> None:
     )
 
     # The last row and column are still read with a weight of a thousandth, a quarter of a grey level.
-    np.testing.assert_allclose(expected, bend(full, how), atol=1.1e-3)
+    np.testing.assert_allclose(expected, augmented(full, how), atol=1.1e-3)
 
 
-# --- Ink and grey levels
+# --- Stroke width and grey levels
 
 # The four neighbours of a pixel, and itself.
 CROSS = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.bool_)
 
 
-def test_strokes_grow_and_shrink_evenly() -> None:
-    """A bar is widened, or narrowed, by shares of a pixel on either side that are spread evenly over -x..x."""
+def test_stroke_widths_change_uniformly() -> None:
+    """A bar gets wider or narrower by shares of a pixel that are uniform in -x..x."""
     bars = np.zeros((600, 28, 28), np.uint8)
     bars[:, 5:23, 12:16] = 255
 
-    inked = bend(bars, Augmentation(thickness=0.8)).astype(np.float64)
+    inked = augmented(bars, Augmentation(thickness=0.8)).astype(np.float64)
 
     middle = inked[:, 14]
     shares = middle[:, 11] - (1 - middle[:, 12])
-    assert_even(shares, -0.8, 0.8)
+    assert_uniform(shares, -0.8, 0.8)
     np.testing.assert_allclose(middle[:, ::-1], middle, atol=1e-6)
     np.testing.assert_allclose(middle.sum(axis=1), 4 + 2 * shares, atol=1e-5)
     assert not middle[:, [10, 17]].any()
-    # Either wider or narrower, never both.
+    # A bar is either wider or narrower.
     np.testing.assert_allclose(middle[:, 11] * (1 - middle[:, 12]), np.zeros(600), atol=1e-6)
 
 
-def test_strokes_grow_as_scipys_do() -> None:
-    """Each image lies between itself and its dilation or erosion by a cross, at one share of the way."""
+def test_stroke_width_is_blended_with_scipys_dilation() -> None:
+    """Each image is a blend of itself with its dilation or erosion by a cross."""
     images = noise(60)
     ink = images / 255
     grown = np.stack([grey_dilation(image, footprint=CROSS, mode="constant", cval=0) for image in ink]) - ink
     shrunk = np.stack([grey_erosion(image, footprint=CROSS, mode="constant", cval=1) for image in ink]) - ink
 
-    change = bend(images, Augmentation(thickness=1)) - ink
+    change = augmented(images, Augmentation(thickness=1)) - ink
 
     lines = np.where(change.sum(axis=(1, 2), keepdims=True) > 0, grown, shrunk)
     shares = np.sum(change * lines, axis=(1, 2)) / np.sum(lines**2, axis=(1, 2))
@@ -242,11 +243,11 @@ def test_strokes_grow_as_scipys_do() -> None:
     assert 20 < np.sum(change.sum(axis=(1, 2)) > 0) < 40
 
 
-def test_some_digits_are_broken_by_a_gap() -> None:
-    """The share that is asked for loses ink, along a bar of 1 to 2 pixels by 3 to 8, in the middle part."""
+def test_share_of_digits_has_a_gap() -> None:
+    """The given share loses a bar of 1 to 2.2 by 3 to 8 pixels in the middle part."""
     full = np.full((1000, 28, 28), 255, np.uint8)
 
-    lost = 1 - bend(full, Augmentation(broken=0.3)).astype(np.float64)
+    lost = 1 - augmented(full, Augmentation(broken=0.3)).astype(np.float64)
 
     broken = lost[lost.any(axis=(1, 2))]
     # Three standard deviations of a share of 0.3 among 1000.
@@ -268,11 +269,11 @@ def test_some_digits_are_broken_by_a_gap() -> None:
     assert 2 < np.median(np.sqrt(elongations)) < 5
 
 
-def test_breaks_cover_every_direction() -> None:
-    """Gaps lie level, upright and slanted both ways, about equally often."""
+def test_gaps_have_every_direction() -> None:
+    """Gaps have all directions equally often."""
     full = np.full((1000, 28, 28), 255, np.uint8)
 
-    lost = 1 - bend(full, Augmentation(broken=1)).astype(np.float64)
+    lost = 1 - augmented(full, Augmentation(broken=1)).astype(np.float64)
 
     rows, columns = np.indices((28, 28)).reshape(2, -1)
     slants = []
@@ -283,26 +284,26 @@ def test_breaks_cover_every_direction() -> None:
     assert pytest.approx(np.full(4, 250), abs=60) == counts
 
 
-def test_ink_fades_and_bleeds_evenly() -> None:
-    """Grey levels are raised to one power an image, from 1 / (1 + x) to 1 + x, as often above 1 as below."""
+def test_gammas_are_log_uniform() -> None:
+    """Each image has one exponent, log-uniform in 1/(1+x)..1+x."""
     ramp = np.linspace(0, 255, 784).astype(np.uint8).reshape(28, 28)
     images = np.repeat(ramp[None], 600, axis=0)
 
-    faded = bend(images, Augmentation(gamma=0.4)).astype(np.float64)
+    faded = augmented(images, Augmentation(gamma=0.4)).astype(np.float64)
 
     between = (ramp > 20) & (ramp < 240)
     powers = np.log(faded[:, between]) / np.log(ramp[between] / 255)
     np.testing.assert_allclose(np.broadcast_to(powers[:, :1], powers.shape), powers, rtol=1e-3)
-    assert_even(np.log(powers[:, 0]) / np.log(1.4), -1, 1)
+    assert_uniform(np.log(powers[:, 0]) / np.log(1.4), -1, 1)
     np.testing.assert_array_equal(np.zeros((600, 1)), faded[:, ramp == 0][:, :1])
     np.testing.assert_allclose(np.ones((600, 1)), faded[:, ramp == 255][:, :1], atol=1e-6)
 
 
-def test_some_digits_get_noise() -> None:
-    """The share that is asked for gets noise of its own strength, spread evenly up to the one that is asked for."""
+def test_share_of_digits_has_noise() -> None:
+    """The given share has normal noise, with a standard deviation that is uniform up to the given one."""
     grey = np.full((1000, 28, 28), 127, np.uint8)
 
-    change = bend(grey, Augmentation(noisy=0.4, noise=0.1)).astype(np.float64) - 127 / 255
+    change = augmented(grey, Augmentation(noisy=0.4, noise=0.1)).astype(np.float64) - 127 / 255
 
     strengths = change.reshape(1000, -1).std(axis=1)
     noisy = strengths > 1e-6
@@ -318,9 +319,9 @@ def test_some_digits_get_noise() -> None:
 
 
 @pytest.mark.parametrize("grey", [0, 255])
-def test_noise_stays_within_the_grey_levels(grey: int) -> None:
-    """However strong the noise, nothing is darker than background or lighter than ink."""
-    noised = bend(np.full((50, 28, 28), grey, np.uint8), Augmentation(noisy=1, noise=2))
+def test_noise_is_clipped(grey: int) -> None:
+    """With strong noise, values are in 0..1."""
+    noised = augmented(np.full((50, 28, 28), grey, np.uint8), Augmentation(noisy=1, noise=2))
 
     assert (0, 1) == (noised.min(), noised.max())
 
@@ -333,17 +334,17 @@ def test_noise_stays_within_the_grey_levels(grey: int) -> None:
     ),
     st.floats(0, 1),
 )
-def test_weakened_distortions_reach_less_far(how: Augmentation, strength: float) -> None:
-    """Every reach and every share is multiplied; how smooth the field is, and how strong noise, stays."""
-    weaker = asdict(how.weakened(strength))
+def test_scaled_augmentation_multiplies_the_strengths(how: Augmentation, strength: float) -> None:
+    """Every strength and share is multiplied, `smoothness` and `noise` stay."""
+    weaker = asdict(how.scaled(strength))
 
     for name, value in asdict(how).items():
         assert value * (1 if name in {"smoothness", "noise"} else strength) == weaker[name]
 
 
-def test_weakened_to_nothing_leaves_images_alone() -> None:
-    """At a strength of 0 nothing is bent, inked or noised, and at 1 everything as before."""
+def test_augmentation_scaled_by_0_changes_nothing() -> None:
+    """At strength 0 images are only scaled to 0..1, at 1 the augmentation is the same."""
     images = noise(20)
 
-    np.testing.assert_allclose(images / 255, bend(images, ALL.weakened(0)), atol=1e-6)
-    assert ALL == ALL.weakened(1)
+    np.testing.assert_allclose(images / 255, augmented(images, ALL.scaled(0)), atol=1e-6)
+    assert ALL == ALL.scaled(1)

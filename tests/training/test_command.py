@@ -1,4 +1,4 @@
-"""Tests of training.command."""
+"""The entry point of `digits-train`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from training.command import main
 
 
-def test_the_command_is_that_of_the_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """With everything installed the arguments go to the command line's parser."""
+def test_command_runs_the_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """With all dependencies, the arguments are parsed by `training.cli`."""
     monkeypatch.setattr(sys, "argv", ["digits-train", "--help"])
 
     with pytest.raises(SystemExit) as ended:
@@ -21,8 +21,8 @@ def test_the_command_is_that_of_the_cli(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "usage: digits-train" in capsys.readouterr().out
 
 
-def test_a_missing_extra_is_named() -> None:
-    """Where only the service is installed, one line says what to install."""
+def test_missing_extra_is_named() -> None:
+    """Without the extra `train`, one line has the command that installs it."""
     program = "import sys; sys.modules['rich'] = None; from training.command import main; sys.exit(main())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 

@@ -1,4 +1,4 @@
-"""Every kind of damage does what it says to a digit, by as much as it says, and differently for every digit."""
+"""Every corruption has its documented effect and strength, and is random."""
 
 from __future__ import annotations
 
@@ -22,55 +22,55 @@ BLANK: Image = np.zeros((28, 28), np.uint8)
 N = 60
 
 
-def painted(rows: slice, columns: slice, grey: int = 255) -> Image:
+def rectangle(rows: slice, columns: slice, grey: int = 255) -> Image:
     """Return a rectangle of this grey on black."""
     image = BLANK.copy()
     image[rows, columns] = grey
     return image
 
 
-BLOCK = painted(slice(9, 19), slice(9, 19))
-STEPS = painted(slice(0, 28), slice(10, 20), 60) + painted(slice(0, 28), slice(20, 28))
+BLOCK = rectangle(slice(9, 19), slice(9, 19))
+STEPS = rectangle(slice(0, 28), slice(10, 20), 60) + rectangle(slice(0, 28), slice(20, 28))
 
 
-def damaged(kind: str, image: Image, n: int = N) -> npt.NDArray[np.float64]:
-    """Return what a kind of damage makes of an image with each of n seeds, (n, 28, 28)."""
+def corrupted(kind: str, image: Image, n: int = N) -> npt.NDArray[np.float64]:
+    """Return an image with this corruption for each of n seeds, (n, 28, 28)."""
     return np.stack([CORRUPTIONS[kind](image, np.random.default_rng(seed)) for seed in range(n)]).astype(np.float64)
 
 
 def test_there_are_nine_kinds() -> None:
-    """Each is known by its name."""
+    """Each corruption has its name."""
     expected = ["noise", "blur", "brightness", "stripes", "fog", "rotation", "scale", "shift", "contrast"]
 
     assert expected == list(CORRUPTIONS)
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(image=arrays(np.uint8, (28, 28)), seed=st.integers(0, 2**32))
 def test_any_image_gives_an_image(kind: str, image: Image, seed: int) -> None:
-    """Whatever the image, what comes out has its form, the seed decides it, and the image itself stays as it was."""
+    """Shape and dtype stay, the seed determines the result, and the input is not modified."""
     before = image.copy()
 
-    once, again = (CORRUPTIONS[kind](image, np.random.default_rng(seed)) for _ in range(2))
+    first, second = (CORRUPTIONS[kind](image, np.random.default_rng(seed)) for _ in range(2))
 
-    assert ((28, 28), np.dtype(np.uint8)) == (once.shape, once.dtype)
-    np.testing.assert_array_equal(once, again)
+    assert ((28, 28), np.dtype(np.uint8)) == (first.shape, first.dtype)
+    np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(before, image)
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS)
-def test_every_digit_is_damaged_differently(kind: str) -> None:
-    """With other random numbers the same digit comes out otherwise, and hardly ever as it was."""
-    results = damaged(kind, DIGIT)
+def test_corruptions_are_random() -> None:
+    """With other seeds the same digit gives other results, and hardly ever itself."""
+    for kind in CORRUPTIONS:
+        results = corrupted(kind, DIGIT)
 
-    assert len(np.unique(results, axis=0)) > 0.6 * N
-    assert np.mean((results != DIGIT).any(axis=(1, 2))) > 0.9
+        assert len(np.unique(results, axis=0)) > 0.6 * N, kind
+        assert np.mean((results != DIGIT).any(axis=(1, 2))) > 0.9, kind
 
 
 def test_noise_has_a_standard_deviation_of_forty() -> None:
-    """On middle grey, where nothing is cut off, it is normal noise with mean 0, at each pixel by itself."""
-    noise = damaged("noise", np.full((28, 28), 128, np.uint8)) - 128
+    """On middle grey, where few values are clipped, it is independent normal noise with mean 0."""
+    noise = corrupted("noise", np.full((28, 28), 128, np.uint8)) - 128
 
     assert pytest.approx(0, abs=1) == noise.mean()
     # Cut off at 3.2 standard deviations.
@@ -79,21 +79,21 @@ def test_noise_has_a_standard_deviation_of_forty() -> None:
     assert abs(np.mean(noise[:, :, 1:] * noise[:, :, :-1])) < 40
 
 
-def test_noise_is_cut_off_at_black_and_white() -> None:
-    """Nothing wraps around: half of a black background stays black, and half of white ink white."""
-    assert pytest.approx(0.5, abs=0.02) == np.mean(damaged("noise", BLANK) == 0)
-    assert pytest.approx(0.5, abs=0.02) == np.mean(damaged("noise", BLANK + np.uint8(255)) == 255)
+def test_noise_is_clipped() -> None:
+    """Values do not wrap around: half of a black image stays black, half of a white one white."""
+    assert pytest.approx(0.5, abs=0.02) == np.mean(corrupted("noise", BLANK) == 0)
+    assert pytest.approx(0.5, abs=0.02) == np.mean(corrupted("noise", BLANK + np.uint8(255)) == 255)
 
 
 def test_blur_is_a_gaussian_of_about_a_pixel() -> None:
-    """A dot is spread with 0.7 to 1.3 pixels: its peak is that of the Gaussian, its grey stays, as does its place."""
-    dot = painted(slice(14, 15), slice(14, 15))
+    """A point becomes a Gaussian of 0.7 to 1.3 pixels, with the same sum and centre."""
+    dot = rectangle(slice(14, 15), slice(14, 15))
     steps = np.arange(-14, 15)
 
     def peak(sigma: float) -> float:
         return float(255 / np.exp(-(steps**2) / (2 * sigma**2)).sum() ** 2)
 
-    spread = damaged("blur", dot)
+    spread = corrupted("blur", dot)
 
     peaks = spread[:, 14, 14]
     assert peak(1.3) - 0.5 <= peaks.min() < peak(1.2)
@@ -103,9 +103,9 @@ def test_blur_is_a_gaussian_of_about_a_pixel() -> None:
     np.testing.assert_array_equal(spread, spread.transpose(0, 2, 1))
 
 
-def test_brightness_lifts_all_alike() -> None:
-    """Background and grey ink are lifted by the same 80 to 140 levels, and white stays white."""
-    lifted = damaged("brightness", STEPS)
+def test_brightness_is_a_constant_offset() -> None:
+    """80 to 140 levels are added to all pixels, clipped at white."""
+    lifted = corrupted("brightness", STEPS)
 
     lifts = lifted[:, 0, 0]
     assert 80 <= lifts.min() < 90
@@ -113,9 +113,9 @@ def test_brightness_lifts_all_alike() -> None:
     np.testing.assert_array_equal(np.minimum(255, STEPS + lifts[:, None, None]), lifted)
 
 
-def test_stripes_are_two_level_lines() -> None:
-    """Two rows among those where digits are become half of the ink's grey all along."""
-    striped = damaged("stripes", BLANK)
+def test_stripes_are_two_horizontal_lines() -> None:
+    """Two rows of the middle part have half of the foreground's grey."""
+    striped = corrupted("stripes", BLANK)
 
     touched = striped.any(axis=2)
     assert {2} == set(touched.sum(axis=1).tolist())
@@ -125,17 +125,17 @@ def test_stripes_are_two_level_lines() -> None:
     assert (5, 22) == (rows.min(), rows.max())
 
 
-def test_stripes_hide_no_ink() -> None:
-    """Where the ink is darker than the stripes, it stays as it was; fainter ink takes their grey."""
-    striped = damaged("stripes", STEPS)
+def test_stripes_keep_brighter_foreground() -> None:
+    """Foreground above the stripes' grey stays, fainter foreground gets it."""
+    striped = corrupted("stripes", STEPS)
 
     np.testing.assert_array_equal(np.broadcast_to(STEPS, striped.shape)[..., 20:], striped[..., 20:])
     assert {60, 128} == set(np.unique(striped[..., 10:20]).tolist())
 
 
 def test_fog_is_a_smooth_cloud_up_to_half_of_white() -> None:
-    """On black it goes from nothing to middle grey, without edges, and elsewhere in every picture."""
-    clouds = damaged("fog", BLANK)
+    """On black it is smooth, from 0 to middle grey, and differs by seed."""
+    clouds = corrupted("fog", BLANK)
 
     assert {0.0} == set(clouds.min(axis=(1, 2)).tolist())
     assert {127.0} == set(clouds.max(axis=(1, 2)).tolist())
@@ -143,9 +143,9 @@ def test_fog_is_a_smooth_cloud_up_to_half_of_white() -> None:
     assert len(set(clouds.reshape(N, -1).argmax(axis=1).tolist())) > 0.8 * N
 
 
-def test_fog_hides_contrast_and_darkens_nothing() -> None:
-    """Through fog of half of white, half of the contrast is left; white ink stays white."""
-    clouds, fogged = damaged("fog", BLANK), damaged("fog", STEPS)
+def test_fog_blends_with_white() -> None:
+    """At opacity 1/2, half of the contrast is left. No pixel gets darker."""
+    clouds, fogged = corrupted("fog", BLANK), corrupted("fog", STEPS)
 
     assert np.abs(clouds + STEPS * (1 - clouds / 255) - fogged).max() <= 1
     assert (fogged >= STEPS).all()
@@ -153,17 +153,17 @@ def test_fog_hides_contrast_and_darkens_nothing() -> None:
 
 
 def tilt(image: npt.NDArray[np.float64]) -> float:
-    """Return by how many degrees the ink leans from upright, to the right above 0."""
+    """Return the tilt of the foreground in degrees, to the right above 0."""
     y, x = np.mgrid[:28, :28] - 13.5
     return math.degrees(math.atan2(-2 * (image * x * y).sum(), (image * (y**2 - x**2)).sum())) / 2
 
 
 def test_rotation_turns_by_fifteen_to_thirty_degrees() -> None:
-    """An upright bar leans by as much, as often to the left as to the right, and its middle stays where it was."""
-    bar = painted(slice(5, 23), slice(13, 15))
+    """A vertical bar is tilted by 15 to 30 degrees in either direction, about its centre."""
+    bar = rectangle(slice(5, 23), slice(13, 15))
     assert pytest.approx(0) == tilt(bar.astype(np.float64))
 
-    turned = damaged("rotation", bar)
+    turned = corrupted("rotation", bar)
 
     tilts = np.array([tilt(image) for image in turned])
     assert 14.9 < np.abs(tilts).min() < 17
@@ -174,8 +174,8 @@ def test_rotation_turns_by_fifteen_to_thirty_degrees() -> None:
 
 
 def test_scale_shrinks_about_the_centre() -> None:
-    """The side of a square becomes half to four fifths as long, both ways alike, and its middle stays."""
-    shrunk = damaged("scale", BLOCK)
+    """The sides of a square become 0.5 to 0.8 of their length, about its centre."""
+    shrunk = corrupted("scale", BLOCK)
 
     heights, widths = shrunk.sum(axis=(1, 2)) / shrunk.sum(axis=2).max(axis=1), shrunk.sum(axis=1).max(axis=1) / 255
     shares = np.sqrt(shrunk.sum(axis=(1, 2)) / BLOCK.sum())
@@ -187,12 +187,12 @@ def test_scale_shrinks_about_the_centre() -> None:
 
 
 def test_shift_moves_by_up_to_four_whole_pixels() -> None:
-    """All ink is there in another place, up to four pixels away in each direction; over all, every way occurs."""
+    """The image is moved by up to four pixels in each direction, and all directions occur."""
     ink = BLANK.copy()
     ink[4:24, 4:24] = np.random.default_rng(1).integers(0, 256, (20, 20))
     offsets = set()
 
-    for image in damaged("shift", ink):
+    for image in corrupted("shift", ink):
         moved = [
             (down, right)
             for down in range(-4, 5)
@@ -206,11 +206,11 @@ def test_shift_moves_by_up_to_four_whole_pixels() -> None:
     assert {(True, True), (True, False), (False, True), (False, False)} <= {(a > 0, b > 0) for a, b in offsets}
 
 
-def test_contrast_is_weakened_about_middle_grey() -> None:
-    """Of the way from middle grey, 15 to 40 % are left to ink and background alike; middle grey stays."""
+def test_contrast_is_reduced_about_middle_grey() -> None:
+    """15 to 40 % of the distance to middle grey are left, for foreground and background."""
     image = np.repeat(np.array([[0, 128, 255, 60]], np.uint8), 28, axis=0).repeat(7, axis=1)
 
-    weakened = damaged("contrast", image)
+    weakened = corrupted("contrast", image)
 
     black, middle, white, grey = (weakened[:, 0, column] for column in (0, 7, 14, 21))
     left = (white - 128) / 127

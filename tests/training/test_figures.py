@@ -1,4 +1,4 @@
-"""Figures show the numbers that they are given, in the places that their axes name, and can be saved."""
+"""Figures show the numbers that they are given, on the axes that they name, and can be saved."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from tests.training.answers import confident, make_answers
 from training import figures
 from training.evaluation import Answers
 from training.mnist import Digits
-from training.reliability import bins, error_at_coverage
+from training.reliability import bins, error_by_coverage
 
 
-def drawn(figure: Figure) -> Image.Image:
-    """Return a figure as the picture that a reader sees."""
+def rendered(figure: Figure) -> Image.Image:
+    """Return a figure as a picture."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return Image.open(buffer)
 
 
 def line(axes: Axes, number: int) -> tuple[list[float], list[float]]:
-    """Return x and y of one of the lines."""
+    """Return x and y of a line."""
     of_all = axes.get_lines()[number]
     return np.asarray(of_all.get_xdata()).tolist(), np.asarray(of_all.get_ydata()).tolist()
 
 
 def legend(axes: Axes) -> list[str]:
-    """Return what the legend explains."""
+    """Return the texts of the legend."""
     found = axes.get_legend()
     assert found is not None
     return [text.get_text() for text in found.get_texts()]
 
 
 def shown(axes: Axes) -> npt.NDArray[np.float64]:
-    """Return the only picture in axes."""
+    """Return the only image of some axes."""
     (image,) = axes.get_images()
     return np.asarray(image.get_array(), np.float64)
 
@@ -52,8 +52,8 @@ LABELS = [*list(range(10)) * 6]
 ANSWERS = [1, *LABELS[1:14], 5, *LABELS[15:59], 0]
 
 
-def mistaken(clear: list[bool] | None = None) -> Answers:
-    """Return answers to sixty digits, three of them wrong, ever less confident."""
+def with_errors(clear: list[bool] | None = None) -> Answers:
+    """Return answers to sixty digits, three of them wrong, with falling confidences."""
     confidences = np.linspace(0.95, 0.4, 60)
     probabilities = np.repeat((1 - confidences)[:, None] / 9, 10, axis=1)
     probabilities[np.arange(60), ANSWERS] = confidences
@@ -64,7 +64,7 @@ DIGITS = Digits(np.random.default_rng(1).integers(0, 256, (60, 28, 28), dtype=np
 
 
 def test_weights_are_the_first_sixteen_units_on_half_the_range() -> None:
-    """Each picture shows what goes into one unit; black and white are half the layer's minimum and maximum."""
+    """Each image has the weights of one unit. Black and white are half the layer's minimum and maximum."""
     layer = make_network(20).layers[0]
 
     figure = figures.weights(layer)
@@ -74,47 +74,47 @@ def test_weights_are_the_first_sixteen_units_on_half_the_range() -> None:
         np.testing.assert_allclose(layer.weights[:, unit].reshape(28, 28), shown(axes))
         assert pytest.approx((layer.weights.min() / 2, layer.weights.max() / 2)) == axes.get_images()[0].get_clim()
         assert ([], []) == (axes.get_xticks().tolist(), axes.get_yticks().tolist())
-    assert (600, 600) == drawn(figure).size
+    assert (600, 600) == rendered(figure).size
 
 
 def test_few_units_leave_places_empty() -> None:
-    """Of a layer with three units there are three pictures."""
+    """A layer with three units has three images."""
     figure = figures.weights(make_network(3).layers[0], rows=2, columns=4)
 
     assert [1, 1, 1, 0, 0, 0, 0, 0] == [len(axes.get_images()) for axes in figure.axes]
-    drawn(figure)
+    rendered(figure)
 
 
 def test_equal_weights_can_be_drawn() -> None:
-    """Weights that are all nought are no reason to fail."""
-    drawn(figures.weights(Layer(np.zeros((784, 2), np.float32), np.zeros(2, np.float32), "relu")))
+    """A layer of zeros can be drawn."""
+    rendered(figures.weights(Layer(np.zeros((784, 2), np.float32), np.zeros(2, np.float32), "relu")))
 
 
 def test_learning_shows_loss_and_error_by_epoch() -> None:
-    """Both are drawn over the number of the epoch from 1, on a logarithmic axis; no error at all is at its foot."""
+    """Both are curves by epoch on a logarithmic axis, where an error of 0 is drawn as 1e-4."""
     figure = figures.learning([0.5, 0.2, 0.1], [0.05, 0.02, 0.0])
 
     (axes,) = figure.axes
     assert [([1, 2, 3], [0.5, 0.2, 0.1]), ([1, 2, 3], [0.05, 0.02, 1e-4])] == [line(axes, 0), line(axes, 1)]
-    assert ["training loss (on changed digits)", "validation error"] == legend(axes)
+    assert ["training loss (augmented digits)", "validation error"] == legend(axes)
     assert ("log", "epoch") == (axes.get_yscale(), axes.get_xlabel())
-    assert (700, 400) == drawn(figure).size
+    assert (700, 400) == rendered(figure).size
 
 
 @pytest.mark.parametrize("losses", [[0.5, 0.2], []], ids=["no errors", "nothing"])
 def test_learning_without_validation_is_the_loss_alone(losses: list[float]) -> None:
-    """Where no digits were set apart, or no history is known at all, there is no second line."""
+    """Without validation errors, or without any history, there is no second curve."""
     figure = figures.learning(losses, [])
 
     (axes,) = figure.axes
     assert [losses] == [line(axes, number)[1] for number in range(len(axes.get_lines()))]
     assert 1 == len(legend(axes))
-    drawn(figure)
+    rendered(figure)
 
 
 def test_confusion_counts_every_answer() -> None:
-    """Rows are the truth and columns the answers, with their counts; what is right has no colour."""
-    answers = mistaken()
+    """Every cell has its count. Correct answers have no colour."""
+    answers = with_errors()
 
     figure = figures.confusion(answers)
 
@@ -124,11 +124,11 @@ def test_confusion_counts_every_answer() -> None:
     assert ("1", "5", "6") == (counts[9, 0], counts[4, 4], counts[5, 5])
     assert {(0, 1), (4, 5), (9, 0)} == set(zip(*shown(axes).nonzero(), strict=True))
     assert ("answer", "truth") == (axes.get_xlabel(), axes.get_ylabel())
-    drawn(figure)
+    rendered(figure)
 
 
 def test_confusion_names_the_classes() -> None:
-    """The axes carry the digits that the model knows."""
+    """The axes have the classes of the model as labels."""
     figure = figures.confusion(make_answers([[0.9, 0.1], [0.2, 0.8]], [3, 3], classes=[3, 8]))
 
     (axes,) = figure.axes
@@ -138,10 +138,10 @@ def test_confusion_names_the_classes() -> None:
 
 
 def test_reliability_shows_accuracy_by_confidence() -> None:
-    """Above are both models' bins beside the diagonal, below how many answers of the second each bin has."""
+    """Above are the bins of both and the diagonal, below the number of answers per bin."""
     rng = np.random.default_rng(1)
     confidences = rng.uniform(0.3, 1, 200)
-    before, after = confident(confidences**0.5, rng.random(200) < confidences), mistaken()
+    before, after = confident(confidences**0.5, rng.random(200) < confidences), with_errors()
 
     figure = figures.reliability(before, after)
 
@@ -150,44 +150,44 @@ def test_reliability_shows_accuracy_by_confidence() -> None:
     for number, answers in ((1, before), (2, after)):
         expected = [b.confidence for b in bins(answers)], [b.accuracy for b in bins(answers)]
         assert expected == line(above, number)
-    assert ["before the temperature", "after it"] == legend(above)
+    assert ["before temperature scaling", "after temperature scaling"] == legend(above)
     bars = [bar for bar in below.patches if isinstance(bar, Rectangle)]
     assert [(b.low, b.n) for b in bins(after)] == [(bar.get_x(), bar.get_height()) for bar in bars]
     assert pytest.approx([1 / 15] * len(bars)) == [bar.get_width() for bar in bars]
     assert ("log", "confidence", "answers") == (below.get_yscale(), below.get_xlabel(), below.get_ylabel())
-    assert "share that is right" == above.get_ylabel()
-    assert (600, 600) == drawn(figure).size
+    assert "accuracy" == above.get_ylabel()
+    assert (600, 600) == rendered(figure).size
 
 
-def test_coverage_shows_the_error_of_what_is_answered() -> None:
-    """The line is the error, in per cent, of so many per cent; the point is what the verdict `clear` does."""
-    answers = mistaken(clear=[*[True] * 58, False, False])
+def test_coverage_shows_the_risk_coverage_curve() -> None:
+    """The line is the error by coverage in per cent, the point that of the verdict `clear`."""
+    answers = with_errors(clear=[*[True] * 58, False, False])
 
     figure = figures.coverage(answers)
 
     (axes,) = figure.axes
-    shares, errors = error_at_coverage(answers)
+    shares, errors = error_by_coverage(answers)
     assert ((100 * shares).tolist(), (100 * errors).tolist()) == line(axes, 0)
     (x,), (y,) = line(axes, 1)
     assert pytest.approx((100 * 58 / 60, 100 * 2 / 58)) == (x, y)
-    assert ["the verdict `clear`"] == legend(axes)
+    assert ["verdict `clear`"] == legend(axes)
     assert (95, 100) == axes.get_xlim()
-    assert ("answers given, % of all", "error, %") == (axes.get_xlabel(), axes.get_ylabel())
-    drawn(figure)
+    assert ("coverage, %", "error, %") == (axes.get_xlabel(), axes.get_ylabel())
+    rendered(figure)
 
 
 def test_coverage_has_no_point_where_no_answer_is_clear() -> None:
-    """Of no answers there is no error: the line stands alone."""
-    figure = figures.coverage(mistaken(clear=[False] * 60))
+    """Without a `clear` verdict there is no point."""
+    figure = figures.coverage(with_errors(clear=[False] * 60))
 
     (axes,) = figure.axes
     assert 1 == len(axes.lines)
-    drawn(figure)
+    rendered(figure)
 
 
-def test_misread_digits_stand_with_truth_and_answer() -> None:
-    """Every digit that was misread is drawn, in order, with its label, the answer and how sure that was."""
-    figure = figures.misread(DIGITS, mistaken())
+def test_misclassified_digits_have_their_label_and_answer() -> None:
+    """Every misclassified digit is drawn, in order, with label, answer and confidence."""
+    figure = figures.misread(DIGITS, with_errors())
 
     pictures = [axes for axes in figure.axes if axes.get_images()]
     assert ["0: 1 (95%)", "4: 5 (82%)", "9: 0 (40%)"] == [axes.get_title() for axes in pictures]
@@ -195,20 +195,20 @@ def test_misread_digits_stand_with_truth_and_answer() -> None:
     # Ink is dark, as on paper.
     assert {"gray_r"} == {axes.get_images()[0].get_cmap().name for axes in pictures}
     assert not any(axes.axison for axes in figure.axes)
-    assert (1000, 125) == drawn(figure).size
+    assert (1000, 125) == rendered(figure).size
 
 
-def test_no_misread_digits_are_an_empty_figure() -> None:
-    """A model that makes no mistake has a figure all the same, without a picture in it."""
+def test_figure_without_misclassified_digits_is_empty() -> None:
+    """A model without errors has a figure without images."""
     figure = figures.misread(DIGITS, make_answers(np.eye(10)[LABELS], LABELS))
 
     assert not any(axes.get_images() for axes in figure.axes)
-    assert ((255, 255),) * 3 == drawn(figure).convert("RGB").getextrema()
+    assert ((255, 255),) * 3 == rendered(figure).convert("RGB").getextrema()
 
 
 @pytest.mark.parametrize(("n", "expected", "height"), [(11, 11, 250), (61, 60, 750)])
-def test_of_very_many_misread_digits_the_first_are_shown(n: int, expected: int, height: int) -> None:
-    """Ten stand in a row, and sixty are enough."""
+def test_at_most_sixty_misclassified_digits_are_shown(n: int, expected: int, height: int) -> None:
+    """There are ten in a row, and at most sixty."""
     answers = make_answers(np.eye(10)[[1] * n], [0] * n)
     digits = Digits(np.zeros((n, 28, 28), np.uint8), np.zeros(n, np.int64))
 
@@ -219,7 +219,7 @@ def test_of_very_many_misread_digits_the_first_are_shown(n: int, expected: int, 
 
 
 def test_alphas_show_accuracies_and_norms() -> None:
-    """On the left both accuracies, on the right the norm, over a logarithmic axis of alpha."""
+    """On the left are both accuracies, on the right is the norm, on a logarithmic axis of alpha."""
     figure = figures.alphas([0.01, 0.1, 1.0], [1.0, 0.99, 0.8], [0.9, 0.95, 0.7], [20.0, 10.0, 3.0])
 
     left, right = figure.axes
@@ -235,12 +235,12 @@ def test_alphas_show_accuracies_and_norms() -> None:
         left.get_yscale(),
         right.get_yscale(),
     ]
-    assert (1000, 400) == drawn(figure).size
+    assert (1000, 400) == rendered(figure).size
 
 
 @pytest.mark.parametrize("n", [1, 3])
-def test_boundaries_lie_where_the_classes_are_as_likely(n: int) -> None:
-    """One field after the other has its title, the points in two colours, and a line where its values are a half."""
+def test_boundaries_are_where_the_probability_is_a_half(n: int) -> None:
+    """Each field has its title, its points, and a line where its value is 1/2."""
     x = np.broadcast_to(np.linspace(0, 1, 11), (5, 11))
     fields = [(f"alpha {number}", np.clip(x + 0.1 * number, 0, 1)) for number in range(n)]
     points = np.array([[-1.0, 2.0], [3.0, 4.0]])
@@ -256,14 +256,14 @@ def test_boundaries_lie_where_the_classes_are_as_likely(n: int) -> None:
         half = -2 + 6 * (0.5 - 0.1 * number)
         assert pytest.approx(half) == np.asarray(path.vertices)[:, 0].mean()
         np.testing.assert_array_equal(points, scatter.get_offsets())
-    assert (300 * n, 300) == drawn(figure).size
+    assert (300 * n, 300) == rendered(figure).size
 
 
 def test_points_have_the_colour_of_their_class() -> None:
-    """A point of the second class is coloured as is where the second class is certain."""
+    """A point of the second class has the colour of probability 1."""
     field = np.linspace(0, 1, 36).reshape(6, 6)
     figure = figures.boundaries(np.zeros((2, 2)), np.array([0, 1]), [("", field)], (-1.0, 1.0, -1.0, 1.0))
-    drawn(figure)
+    rendered(figure)
 
     (axes,) = figure.axes
     (image,) = axes.get_images()
@@ -273,8 +273,8 @@ def test_points_have_the_colour_of_their_class() -> None:
     assert first != second
 
 
-def test_cost_falls_by_steps() -> None:
-    """The cost is drawn over the number of steps, on a logarithmic axis."""
+def test_cost_is_by_number_of_steps() -> None:
+    """The cost is drawn by number of steps, on a logarithmic axis."""
     figure = figures.cost([0, 1_000, 2_000], [0.25, 0.1, 0.001])
 
     (axes,) = figure.axes
@@ -285,4 +285,4 @@ def test_cost_falls_by_steps() -> None:
         axes.get_xscale(),
         axes.get_yscale(),
     )
-    assert (700, 300) == drawn(figure).size
+    assert (700, 300) == rendered(figure).size

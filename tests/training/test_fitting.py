@@ -1,4 +1,4 @@
-"""A fit is scikit-learn's own, on all digits at once or on digits changed for each epoch; it can be interrupted."""
+"""A fit is scikit-learn's, on fixed digits or with augmentation in each epoch, and can be resumed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from service.images.mnist_frame import CENTRE, centre_of_mass
 from service.types import FloatArray
 from tests.training.conftest import Reported
-from tests.training.tiny import BENT, PLAIN, SCHEDULE, TinyMnist, draw_digits
+from tests.training.tiny import AUGMENTED, PLAIN, SCHEDULE, TinyMnist, draw_digits
 from training import fitting
 from training.augmentation import Augmentation
 from training.checkpoints import Checkpoint
@@ -25,14 +25,14 @@ from training.recipes import Schedule
 
 
 def assert_same_weights(expected: MLPClassifier, actual: MLPClassifier) -> None:
-    """Assert that two networks are the same to the last bit."""
+    """Assert that two networks are equal, bit for bit."""
     for a, b in zip(expected.coefs_ + expected.intercepts_, actual.coefs_ + actual.intercepts_, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_inputs_are_rows_from_0_to_1(dtype: type[np.floating]) -> None:
-    """Images become rows of the dtype that is asked for, read line by line, with 255 as 1."""
+    """Images become rows of the given dtype, in row-major order, with 255 as 1."""
     image = np.zeros((1, 28, 28), np.uint8)
     image[0, 0, 1], image[0, 1, 0] = 51, 255
 
@@ -43,15 +43,15 @@ def test_inputs_are_rows_from_0_to_1(dtype: type[np.floating]) -> None:
 
 
 def numbered(n: int) -> Digits:
-    """Return digits that can be told apart: the label is the number of the digit, its first pixel too."""
+    """Return digits whose label and first pixel are their index."""
     images = np.zeros((n, 28, 28), np.uint8)
     images[:, 0, 0] = np.arange(n)
     return Digits(images, np.arange(n))
 
 
-@pytest.mark.parametrize("n_validation", [0, 1, 30, 99])
-def test_split_sets_digits_apart(n_validation: int) -> None:
-    """Every digit is on exactly one side, with its label, in the order that it had."""
+@pytest.mark.parametrize("n_validation", [0, 30])
+def test_split_keeps_every_digit_once(n_validation: int) -> None:
+    """Every digit is in exactly one part, with its label, in the original order."""
     rest, validation = split(numbered(100), n_validation, seed=1)
 
     assert (100 - n_validation, n_validation) == (len(rest), len(validation))
@@ -61,8 +61,8 @@ def test_split_sets_digits_apart(n_validation: int) -> None:
         np.testing.assert_array_equal(side.images[:, 0, 0], side.labels)
 
 
-def test_seed_decides_the_split() -> None:
-    """The same seed sets the same digits apart, another one others, from all over the digits."""
+def test_seed_determines_the_split() -> None:
+    """The same seed gives the same validation digits, another seed others, from the whole range."""
     _, first = split(numbered(100), 30, seed=1)
     _, again = split(numbered(100), 30, seed=1)
     _, other = split(numbered(100), 30, seed=2)
@@ -78,7 +78,7 @@ def test_seed_decides_the_split() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_plain_fit_is_one_call_of_scikit_learn(tiny: TinyMnist, dtype: npt.DTypeLike) -> None:
-    """A recipe without a schedule gives what MLPClassifier gives on all digits, without a warning or a report."""
+    """Without a schedule the network is MLPClassifier's on all digits, without a warning or a report."""
     recipe = replace(PLAIN, dtype=dtype, estimator={**PLAIN.estimator, "max_iter": 3})
     reports: list[tuple[Epoch, Checkpoint]] = []
 
@@ -96,79 +96,81 @@ def test_plain_fit_is_one_call_of_scikit_learn(tiny: TinyMnist, dtype: npt.DType
 
 
 def test_plain_fit_shows_its_progress(tiny: TinyMnist, capsys: pytest.CaptureFixture[str]) -> None:
-    """Scikit-learn's own line of each iteration is shown."""
+    """The line of scikit-learn for each iteration is printed."""
     fit(replace(PLAIN, estimator={**PLAIN.estimator, "max_iter": 2}), tiny.digits.train, lambda *_: None)
 
     assert ["Iteration 1", "Iteration 2"] == [line.split(",")[0] for line in capsys.readouterr().out.splitlines()]
 
 
-# --- Along a schedule
+# --- With a schedule
 
 
-def answers(parameters: Sequence[FloatArray], digits: Digits) -> npt.NDArray[np.int64]:
-    """Return the digits that a network of one hidden layer reads, given its weights and then its biases."""
+def predicted(parameters: Sequence[FloatArray], digits: Digits) -> npt.NDArray[np.int64]:
+    """Return the predictions of a network with one hidden layer, given its weights and then its biases."""
     inputs = digits.images.reshape(-1, 784) / np.float32(255)
     hidden = np.maximum(inputs @ parameters[0] + parameters[2], 0)
     read: npt.NDArray[np.int64] = (hidden @ parameters[1] + parameters[3]).argmax(axis=1)
     return read
 
 
-def test_bent_fit_reports_each_epoch(tiny: TinyMnist, bent_fit: Reported) -> None:
-    """Each epoch is reported once, in order, with the error of its own weights on the digits set apart."""
-    _, validation = split(tiny.digits.train, SCHEDULE.n_validation, BENT.seed)
+def test_fit_reports_each_epoch(tiny: TinyMnist, augmented_fit: Reported) -> None:
+    """Each epoch is reported once, in order, with the validation error of its weights."""
+    _, validation = split(tiny.digits.train, SCHEDULE.n_validation, AUGMENTED.seed)
 
-    assert [(1, 4), (2, 4), (3, 4), (4, 4)] == [(epoch.number, epoch.of) for epoch in bent_fit.epochs]
-    assert bent_fit.epochs[-1].loss < bent_fit.epochs[0].loss
-    for epoch, checkpoint in zip(bent_fit.epochs, bent_fit.checkpoints, strict=True):
-        wrong = answers(checkpoint.parameters, validation) != validation.labels
+    assert [(1, 4), (2, 4), (3, 4), (4, 4)] == [(epoch.number, epoch.of) for epoch in augmented_fit.epochs]
+    assert augmented_fit.epochs[-1].loss < augmented_fit.epochs[0].loss
+    for epoch, checkpoint in zip(augmented_fit.epochs, augmented_fit.checkpoints, strict=True):
+        wrong = predicted(checkpoint.parameters, validation) != validation.labels
         assert pytest.approx(np.mean(wrong)) == epoch.validation_error
 
 
-def test_bent_fit_keeps_its_history(bent_fit: Reported) -> None:
-    """The losses and errors of all epochs are those reported, in every checkpoint those so far."""
-    losses, errors = zip(*((epoch.loss, epoch.validation_error) for epoch in bent_fit.epochs), strict=True)
+def test_fit_returns_its_history(augmented_fit: Reported) -> None:
+    """Losses and errors are those reported, and each checkpoint has those so far."""
+    losses, errors = zip(*((epoch.loss, epoch.validation_error) for epoch in augmented_fit.epochs), strict=True)
 
-    assert (list(losses), list(errors)) == (bent_fit.fitted.losses, bent_fit.fitted.validation_errors)
-    for number, checkpoint in enumerate(bent_fit.checkpoints, start=1):
+    assert (list(losses), list(errors)) == (augmented_fit.fitted.losses, augmented_fit.fitted.validation_errors)
+    for number, checkpoint in enumerate(augmented_fit.checkpoints, start=1):
         assert list(losses[:number]) == list(checkpoint.losses)
         assert list(errors[:number]) == list(checkpoint.validation_errors)
-    seconds = [checkpoint.seconds for checkpoint in bent_fit.checkpoints]
+    seconds = [checkpoint.seconds for checkpoint in augmented_fit.checkpoints]
     assert sorted(seconds) == seconds
-    assert 0 < seconds[0] < seconds[-1] == bent_fit.fitted.seconds
+    assert 0 < seconds[0] < seconds[-1] == augmented_fit.fitted.seconds
 
 
-def test_bent_fit_is_scikit_learn_on_digits_made_for_each_epoch(tiny: TinyMnist, bent_fit: Reported) -> None:
-    """The same weights come out of every epoch when they are made, fitted and decayed here, one after the other."""
-    rest, _ = split(tiny.digits.train, SCHEDULE.n_validation, BENT.seed)
+def test_fit_is_scikit_learns_on_augmented_epochs(tiny: TinyMnist, augmented_fit: Reported) -> None:
+    """Parameters after each epoch are those of MLPClassifier with cosine learning rate and decoupled weight decay."""
+    rest, _ = split(tiny.digits.train, SCHEDULE.n_validation, AUGMENTED.seed)
 
-    expected = MLPClassifier(**BENT.estimator, max_iter=1, shuffle=False, warm_start=True, random_state=BENT.seed)
+    expected = MLPClassifier(
+        **AUGMENTED.estimator, max_iter=1, shuffle=False, warm_start=True, random_state=AUGMENTED.seed
+    )
     # Half a cosine wave in four steps.
     for number, share in enumerate([1, (2 + np.sqrt(2)) / 4, 0.5, (2 - np.sqrt(2)) / 4]):
         expected.set_params(learning_rate_init=0.02 * share)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            expected.fit(*make_epoch(rest, SCHEDULE, BENT.seed, number))
+            expected.fit(*make_epoch(rest, SCHEDULE, AUGMENTED.seed, number))
         for weights in expected.coefs_:
             np.multiply(weights, 1 - 0.1 * share, out=weights)
-        reported = bent_fit.checkpoints[number].parameters
+        reported = augmented_fit.checkpoints[number].parameters
         for a, b in zip(expected.coefs_ + expected.intercepts_, reported, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-5)
 
 
-def test_result_is_the_mean_of_the_epochs_that_settle(bent_fit: Reported) -> None:
-    """All weights and biases are the mean of those after the last two epochs, and those differ."""
-    *_, third, fourth = (checkpoint.parameters for checkpoint in bent_fit.checkpoints)
-    fitted = bent_fit.fitted.classifier
+def test_result_is_the_mean_of_the_averaging_phase(augmented_fit: Reported) -> None:
+    """All parameters are the mean of those after the last two epochs."""
+    *_, third, fourth = (checkpoint.parameters for checkpoint in augmented_fit.checkpoints)
+    fitted = augmented_fit.fitted.classifier
 
     for a, b, mean in zip(third, fourth, fitted.coefs_ + fitted.intercepts_, strict=True):
         np.testing.assert_allclose((a + b) / 2, mean, atol=1e-6)
         assert np.abs(a - b).max() > 1e-3
-    assert [0, 0, 1, 2] == [checkpoint.n_averaged for checkpoint in bent_fit.checkpoints]
+    assert [0, 0, 1, 2] == [checkpoint.n_averaged for checkpoint in augmented_fit.checkpoints]
 
 
-def test_without_settling_the_last_weights_are_the_result(tiny: TinyMnist, bent_fit: Reported) -> None:
-    """A schedule whose epochs do not settle ends with the weights after the last one."""
-    recipe = replace(BENT, schedule=replace(SCHEDULE, epochs=1, settling=0))
+def test_without_averaging_phase_the_last_weights_are_the_result(tiny: TinyMnist, augmented_fit: Reported) -> None:
+    """The result of such a schedule are the parameters after the last epoch."""
+    recipe = replace(AUGMENTED, schedule=replace(SCHEDULE, epochs=1, averaging_phase=0))
     reports: list[Checkpoint] = []
 
     fitted = fit(recipe, tiny.digits.train, lambda _, checkpoint: reports.append(checkpoint)).classifier
@@ -176,7 +178,7 @@ def test_without_settling_the_last_weights_are_the_result(tiny: TinyMnist, bent_
     for a, b, c in zip(
         reports[-1].parameters,
         fitted.coefs_ + fitted.intercepts_,
-        bent_fit.checkpoints[0].parameters,
+        augmented_fit.checkpoints[0].parameters,
         strict=True,
     ):
         np.testing.assert_array_equal(a, b)
@@ -184,68 +186,78 @@ def test_without_settling_the_last_weights_are_the_result(tiny: TinyMnist, bent_
         np.testing.assert_array_equal(a, c)
 
 
-def test_seed_decides_a_bent_fit(tiny: TinyMnist, bent_fit: Reported) -> None:
-    """The same recipe on the same digits gives the same network, to the last bit."""
-    again = fit(BENT, tiny.digits.train, lambda *_: None)
+def test_fit_is_reproducible(tiny: TinyMnist, augmented_fit: Reported) -> None:
+    """The same recipe and digits give the same network, bit for bit."""
+    again = fit(AUGMENTED, tiny.digits.train, lambda *_: None)
 
-    assert_same_weights(bent_fit.fitted.classifier, again.classifier)
-    assert bent_fit.fitted.losses == again.losses
+    assert_same_weights(augmented_fit.fitted.classifier, again.classifier)
+    assert augmented_fit.fitted.losses == again.losses
 
 
 @pytest.mark.parametrize("n_epochs", [1, 3, 4])
-def test_fit_goes_on_from_a_checkpoint(tiny: TinyMnist, bent_fit: Reported, n_epochs: int) -> None:
-    """Interrupted before epochs settle, meanwhile, or after the last one, it ends as if it had not been, to the bit."""
+def test_resumed_fit_gives_the_same_network(tiny: TinyMnist, augmented_fit: Reported, n_epochs: int) -> None:
+    """Interrupted before, in or after the averaging phase, the result is the same, bit for bit."""
     reports: list[tuple[Epoch, Checkpoint]] = []
 
     resumed = fit(
-        BENT,
+        AUGMENTED,
         tiny.digits.train,
         lambda *report: reports.append(report),
-        so_far=bent_fit.checkpoints[n_epochs - 1],
+        checkpoint=augmented_fit.checkpoints[n_epochs - 1],
     )
 
-    assert_same_weights(bent_fit.fitted.classifier, resumed.classifier)
-    assert (bent_fit.fitted.losses, bent_fit.fitted.validation_errors) == (resumed.losses, resumed.validation_errors)
+    assert_same_weights(augmented_fit.fitted.classifier, resumed.classifier)
+    assert (augmented_fit.fitted.losses, augmented_fit.fitted.validation_errors) == (
+        resumed.losses,
+        resumed.validation_errors,
+    )
     assert list(range(n_epochs + 1, 5)) == [epoch.number for epoch, _ in reports]
-    for before, (_, after) in zip(bent_fit.checkpoints[n_epochs:], reports, strict=True):
+    for before, (_, after) in zip(augmented_fit.checkpoints[n_epochs:], reports, strict=True):
         for a, b in zip([*before.parameters, *before.mean], [*after.parameters, *after.mean], strict=True):
             np.testing.assert_array_equal(a, b)
     # The time before the interruption counts.
-    assert bent_fit.checkpoints[n_epochs - 1].seconds <= resumed.seconds
+    assert augmented_fit.checkpoints[n_epochs - 1].seconds <= resumed.seconds
 
 
-def test_second_process_makes_the_same_epochs(
-    tiny: TinyMnist, bent_fit: Reported, monkeypatch: pytest.MonkeyPatch
+def test_worker_process_makes_the_same_epochs(
+    tiny: TinyMnist, augmented_fit: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Epochs of many digits are made by a process of their own; it makes what this one would."""
-    monkeypatch.setattr(fitting, "_WORTH_A_PROCESS", 0)
+    """The worker process for large data sets gives the same network."""
+    monkeypatch.setattr(fitting, "_MIN_DIGITS_FOR_WORKER", 0)
 
-    fitted = fit(BENT, tiny.digits.train, lambda *_: None)
+    fitted = fit(AUGMENTED, tiny.digits.train, lambda *_: None)
 
-    assert_same_weights(bent_fit.fitted.classifier, fitted.classifier)
+    assert_same_weights(augmented_fit.fitted.classifier, fitted.classifier)
 
 
-def test_fit_leaves_its_checkpoint_alone(tiny: TinyMnist, bent_fit: Reported) -> None:
-    """A checkpoint that a fit goes on from is as good afterwards as before."""
-    last = bent_fit.checkpoints[-1]
+def test_fit_does_not_modify_its_checkpoint(tiny: TinyMnist, augmented_fit: Reported) -> None:
+    """A checkpoint is unchanged after a fit that starts from it."""
+    last = augmented_fit.checkpoints[-1]
     before = [array.copy() for array in last.parameters]
 
-    fit(BENT, tiny.digits.train, lambda *_: None, so_far=last)
+    fit(AUGMENTED, tiny.digits.train, lambda *_: None, checkpoint=last)
 
     for a, b in zip(before, last.parameters, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
-# --- What an epoch learns from
+# --- The digits of an epoch
 
 
-def schedule(how: Augmentation, *, drawn: float = 0, settling: float = 0, settled: float = 1) -> Schedule:
-    """Return a schedule of ten epochs that changes digits so."""
-    return Schedule(10, n_validation=1, augmentation=how, drawn=drawn, settling=settling, settled=settled)
+def schedule(how: Augmentation, *, synthetic: float = 0, phase: float = 0, strength: float = 1) -> Schedule:
+    """Return a schedule of ten epochs."""
+    return Schedule(
+        10,
+        n_validation=1,
+        augmentation=how,
+        synthetic_share=synthetic,
+        averaging_phase=phase,
+        averaging_strength=strength,
+    )
 
 
 def test_epoch_has_every_digit_once_with_its_label() -> None:
-    """An epoch is all digits in a new order, each with its own label."""
+    """An epoch has all digits in a new order, each with its label."""
     digits = replace(numbered(50), labels=np.arange(50) % 10)
 
     inputs, labels = make_epoch(digits, schedule(Augmentation()), seed=1, number=0)
@@ -257,53 +269,53 @@ def test_epoch_has_every_digit_once_with_its_label() -> None:
     assert (numbers % 10).tolist() == labels.tolist()
 
 
-@pytest.mark.parametrize(("share", "n_drawn"), [(0.3, 60), (1.5, 300), (0.001, 0)])
-def test_epoch_has_drawn_digits_too(share: float, n_drawn: int) -> None:
-    """The share of drawn digits that is asked for comes in between, in MNIST form and with labels of their own."""
-    # What is learned from is a dot in the middle, as no drawn digit is.
+@pytest.mark.parametrize(("share", "n_synthetic"), [(1.5, 300), (0.001, 0)])
+def test_epoch_contains_synthetic_digits(share: float, n_synthetic: int) -> None:
+    """The share of synthetic digits is added, in MNIST form and with their labels, shuffled with the others."""
+    # The training digits are a dot in the middle, unlike any synthetic digit.
     images = np.zeros((200, 28, 28), np.uint8)
     images[:, 14, 14] = 255
     digits = Digits(images, np.arange(200) % 10)
 
-    inputs, labels = make_epoch(digits, schedule(Augmentation(), drawn=share), seed=1, number=0)
+    inputs, labels = make_epoch(digits, schedule(Augmentation(), synthetic=share), seed=1, number=0)
 
-    drawn = inputs.sum(axis=1) > 1
-    assert (200 + n_drawn, n_drawn) == (len(labels), drawn.sum())
-    assert {20} == set(np.bincount(labels[~drawn]).tolist())
-    assert set(labels[drawn].tolist()) == (set(range(10)) if n_drawn else set())
-    centres = np.array([centre_of_mass(image.reshape(28, 28)) for image in inputs[drawn]]).reshape(-1, 2)
-    np.testing.assert_allclose(np.full((n_drawn, 2), CENTRE), centres, atol=1)
-    # They stand among the others, not behind them.
-    assert n_drawn == 0 or np.flatnonzero(drawn)[0] < 20
+    is_synthetic = inputs.sum(axis=1) > 1
+    assert (200 + n_synthetic, n_synthetic) == (len(labels), is_synthetic.sum())
+    assert {20} == set(np.bincount(labels[~is_synthetic]).tolist())
+    assert set(labels[is_synthetic].tolist()) == (set(range(10)) if n_synthetic else set())
+    centres = np.array([centre_of_mass(image.reshape(28, 28)) for image in inputs[is_synthetic]]).reshape(-1, 2)
+    np.testing.assert_allclose(np.full((n_synthetic, 2), CENTRE), centres, atol=1)
+    # They are shuffled with the others.
+    assert n_synthetic == 0 or np.flatnonzero(is_synthetic)[0] < 20
 
 
-def test_epoch_of_some_classes_has_drawn_digits_of_these() -> None:
-    """Where only some digits are learned, only these are drawn."""
+def test_synthetic_digits_are_of_the_given_classes() -> None:
+    """A fit on some classes has synthetic digits of these classes only."""
     digits = Digits(np.zeros((20, 28, 28), np.uint8), np.array([3, 8] * 10))
 
-    _, labels = make_epoch(digits, schedule(Augmentation(), drawn=2), seed=1, number=0)
+    _, labels = make_epoch(digits, schedule(Augmentation(), synthetic=2), seed=1, number=0)
 
     assert {3, 8} == set(labels.tolist())
 
 
-def test_epochs_that_settle_change_digits_less() -> None:
-    """In the last epochs, and only there, digits are changed with that part of the strength."""
+def test_augmentation_is_weaker_in_the_averaging_phase() -> None:
+    """In the epochs of the averaging phase, and only there, the augmentation has the given strength."""
     images = np.zeros((300, 28, 28), np.uint8)
     images[:, 13:16, 13:16] = 255
     digits = Digits(images, np.arange(300) % 10)
-    settling = schedule(Augmentation(shift=4), settling=0.2, settled=0.25)
+    averaging = schedule(Augmentation(shift=4), phase=0.2, strength=0.25)
 
     reach = []
     for number in (0, 7, 8, 9):
-        inputs, _ = make_epoch(digits, settling, seed=1, number=number)
+        inputs, _ = make_epoch(digits, averaging, seed=1, number=number)
         reach.append(np.abs([np.subtract(centre_of_mass(image.reshape(28, 28)), 14) for image in inputs]).max())
 
     np.testing.assert_allclose([4, 4, 1, 1], reach, rtol=0.05)
 
 
-def test_seed_and_number_decide_an_epoch() -> None:
-    """The same seed and number draw, bend and shuffle alike; another seed or number does not."""
-    digits, how = draw_digits(30, seed=3), schedule(Augmentation(shift=2), drawn=0.5)
+def test_seed_and_number_determine_an_epoch() -> None:
+    """The same seed and number give the same epoch, another seed or number does not."""
+    digits, how = draw_digits(30, seed=3), schedule(Augmentation(shift=2), synthetic=0.5)
 
     inputs, labels = make_epoch(digits, how, seed=1, number=2)
     again, same_labels = make_epoch(digits, how, seed=1, number=2)

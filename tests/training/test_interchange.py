@@ -1,4 +1,4 @@
-"""ONNX and skops files hold the same model, and no file is trusted that could hold anything else."""
+"""ONNX and skops files contain the same model, and untrusted files cannot run code."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import pytest
 import skops.io
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.preprocessing import StandardScaler
+from sklearn.neural_network import MLPClassifier
 
 from service.model.network import Network
 from service.types import FloatArray
@@ -37,7 +36,7 @@ every_network = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWOR
 
 
 def fitted(labels: Any = DIGITS.labels, **settings: Any) -> MLPClassifier:
-    """Return a small classifier, fitted for a moment by scikit-learn itself."""
+    """Return a small classifier, fitted by scikit-learn."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return MLPClassifier(**{"hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 1, **settings}).fit(
@@ -46,49 +45,53 @@ def fitted(labels: Any = DIGITS.labels, **settings: Any) -> MLPClassifier:
 
 
 def stored(path: Path, model: object) -> Path:
-    """Write anything as a skops file."""
+    """Write any object as a skops file."""
     path.write_bytes(skops.io.dumps(model))
     return path
 
 
 @every_network
-@pytest.mark.parametrize("n", [1, 60])
-def test_onnx_answers_as_the_network_does(network: Network, n: int) -> None:
-    """From `X` float32 (n, 784), for any n, onnxruntime makes `probabilities` (n, n_classes) and the `label`."""
+def test_onnx_answers_as_the_network_does(network: Network) -> None:
+    """For `X` float32 (n, 784) onnxruntime returns the network's probabilities and labels, for any n."""
     session = onnxruntime.InferenceSession(to_onnx_bytes(to_classifier(network)), providers=["CPUExecutionProvider"])
 
-    labels, probabilities = session.run(["label", "probabilities"], {"X": INPUTS[:n]})
+    for n in (1, 60):
+        labels, probabilities = session.run(["label", "probabilities"], {"X": INPUTS[:n]})
 
-    expected = network.probabilities(network.feedforward(INPUTS[:n])[-1])
-    np.testing.assert_allclose(expected, probabilities, atol=1e-5)
-    assert [network.classes[i] for i in expected.argmax(axis=1)] == labels.tolist()
+        expected = network.probabilities(network.feedforward(INPUTS[:n])[-1])
+        np.testing.assert_allclose(expected, probabilities, atol=1e-5)
+        assert [network.classes[i] for i in expected.argmax(axis=1)] == labels.tolist()
     (taken,) = session.get_inputs()
     assert ("X", "tensor(float)", 784) == (taken.name, taken.type, taken.shape[1])
     assert ["label", "probabilities"] == [output.name for output in session.get_outputs()]
 
 
-def test_onnx_that_deviates_is_refused() -> None:
-    """Where float32 cannot hold what scikit-learn computes in float64, the file would answer otherwise."""
+def test_onnx_that_deviates_is_rejected() -> None:
+    """Where float32 is not precise enough for a float64 classifier, the export fails."""
     classifier = to_classifier(make_network(2, activation="identity", classes=(0, 1, 2)))
     # The two units differ by a small part of their size, on which the answer depends.
     small = np.random.default_rng(1).normal(0, 0.1, 784)
     classifier.coefs_ = [np.column_stack([1e7 + small, np.full(784, 1e7)]), np.array([[1.0, 0, 0], [-1.0, 0, 0]])]
     classifier.intercepts_ = [np.zeros(2), np.zeros(3)]
 
-    with pytest.raises(ExportError, match=r"onnxruntime answers up to \d\.\de-?\d+ off scikit-learn's probabilities"):
+    with pytest.raises(
+        ExportError, match=r"onnxruntime's probabilities differ by up to \d\.\de-?\d+ from scikit-learn's"
+    ):
         to_onnx_bytes(classifier)
 
 
 @every_network
 def test_skops_file_is_the_same_classifier(tmp_path: Path, network: Network) -> None:
-    """Written and read again, it has the same weights to the bit, and answers alike."""
+    """Written and read, it is equal bit for bit, and has no type that skops does not trust."""
     classifier = to_classifier(network)
     path = tmp_path / "model.skops"
-    path.write_bytes(to_skops_bytes(classifier))
+    content = to_skops_bytes(classifier)
+    path.write_bytes(content)
 
     again = from_skops(path)
 
     np.testing.assert_array_equal(classifier.predict_proba(INPUTS), again.predict_proba(INPUTS))
+    assert [] == skops.io.get_untrusted_types(data=content)
     back = to_network(again)
     assert (repr(network), network.classes) == (repr(back), back.classes)
     for one, other in zip(network.layers, back.layers, strict=True):
@@ -96,19 +99,11 @@ def test_skops_file_is_the_same_classifier(tmp_path: Path, network: Network) -> 
         np.testing.assert_array_equal(one.biases, other.biases)
 
 
-@every_network
-def test_skops_file_needs_no_trust(network: Network) -> None:
-    """Every type in the file is one that skops knows: anyone loads it without a list of what to trust."""
-    content = to_skops_bytes(to_classifier(network))
+def test_private_attributes_are_known() -> None:
+    """`to_classifier` removes existing private attributes, and no others but these are private.
 
-    assert [] == skops.io.get_untrusted_types(data=content)
-    assert isinstance(skops.io.loads(content), MLPClassifier)
+    If this fails, a new release of scikit-learn or skops has changed: see `to_classifier` and the hint in `from_skops`.
 
-
-def test_what_is_private_is_as_it_was() -> None:
-    """The attributes that `to_classifier` removes are there to be removed, and no others are private.
-
-    When this fails, a new release of either has changed: look at `to_classifier` and at the hint in `from_skops`.
     """
     own, converted = (
         {name for name in vars(classifier) if name.startswith("_")}
@@ -126,17 +121,14 @@ def test_what_is_private_is_as_it_was() -> None:
     ("settings", "labels"),
     [
         pytest.param({}, DIGITS.labels, id="usual"),
-        pytest.param({"early_stopping": True}, DIGITS.labels, id="stopped early"),
         pytest.param({"solver": "sgd"}, DIGITS.labels, id="gradient descent"),
-        pytest.param({}, DIGITS.labels.astype(str), id="labels as text"),
-        pytest.param({}, DIGITS.labels % 2, id="two classes"),
     ],
 )
-def test_hint_helps(tmp_path: Path, settings: dict[str, Any], labels: Any) -> None:
-    """A classifier as scikit-learn leaves it is refused; without its optimizer it is read, and answers as before."""
+def test_hint_of_the_error_helps(tmp_path: Path, settings: dict[str, Any], labels: Any) -> None:
+    """A classifier with its optimizer is rejected. Without it, as the hint says, it is read."""
     classifier = fitted(labels, **settings)
     path = stored(tmp_path / "model.skops", classifier)
-    with pytest.raises(ExportError, match=r"Optimizer.*`del model\._optimizer` often helps"):
+    with pytest.raises(ExportError, match=r"Optimizer.*`del model\._optimizer` before saving often helps"):
         from_skops(path)
 
     del classifier._optimizer  # noqa: SLF001 - as the message says
@@ -146,8 +138,8 @@ def test_hint_helps(tmp_path: Path, settings: dict[str, Any], labels: Any) -> No
     assert classifier.classes_.tolist() == again.classes_.tolist()
 
 
-def test_fitted_in_another_way_there_is_no_optimizer(tmp_path: Path) -> None:
-    """After L-BFGS a file is read as it is."""
+def test_classifier_without_optimizer_is_read(tmp_path: Path) -> None:
+    """After L-BFGS a classifier is read as it is."""
     classifier = fitted(solver="lbfgs")
 
     again = from_skops(stored(tmp_path / "model.skops", classifier))
@@ -156,7 +148,7 @@ def test_fitted_in_another_way_there_is_no_optimizer(tmp_path: Path) -> None:
 
 
 class Trap:
-    """A type that does something when it is loaded."""
+    """A type that acts when it is loaded."""
 
     sprung = False
 
@@ -167,12 +159,12 @@ class Trap:
         Trap.sprung = True
 
 
-def test_untrusted_type_is_refused_and_never_made(tmp_path: Path) -> None:
-    """What is in a file cannot run: the message names the type, and no object of it comes to be."""
+def test_untrusted_type_is_rejected_and_never_instantiated(tmp_path: Path) -> None:
+    """The error names the type, and no object of it is created."""
     path = stored(tmp_path / "model.skops", fitted(solver="lbfgs").set_params(verbose=Trap()))
     Trap.sprung = False
 
-    with pytest.raises(ExportError, match=f"{path} holds types that could do anything when loaded: .*Trap"):
+    with pytest.raises(ExportError, match=f"{path} contains untrusted types: .*Trap"):
         from_skops(path)
 
     assert not Trap.sprung
@@ -182,37 +174,22 @@ def test_untrusted_type_is_refused_and_never_made(tmp_path: Path) -> None:
 
 
 def other_estimator(path: Path) -> None:
-    """Write a classifier of another kind."""
+    """Write another estimator."""
     stored(path, LogisticRegression())
 
 
 def not_fitted(path: Path) -> None:
-    """Write a classifier that has learned nothing."""
+    """Write a classifier that is not fitted."""
     stored(path, MLPClassifier())
 
 
 def few_inputs(path: Path) -> None:
-    """Write a classifier of eight by eight pixels, as scikit-learn's own digits have."""
+    """Write a classifier of 8x8 pixels."""
     stored(path, to_classifier(make_network(3, n_in=64)))
 
 
-def regressor(path: Path) -> None:
-    """Write a network that answers numbers."""
-    stored(path, MLPRegressor())
-
-
-def step_before(path: Path) -> None:
-    """Write another part of a pipeline."""
-    stored(path, StandardScaler().fit(INPUTS))
-
-
-def several(path: Path) -> None:
-    """Write a list."""
-    stored(path, [1, 2])
-
-
 def folder(path: Path) -> None:
-    """Make a folder."""
+    """Create a folder."""
     path.mkdir()
 
 
@@ -221,29 +198,18 @@ def nothing(_path: Path) -> None:
 
 
 def garbage(path: Path) -> None:
-    """Write what is no file of skops."""
+    """Write other bytes."""
     path.write_bytes(b"garbage")
 
 
-def empty(path: Path) -> None:
-    """Write an empty file."""
-    path.write_bytes(b"")
-
-
 def truncated(path: Path) -> None:
-    """Write half a file."""
+    """Write half of a file."""
     content = to_skops_bytes(to_classifier(make_network(3)))
     path.write_bytes(content[: len(content) // 2])
 
 
-def numpy_archive(path: Path) -> None:
-    """Write a ZIP file of another library."""
-    with path.open("wb") as file:
-        np.savez(file, weights=INPUTS)
-
-
 def damaged(path: Path) -> None:
-    """Write a file with one byte of its weights changed."""
+    """Write a file with a changed byte in the weights."""
     content = bytearray(to_skops_bytes(to_classifier(make_network(3))))
     content[len(content) // 2] ^= 0xFF
     path.write_bytes(content)
@@ -254,23 +220,16 @@ def damaged(path: Path) -> None:
     [
         (nothing, " cannot be read: No such file or directory"),
         (folder, " cannot be read: Is a directory"),
-        (garbage, " is no skops file, or is damaged: "),
-        (empty, " is no skops file, or is damaged: "),
-        (truncated, " is no skops file, or is damaged: "),
-        (numpy_archive, " is no skops file, or is damaged: "),
-        (damaged, " is no skops file, or is damaged: "),
-        (other_estimator, " holds a LogisticRegression, not an MLPClassifier"),
-        (regressor, " holds a MLPRegressor, not an MLPClassifier"),
-        (step_before, " holds a StandardScaler, not an MLPClassifier"),
-        (several, " holds a list, not an MLPClassifier"),
-        (not_fitted, " holds an MLPClassifier that was not fitted on 784 pixels"),
-        (few_inputs, " holds an MLPClassifier that was not fitted on 784 pixels"),
+        (garbage, " is not a skops file, or is damaged: "),
+        (truncated, " is not a skops file, or is damaged: "),
+        (damaged, " is not a skops file, or is damaged: "),
+        (other_estimator, " contains a LogisticRegression, not an MLPClassifier"),
+        (not_fitted, " contains an MLPClassifier that was not fitted on 784 pixels"),
+        (few_inputs, " contains an MLPClassifier that was not fitted on 784 pixels"),
     ],
 )
-def test_file_that_holds_no_such_classifier_is_refused(
-    tmp_path: Path, write: Callable[[Path], None], reason: str
-) -> None:
-    """The error names the file and says what is wrong with it."""
+def test_file_without_such_a_classifier_is_rejected(tmp_path: Path, write: Callable[[Path], None], reason: str) -> None:
+    """The error names the file and the reason."""
     path = tmp_path / "model.skops"
     write(path)
 

@@ -1,4 +1,4 @@
-"""What is no digit comes in every kind, in the form that the service would hand on, and shows no digit."""
+"""Negatives are generated in every kind, in MNIST form, and show no single digit."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from scipy.ndimage import label
 from service.images.mnist_frame import CENTRE, centre_of_mass
 from tests.training.tiny import draw_digits
 from training.mnist import Digits
-from training.negatives import FIGURES, Images, collect
-from training.pen import FORMS, draw
+from training.negatives import GLYPHS, Images, make_negatives
+from training.synthetic_digits import FORMS, draw
 
 N = 150
 DIGITS = draw_digits(100, seed=5)
@@ -23,18 +23,18 @@ FRAMED = ("several digits", "blobs", "noise", "stripes")
 @pytest.fixture(scope="module")
 def negatives() -> dict[str, Images]:
     """Return many images of each kind."""
-    return collect(N, DIGITS, np.random.default_rng(0))
+    return make_negatives(N, DIGITS, np.random.default_rng(0))
 
 
 def sides(images: Images) -> npt.NDArray[np.int64]:
-    """Return height and width of the ink's boxes, (n, 2)."""
+    """Return height and width of the foreground's bounding boxes, (n, 2)."""
     return np.array([[np.ptp(image.any(axis=axis).nonzero()[0]) + 1 for axis in (1, 0)] for image in images])
 
 
-@pytest.mark.parametrize("n", [1, 7])
-def test_each_kind_has_as_many_images_as_asked(n: int) -> None:
-    """There are seven kinds, of each so many images as MNIST's come; of those that vary or come close, more."""
-    kinds = collect(n, DIGITS, np.random.default_rng(1))
+@pytest.mark.parametrize("n", [7])
+def test_each_kind_has_its_number_of_images(n: int) -> None:
+    """There are seven kinds, with n images or a multiple of it, of MNIST's shape and dtype."""
+    kinds = make_negatives(n, DIGITS, np.random.default_rng(1))
 
     assert KINDS == tuple(kinds)
     assert [3 * n, 2 * n, 2 * n, *[n] * 4] == [len(images) for images in kinds.values()]
@@ -42,8 +42,8 @@ def test_each_kind_has_as_many_images_as_asked(n: int) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_images_show_ink_and_differ(negatives: dict[str, Images], kind: str) -> None:
-    """There is clear ink in every image, none is all ink, and hardly two of a kind are alike."""
+def test_images_have_foreground_and_differ(negatives: dict[str, Images], kind: str) -> None:
+    """Every image has foreground and background, and images of a kind differ."""
     images = negatives[kind]
 
     assert images.max(axis=(1, 2)).min() > 128
@@ -53,51 +53,51 @@ def test_images_show_ink_and_differ(negatives: dict[str, Images], kind: str) -> 
 
 
 @pytest.mark.parametrize("kind", FRAMED)
-def test_images_are_framed_as_the_service_does(negatives: dict[str, Images], kind: str) -> None:
-    """Their ink fills 20 pixels and no more."""
+def test_images_are_normalised(negatives: dict[str, Images], kind: str) -> None:
+    """The longer side of the foreground is 20 pixels."""
     longer = sides(negatives[kind]).max(axis=1)
 
     assert (np.full_like(longer, 20) == longer).all()
 
 
 @pytest.mark.parametrize("kind", ["figures", "scribbles"])
-def test_drawings_are_in_the_middle(negatives: dict[str, Images], kind: str) -> None:
-    """What the pen draws has its centre of mass in the middle, as drawn digits have."""
+def test_drawn_images_are_centred(negatives: dict[str, Images], kind: str) -> None:
+    """Their centre of mass is the centre, as for digits."""
     centres = np.array([centre_of_mass(image.astype(np.float32)) for image in negatives[kind]])
 
     np.testing.assert_allclose(np.full_like(centres, CENTRE), centres, atol=0.6)
 
 
-def test_seed_decides() -> None:
-    """The same random numbers give the same images, others give others."""
-    first, again, other = (collect(20, DIGITS, np.random.default_rng(seed)) for seed in (0, 0, 1))
+def test_seed_determines_the_images() -> None:
+    """The same seed gives the same images, another seed others."""
+    first, again, other = (make_negatives(20, DIGITS, np.random.default_rng(seed)) for seed in (0, 0, 1))
 
     for kind, images in first.items():
         np.testing.assert_array_equal(images, again[kind])
         assert (images != other[kind]).any(axis=(1, 2)).mean() > 0.8
 
 
-def test_figures_are_no_digits() -> None:
-    """No letter or sign is drawn as a digit is, and none is there twice."""
-    assert len(FIGURES) == len(set(FIGURES))
-    assert set() == set(FIGURES) & {form for forms in FORMS.values() for form in forms}
+def test_glyphs_are_no_digits() -> None:
+    """No glyph is a form of a digit, and none occurs twice."""
+    assert len(GLYPHS) == len(set(GLYPHS))
+    assert set() == set(GLYPHS) & {form for forms in FORMS.values() for form in forms}
 
 
-def test_figures_are_all_drawn(negatives: dict[str, Images]) -> None:
-    """Most of the figures are found among many images, each known by its likeness to its own drawings."""
+def test_most_glyphs_occur(negatives: dict[str, Images]) -> None:
+    """Most glyphs are the nearest ones, by cosine similarity, of some image."""
     rng = np.random.default_rng(2)
-    likenesses = np.stack([draw(figure, 20, rng).mean(axis=0).ravel() for figure in FIGURES])
+    likenesses = np.stack([draw(figure, 20, rng).mean(axis=0).ravel() for figure in GLYPHS])
     likenesses /= np.linalg.norm(likenesses, axis=1, keepdims=True)
 
     images = negatives["figures"].reshape(-1, 784)
     found = set((images @ likenesses.T).argmax(axis=1).tolist())
 
-    assert len(images) > 3 * len(FIGURES)
-    assert len(found) > 0.8 * len(FIGURES)
+    assert len(images) > 3 * len(GLYPHS)
+    assert len(found) > 0.8 * len(GLYPHS)
 
 
-def test_turned_digits_lie_or_are_mirrored(negatives: dict[str, Images]) -> None:
-    """Each is a 3, 4 or 7 that was learned from, on its side or seen in a mirror, and both occur."""
+def test_turned_digits_are_rotated_or_mirrored(negatives: dict[str, Images]) -> None:
+    """Each is a 3, 4 or 7, rotated by 90 degrees or mirrored, and both occur."""
     learned = DIGITS.images[np.isin(DIGITS.labels, [3, 4, 7])]
     mirrored = {image[:, ::-1].tobytes() for image in learned}
     turned = {np.rot90(image).tobytes() for image in learned}
@@ -110,20 +110,20 @@ def test_turned_digits_lie_or_are_mirrored(negatives: dict[str, Images]) -> None
 
 
 def test_digits_of_other_classes_are_not_turned() -> None:
-    """Of classes that would be digits still, none is turned, and all other kinds can be had."""
-    kinds = collect(3, DIGITS.only([0, 1]), np.random.default_rng(4))
+    """Without 3, 4 and 7 there are no turned digits, but all other kinds."""
+    kinds = make_negatives(3, DIGITS.only([0, 1]), np.random.default_rng(4))
 
     assert [9, 6, 6, 0, 3, 3, 3] == [len(images) for images in kinds.values()]
 
 
-def test_several_digits_stand_in_a_row() -> None:
-    """Two or three digits are seen, beside each other or, one time in seven, one below the other."""
-    # Solid blocks, higher than wide as digits are, are told apart by their gaps.
+def test_several_digits_are_in_a_row_or_column() -> None:
+    """Two or three digits are in a row, about one time in seven in a column."""
+    # Solid blocks, higher than wide as digits are, are counted by their gaps.
     images = np.zeros((10, 28, 28), np.uint8)
     images[:, 4:24, 9:19] = 255
     blocks = Digits(images, np.arange(10))
 
-    rows = collect(200, blocks, np.random.default_rng(3))["several digits"]
+    rows = make_negatives(200, blocks, np.random.default_rng(3))["several digits"]
 
     heights, widths = sides(rows).T
     # Two blocks of 10 by 20 are about as wide as high side by side, but four times as high as wide upon each other.
@@ -131,14 +131,14 @@ def test_several_digits_stand_in_a_row() -> None:
     # Three side by side are half as wide again as high.
     assert 0.18 < np.mean(widths > 1.3 * heights) < 0.4
     counts = np.bincount([label(image > 128)[1] for image in rows], minlength=4)
-    # A gap of nought joins two blocks.
+    # A gap of 0 pixels joins two blocks.
     assert counts[2] > 50
     assert counts[3] > 15
     assert not counts[4:].any()
 
 
-def test_stripes_run_at_any_angle(negatives: dict[str, Images]) -> None:
-    """Bars are parallel: their spectrum has one strong pair of peaks, or two for squares, and these lie all around."""
+def test_stripes_have_any_angle(negatives: dict[str, Images]) -> None:
+    """The spectrum has a dominant peak, at any angle."""
     angles = []
     for image in negatives["stripes"]:
         spectrum = np.abs(np.fft.fftshift(np.fft.fft2(image - image.mean(), (64, 64))))
@@ -152,7 +152,7 @@ def test_stripes_run_at_any_angle(negatives: dict[str, Images]) -> None:
 
 
 def test_noise_is_finer_than_blobs(negatives: dict[str, Images]) -> None:
-    """Blobs are areas of ink, noise is many specks."""
+    """Blobs have few connected components, noise has many."""
     specks = {kind: np.mean([label(image > 128)[1] for image in negatives[kind]]) for kind in ("blobs", "noise")}
 
     assert specks["blobs"] < 5 < specks["noise"]

@@ -1,4 +1,4 @@
-"""The detector tells digits from what is none, by what the network makes of them in its hidden layers."""
+"""The out-of-distribution (OOD) detector separates digits from negatives, by the hidden activations of the network."""
 
 from __future__ import annotations
 
@@ -6,67 +6,67 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.model.calibration import novelty
+from service.model.calibration import ood_score
 from service.model.network import Network
 from tests.training.conftest import Reported
 from tests.training.tiny import TinyMnist, draw_digits
 from training.export import to_network
 from training.mnist import Digits
-from training.negatives import collect
+from training.negatives import make_negatives
 from training.novelty import fit_detector
-from training.pen import write
+from training.synthetic_digits import synthesize
 
 
-def unlike(network: Network, detector: Network, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
-    """Return the novelty of images."""
+def score_of(network: Network, detector: Network, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """Return the OOD score of images."""
     inputs = (images.reshape(-1, 784) / 255).astype(np.float32)
-    return novelty(detector, network.features(inputs, network.feedforward(inputs)))
+    return ood_score(detector, network.features(inputs, network.feedforward(inputs)))
 
 
 @pytest.fixture(scope="module")
-def network(bent_fit: Reported) -> Network:
-    """Return the network that was fitted on bent digits."""
-    return to_network(bent_fit.fitted.classifier)
+def network(augmented_fit: Reported) -> Network:
+    """Return the network that was fitted with augmentation."""
+    return to_network(augmented_fit.fitted.classifier)
 
 
 @pytest.fixture(scope="module")
 def digits() -> Digits:
-    """Return more digits than the tiny MNIST has: a detector learns little from two hundred."""
-    return draw_digits(1500, seed=8)
+    """Return 1,000 digits: 200, as the tiny MNIST has, are too few for a detector."""
+    return draw_digits(1000, seed=8)
 
 
 @pytest.fixture(scope="module")
 def detector(network: Network, digits: Digits) -> Network:
-    """Return its detector."""
+    """Return its OOD detector."""
     return fit_detector(network, digits, seed=1)
 
 
-def test_detector_stands_on_the_features(network: Network, detector: Network) -> None:
-    """It takes what the network made of a digit, and gives one probability: that there is none."""
+def test_detector_has_the_features_as_inputs(network: Network, detector: Network) -> None:
+    """Its output is a single probability, that of class 1: out-of-distribution."""
     assert network.n_features == detector.layers[0].n_in
     assert ("logistic", (0, 1), 1) == (detector.head, detector.classes, detector.layers[-1].n_out)
 
 
-def test_digits_are_less_novel_than_what_is_none(network: Network, detector: Network) -> None:
-    """Of digits and other things that the detector has not seen, the digits have the lower novelty on the whole."""
+def test_negatives_have_the_higher_score(network: Network, detector: Network) -> None:
+    """New negatives have a higher score than new digits in most pairs, synthetic digits included (AUROC)."""
     others = draw_digits(100, seed=6)
     rng = np.random.default_rng(7)
-    strange = np.concatenate(list(collect(20, others, rng).values()))
+    negatives = np.concatenate(list(make_negatives(20, others, rng).values()))
 
-    known, drawn, unknown = (
-        unlike(network, detector, images) for images in (others.images, write(100, rng).images, strange)
+    known, synthetic, unknown = (
+        score_of(network, detector, images) for images in (others.images, synthesize(100, rng).images, negatives)
     )
 
-    def share_told_apart(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> float:
+    def auroc(low: npt.NDArray[np.float64], high: npt.NDArray[np.float64]) -> float:
         return float(np.mean(low[:, None] < high))
 
-    assert share_told_apart(known, unknown) > 0.8
-    assert share_told_apart(drawn, unknown) > 0.6
+    assert auroc(known, unknown) > 0.8
+    assert auroc(synthetic, unknown) > 0.6
 
 
-def test_seed_decides(network: Network, tiny: TinyMnist) -> None:
+def test_seed_determines_the_detector(network: Network, tiny: TinyMnist) -> None:
     """The same network, digits and seed give the same detector, another seed another."""
-    first, again, other = (fit_detector(network, tiny.digits.train, seed) for seed in (1, 1, 2))
+    first, again, other = (fit_detector(network, tiny.digits.train[:100], seed) for seed in (1, 1, 2))
 
     for one, two, three in zip(first.layers, again.layers, other.layers, strict=True):
         np.testing.assert_array_equal(one.weights, two.weights)

@@ -1,4 +1,4 @@
-"""A classifier that was fitted elsewhere becomes a model file that claims nothing that was not measured."""
+"""A classifier that was fitted elsewhere becomes a model file without unmeasured figures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.training.tiny import draw_digits
 from training.errors import TrainingError
 from training.export import ExportError, to_network
 from training.packing import MODEL_NAME, pack_foreign
-from training.pen import write
+from training.synthetic_digits import synthesize
 
 DIGITS = draw_digits(100, seed=4)
 INPUTS = DIGITS.images.reshape(-1, 784)
@@ -28,7 +28,7 @@ TWO = np.flatnonzero(np.isin(DIGITS.labels, [3, 7]))
 
 
 def fitted(inputs: npt.NDArray[Any], labels: npt.NDArray[Any], **settings: Any) -> MLPClassifier:
-    """Return a small classifier, fitted for a moment by scikit-learn itself."""
+    """Return a small classifier, fitted by scikit-learn."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         classifier = MLPClassifier(**{"hidden_layer_sizes": (8,), "max_iter": 30, "random_state": 1, **settings})
@@ -36,18 +36,23 @@ def fitted(inputs: npt.NDArray[Any], labels: npt.NDArray[Any], **settings: Any) 
 
 
 @pytest.mark.parametrize(
-    ("largest", "dtype"), [(1.0, np.float32), (1.0, np.float64), (255.0, np.float32), (255.0, np.float64), (16, float)]
+    ("largest", "dtype", "as_text", "rows"),
+    [
+        (1.0, np.float32, False, slice(None)),
+        (255.0, np.float64, True, slice(None)),
+        (1.0, np.float64, True, TWO),
+        (255.0, np.float32, False, TWO),
+    ],
+    ids=["0 to 1", "0 to 255, text", "two classes, text", "two classes, 0 to 255"],
 )
-@pytest.mark.parametrize("as_text", [False, True], ids=["numbers", "text"])
-@pytest.mark.parametrize("rows", [slice(None), TWO], ids=["ten", "two"])
-def test_served_it_answers_as_it_did(
+def test_served_probabilities_are_those_of_predict_proba(
     tmp_path: Path,
     largest: float,
     dtype: npt.DTypeLike,
     as_text: bool,  # noqa: FBT001
     rows: slice | npt.NDArray[np.int64],
 ) -> None:
-    """From its file, the service gives the probabilities of predict_proba, whatever its inputs and labels were."""
+    """The service computes the probabilities of predict_proba, for any input scale and label type."""
     inputs = (INPUTS[rows] * (largest / 255)).astype(dtype)
     labels = DIGITS.labels[rows]
     classifier = fitted(inputs, labels.astype(str) if as_text else labels)
@@ -62,8 +67,8 @@ def test_served_it_answers_as_it_did(
     assert np.ptp(expected, axis=0).max() > 0.1
 
 
-def test_nothing_is_claimed() -> None:
-    """No figures, no data, no versions, no seed; nothing is said to be no digit, and what is likely is clear."""
+def test_unknown_facts_are_absent() -> None:
+    """There are no figures, data, versions, seed or OOD detector. Answers above 0.5 are clear."""
     model = pack_foreign(fitted(INPUTS / 255, DIGITS.labels), 1.0)
     metadata, training = model.metadata, model.metadata.training
 
@@ -81,7 +86,7 @@ def test_nothing_is_claimed() -> None:
 
 
 def test_settings_are_kept_as_plain_values() -> None:
-    """What JSON can hold of the classifier's settings comes back from the file; the rest comes back as text."""
+    """Settings that JSON can represent are kept, others are stored as text."""
     generator = np.random.RandomState(3)
     classifier = fitted(INPUTS / 255, DIGITS.labels, alpha=np.float64(0.5), batch_size=20, random_state=generator)
     classifier.set_params(max_iter=np.int64(30))
@@ -94,9 +99,9 @@ def test_settings_are_kept_as_plain_values() -> None:
     assert {**settings, "hidden_layer_sizes": [8]} == json.loads(json.dumps(settings))
 
 
-@pytest.mark.parametrize("largest_input", [0, -1, float("inf"), float("nan")])
-def test_full_ink_is_a_number_above_nought(largest_input: float) -> None:
-    """Nothing else can have been the largest input of a fit."""
+@pytest.mark.parametrize("largest_input", [0, float("inf"), float("nan")])
+def test_largest_input_is_positive_and_finite(largest_input: float) -> None:
+    """Other numbers cannot be the largest input of a fit."""
     classifier = fitted(INPUTS / 255, DIGITS.labels)
 
     with pytest.raises(ExportError, match="must be a number above 0"):
@@ -104,15 +109,15 @@ def test_full_ink_is_a_number_above_nought(largest_input: float) -> None:
 
 
 def test_classes_must_be_digits() -> None:
-    """A classifier of anything else has no place behind /predict."""
+    """Classes other than 0 to 9 are rejected."""
     classifier = fitted(INPUTS / 255, DIGITS.labels + 5)
 
     with pytest.raises(ExportError, match="must be digits from 0 to 9"):
         pack_foreign(classifier, 1.0)
 
 
-def test_known_answer_is_of_its_first_digit() -> None:
-    """The answer to be held to is of one drawn digit, the same every time, with the probabilities it is given."""
+def test_known_answer_is_a_synthetic_digit() -> None:
+    """It is always the same synthetic digit of the first class, with the model's probabilities."""
     classifier = fitted(INPUTS[TWO] / 255, DIGITS.labels[TWO])
 
     once, again = (pack_foreign(classifier, 1.0) for _ in range(2))
@@ -120,13 +125,13 @@ def test_known_answer_is_of_its_first_digit() -> None:
     known = once.metadata.known_answer
     assert pytest.approx(once.answer(known.inputs)[0][0], abs=1e-6) == known.probabilities
     assert known.novelty is None
-    assert write(1, np.random.default_rng(0), classes=[3]).images.ravel().tolist() == known.pixels
+    assert synthesize(1, np.random.default_rng(0), classes=[3]).images.ravel().tolist() == known.pixels
     once.check_known_answer()
     assert once.to_bytes() == again.to_bytes()
 
 
-def test_classifier_stays_as_it_was() -> None:
-    """To pack it for pixels up to 255 does not change its weights."""
+def test_classifier_is_not_modified() -> None:
+    """Folding the input scale does not change the classifier's weights."""
     classifier = fitted(INPUTS.astype(np.float64), DIGITS.labels)
     before = [weights.copy() for weights in classifier.coefs_]
 
@@ -137,7 +142,7 @@ def test_classifier_stays_as_it_was() -> None:
     np.testing.assert_allclose(255 * to_network(classifier).layers[0].weights, model.network.layers[0].weights)
 
 
-def test_other_answers_than_digits_are_refused() -> None:
-    """A classifier over names cannot be served."""
+def test_classes_that_are_names_are_rejected() -> None:
+    """A classifier of names cannot be served."""
     with pytest.raises(TrainingError, match="classes must be integers, not "):
         pack_foreign(fitted(INPUTS, np.where(DIGITS.labels % 2, "odd", "even")), 255.0)

@@ -1,4 +1,4 @@
-"""Tests of training.pictures and of `digits-train evaluate --pictures`."""
+"""Pictures in folders are evaluated by their labels, in `training.pictures` and `digits-train evaluate --pictures`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from training.pictures import PicturesError
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the file of a network that knows how this module draws each digit, and answers the one most like it."""
+    """Return the file of a nearest-neighbour network for the digits as this module draws them."""
     drawn = np.stack([normalize(decode(encode(draw(digit)), 10**6).pixels).pixels.ravel() for digit in range(10)])
     # The nearest of ten points: |x - d|^2 is smallest where x @ d - |d|^2 / 2 is largest.
     network = Network((Layer(drawn.T.copy(), -(drawn**2).sum(axis=1) / 2, "softmax"),), tuple(range(10)))
@@ -41,7 +41,7 @@ def classifier(model: Path) -> Classifier:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with two sources, one of them with a mislabelled, a blank and a damaged picture."""
+    """Return a folder with two subfolders, one of them with a mislabelled, a blank and a damaged picture."""
     good, bad = tmp_path / "pictures" / "photos" / "good", tmp_path / "pictures" / "bad"
     good.mkdir(parents=True)
     bad.mkdir()
@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_errors_are_counted_by_folder(classifier: Classifier, folder: Path) -> None:
-    """Every folder has its error, unanswered pictures are misread, and files with another label are left out."""
+    """Every folder has its error. A rejected picture is an error, and one without a label is skipped."""
     readings = pictures.read(classifier, folder)
     errors = readings.errors()
 
@@ -65,31 +65,31 @@ def test_errors_are_counted_by_folder(classifier: Classifier, folder: Path) -> N
     assert pytest.approx((0 + 3 / 4) / 2) == readings.macro_average
     assert ["2_damaged.png", "5_blank.png", "9_is_a_four.png"] == [reading.path.name for reading in readings.misread]
     assert [None, None, 4] == [reading.digit for reading in readings.misread]
-    assert "blank" in readings.misread[1].said
+    assert "blank" in readings.misread[1].caption
 
 
-def test_what_is_left_out_is_named(classifier: Classifier, folder: Path) -> None:
-    """Files that are no pictures by their names, those that macOS adds, and pictures whose label is neither of both."""
+def test_skipped_files_are_listed(classifier: Classifier, folder: Path) -> None:
+    """Files that are no pictures, macOS metadata, and pictures without a label are skipped, by reason."""
     for name in ("notes_1.txt", "._7_1.png", "kitchen.png", "a1_x.png"):
         (folder / "bad" / name).touch()
 
-    left_out = pictures.read(classifier, folder).left_out
+    skipped = pictures.read(classifier, folder).skipped
 
     assert [["._7_1.png", "notes_1.txt"], ["77_1.png", "a1_x.png", "kitchen.png"]] == sorted(
-        sorted(path.name for path in paths) for paths in left_out.values()
+        sorted(path.name for path in paths) for paths in skipped.values()
     )
 
 
-def test_the_sheet_shows_a_heic(classifier: Classifier, tmp_path: Path) -> None:
-    """It is read as the service reads it, since Pillow alone cannot."""
+def test_sheet_shows_a_heic(classifier: Classifier, tmp_path: Path) -> None:
+    """A HEIC picture is decoded as the service does, for Pillow cannot."""
     (tmp_path / "3_a.heic").write_bytes(heic(draw(7)))
     sheet = pictures.sheet(pictures.read(classifier, tmp_path).misread).convert("L")
 
     assert (0, 255) == (np.asarray(sheet)[:112, :112].min(), np.asarray(sheet)[5, 5])
 
 
-def test_the_sheet_shows_picture_and_input_side_by_side(classifier: Classifier, folder: Path) -> None:
-    """The misread 4 stands dark on light beside the same light on black; what cannot be opened is left grey."""
+def test_sheet_shows_picture_and_input_side_by_side(classifier: Classifier, folder: Path) -> None:
+    """A picture is beside the network's input. A picture that cannot be decoded is grey."""
     misread = pictures.read(classifier, folder).misread
     sheet = pictures.sheet(misread)
     width = sheet.width // 6
@@ -103,15 +103,15 @@ def test_the_sheet_shows_picture_and_input_side_by_side(classifier: Classifier, 
     assert 250 < np.asarray(four)[:, 112:].max()
 
 
-def test_a_sheet_of_many_has_rows(classifier: Classifier, folder: Path) -> None:
-    """Six pictures stand in a row."""
-    readings = [reading for source in pictures.read(classifier, folder).sources.values() for reading in source]
+def test_sheet_has_six_pictures_in_a_row(classifier: Classifier, folder: Path) -> None:
+    """Thirteen pictures need three rows."""
+    readings = [reading for source in pictures.read(classifier, folder).digits.values() for reading in source]
 
     assert 3 * 144 == pictures.sheet(readings).height
 
 
-def test_a_folder_without_labelled_pictures_is_an_error(classifier: Classifier, tmp_path: Path) -> None:
-    """The message names the folder and how names have to begin."""
+def test_folder_without_labelled_pictures_is_an_error(classifier: Classifier, tmp_path: Path) -> None:
+    """The error has the folder and an example of a label."""
     (tmp_path / "kitchen.jpg").write_bytes(encode(draw(7), "JPEG"))
 
     with pytest.raises(PicturesError, match=r"7_kitchen\.jpg") as raised:
@@ -120,24 +120,24 @@ def test_a_folder_without_labelled_pictures_is_an_error(classifier: Classifier, 
     assert str(tmp_path) in str(raised.value)
 
 
-def test_the_command_prints_errors_and_writes_the_sheet(
+def test_command_prints_errors_and_writes_the_sheet(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each folder, the macro average and the sheet's path are printed, and the sheet is a PNG."""
+    """Each folder's error, the macro average and the sheet's path are printed. The sheet is a PNG."""
     sheet = tmp_path / "sheet.png"
 
     assert 0 == main(["evaluate", "--model", str(model), "--pictures", str(folder), "--sheet", str(sheet)])
     printed = capsys.readouterr().out
     assert "75.00% (3 of 4;" in printed
     assert "macro average over 2 folders: 37.50% misread" in printed
-    assert f"3 misread pictures, beside what the network saw, are in {sheet}" in printed
-    assert "1 left out, the name begins neither" in printed
+    assert f"3 misread pictures, beside the network's input, are in {sheet}" in printed
+    assert "1 skipped, the name begins neither" in printed
     with Image.open(sheet) as image:
         assert "PNG" == image.format
 
 
 def test_no_sheet_is_written_when_nothing_is_misread(model: Path, folder: Path, tmp_path: Path) -> None:
-    """There is nothing to look at then."""
+    """Without a misclassified picture there is no sheet."""
     sheet = tmp_path / "sheet.png"
 
     assert 0 == main(["evaluate", "--model", str(model), "--pictures", str(folder / "photos"), "--sheet", str(sheet)])
@@ -145,10 +145,10 @@ def test_no_sheet_is_written_when_nothing_is_misread(model: Path, folder: Path, 
 
 
 @pytest.mark.parametrize("wrong", ["pictures", "sheet"])
-def test_what_cannot_be_read_or_written_is_one_line(
+def test_errors_of_the_command_are_one_line(
     model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], wrong: str
 ) -> None:
-    """A folder without pictures, and a sheet that cannot be written, end with status 1 and one line."""
+    """A folder without pictures, or a sheet that cannot be written, ends with status 1 and one line."""
     empty = tmp_path / "empty"
     empty.mkdir()
     command = ["evaluate", "--model", str(model), "--pictures"]
@@ -169,7 +169,7 @@ ALWAYS: dict[str, dict[str, float | None]] = {
 
 
 def always(verdict: str, watchful_model: Path) -> Classifier:
-    """Return a classifier that gives every picture this verdict."""
+    """Return a classifier whose verdict is always this one."""
     model = artifact.load(watchful_model)
     calibration = model.metadata.calibration.model_copy(update=ALWAYS[verdict])
     return Classifier(replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration})))
@@ -177,7 +177,7 @@ def always(verdict: str, watchful_model: Path) -> Classifier:
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Path:
-    """Return a folder with two digits, three pictures of letters, of which one is blank, and what has no label."""
+    """Return a folder with two digits, pictures without a digit, one of them blank, and files without a label."""
     directory = tmp_path / "mixed"
     for name, content in {
         "digits/4_a.png": encode(draw(4)),
@@ -199,8 +199,8 @@ def mixed(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("verdict", "taken"), [("clear", True), ("ambiguous", False), ("not_a_digit", False)])
-def test_pictures_of_no_digit_are_counted_apart(watchful_model: Path, mixed: Path, verdict: str, taken: bool) -> None:  # noqa: FBT001
-    """A name with letters before `_` is of no digit: wrong is a clear answer; one refused, or doubtful, is right."""
+def test_negatives_are_counted_separately(watchful_model: Path, mixed: Path, verdict: str, taken: bool) -> None:  # noqa: FBT001
+    """A label of letters means no digit. Then `clear` is an error, and abstention or rejection is correct."""
     readings = pictures.read(always(verdict, watchful_model), mixed)
 
     assert {
@@ -208,57 +208,57 @@ def test_pictures_of_no_digit_are_counted_apart(watchful_model: Path, mixed: Pat
         # Of three the blank one gets no answer at all.
         "letters": Error(2 * taken, 3),
         "letters/deep/er_": Error(int(taken), 1),
-    } == readings.taken_for_digits()
-    assert ["A_1.png", "blank_3.png", "scribble_2.png"] == [one.path.name for one in readings.foreign["letters"]]
-    assert {None} == {one.label for source in readings.foreign.values() for one in source}
-    assert ["4_a.png", "7_a.png"] == [one.path.name for one in readings.sources["digits"]]
+    } == readings.false_accepts()
+    assert ["A_1.png", "blank_3.png", "scribble_2.png"] == [one.path.name for one in readings.negatives["letters"]]
+    assert {None} == {one.label for source in readings.negatives.values() for one in source}
+    assert ["4_a.png", "7_a.png"] == [one.path.name for one in readings.digits["digits"]]
     assert ["digits"] == list(readings.errors())
 
 
-def test_pictures_of_no_digit_are_neither_averaged_nor_shown(watchful_model: Path, mixed: Path) -> None:
-    """The macro average and the sheet are of digits only, however clear the answers to letters are."""
+def test_negatives_are_neither_averaged_nor_on_the_sheet(watchful_model: Path, mixed: Path) -> None:
+    """Macro average and sheet are of digits only."""
     readings = pictures.read(always("clear", watchful_model), mixed)
 
     assert readings.errors()["digits"].rate == readings.macro_average
     assert all(one.path.parent.name == "digits" and one.label is not None for one in readings.misread)
 
 
-def test_digit_that_is_said_to_be_none_is_misread(watchful_model: Path, mixed: Path) -> None:
-    """Whatever digit it looks like most, it has no answer, and the sheet says how sure that was."""
+def test_digit_with_the_verdict_not_a_digit_is_an_error(watchful_model: Path, mixed: Path) -> None:
+    """There is no predicted digit, and the caption has the OOD score."""
     classifier = always("not_a_digit", watchful_model)
     prediction = classifier.predict_picture(encode(draw(4)))
 
     four, seven = pictures.read(classifier, mixed).misread
 
-    assert (4, None, False) == (four.label, four.digit, four.right)
-    assert f"no digit ({prediction.novelty:.0%})" == four.said
+    assert (4, None, False) == (four.label, four.digit, four.correct)
+    assert f"no digit ({prediction.novelty:.0%})" == four.caption
     np.testing.assert_array_equal(prediction.input, four.input)
     assert (7, None) == (seven.label, seven.digit)
 
 
-def test_digit_may_be_read_right_without_being_clear(watchful_model: Path, mixed: Path) -> None:
-    """For a digit its answer counts, ambiguous or not."""
+def test_ambiguous_digit_may_be_correct(watchful_model: Path, mixed: Path) -> None:
+    """For a digit the prediction counts, ambiguous or not."""
     classifier = always("ambiguous", watchful_model)
     answer = classifier.predict_picture(encode(draw(4))).digit
     (mixed / "digits" / "4_a.png").rename(mixed / "digits" / f"{answer}_b.png")
 
-    readings = {one.path.name: one for one in pictures.read(classifier, mixed).sources["digits"]}
+    readings = {one.path.name: one for one in pictures.read(classifier, mixed).digits["digits"]}
 
     assert (answer, True, False) == (
         readings[f"{answer}_b.png"].digit,
-        readings[f"{answer}_b.png"].right,
+        readings[f"{answer}_b.png"].correct,
         readings[f"{answer}_b.png"].clear,
     )
 
 
-def test_letters_alone_are_an_error(watchful_model: Path, mixed: Path) -> None:
-    """Without a single digit there is no error to measure."""
-    with pytest.raises(PicturesError, match="letters holds no pictures whose names begin with a digit and `_`"):
+def test_folder_without_digits_is_an_error(watchful_model: Path, mixed: Path) -> None:
+    """Without a picture of a digit there is no error rate."""
+    with pytest.raises(PicturesError, match="letters has no pictures whose names begin with a digit and `_`"):
         pictures.read(always("clear", watchful_model), mixed / "letters")
 
 
-def test_digits_that_a_model_does_not_know_are_left_out(watchful_model: Path, mixed: Path) -> None:
-    """A model of some digits is asked about those only."""
+def test_digits_of_other_classes_are_skipped(watchful_model: Path, mixed: Path) -> None:
+    """A model of some classes is evaluated on these classes only."""
     classifier = always("clear", watchful_model)
     network = classifier.model.network
     last = replace(
@@ -270,4 +270,4 @@ def test_digits_that_a_model_does_not_know_are_left_out(watchful_model: Path, mi
 
     readings = pictures.read(some, mixed)
 
-    assert [4] == [one.label for one in readings.sources["digits"]]
+    assert [4] == [one.label for one in readings.digits["digits"]]

@@ -1,4 +1,4 @@
-"""Recipes say everything that decides a fit, and cannot be changed by accident."""
+"""Recipes contain every hyperparameter of a fit, and are immutable."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier
 
+from service.model.artifact import Artifact
 from tests.training.tiny import SCHEDULE
 from training.augmentation import Augmentation
-from training.recipes import LECTURE, QUICK, RECIPES, Schedule
+from training.recipes import LECTURE, QUICK, RECIPES, RECORD, Schedule, schedule_settings
 
 
-def test_lecture_has_the_numbers_of_the_lecture() -> None:
-    """The lecture's recipe is its call of MLPClassifier, word for word, in float64."""
+def test_lecture_recipe_has_the_lectures_hyperparameters() -> None:
+    """The recipe is the lecture's call of MLPClassifier, in float64."""
     expected = {
         "hidden_layer_sizes": (50,),
         "max_iter": 10,
@@ -29,30 +30,29 @@ def test_lecture_has_the_numbers_of_the_lecture() -> None:
         "learning_rate_init": 0.1,
     }
 
-    assert expected == LECTURE.record()["estimator"]
-    assert "float64" == LECTURE.record()["dtype"]
+    assert expected == LECTURE.settings()["estimator"]
+    assert "float64" == LECTURE.settings()["dtype"]
     assert LECTURE.schedule is None
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_recipe_is_found_by_its_name(name: str) -> None:
-    """Every recipe goes by the name that it carries, and says what it is for."""
-    assert name == RECIPES[name].name
-    assert RECIPES[name].purpose
+def test_recipe_is_found_by_its_name() -> None:
+    """Every recipe has the name of its key, and a purpose."""
+    assert list(RECIPES) == [recipe.name for recipe in RECIPES.values()]
+    assert all(recipe.purpose for recipe in RECIPES.values())
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_suits_scikit_learn(name: str) -> None:
-    """MLPClassifier knows every setting of every recipe, and none is given that a schedule decides."""
+def test_estimator_settings_are_those_of_scikit_learn(name: str) -> None:
+    """MLPClassifier has every setting of every recipe, and none is set that the schedule sets."""
     scheduled = {"max_iter", "shuffle", "warm_start", "random_state"} if RECIPES[name].schedule else set()
 
     assert set(RECIPES[name].estimator) <= set(MLPClassifier().get_params()) - scheduled
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_record_survives_json(name: str) -> None:
-    """The record of a recipe comes back from JSON as it was, but for tuples, which JSON does not have."""
-    record = RECIPES[name].record()
+def test_settings_can_be_stored_as_json(name: str) -> None:
+    """Settings are the same after JSON, but for tuples, which JSON does not have."""
+    record = RECIPES[name].settings()
 
     back = json.loads(json.dumps(record))
     back["estimator"]["hidden_layer_sizes"] = tuple(back["estimator"]["hidden_layer_sizes"])
@@ -60,14 +60,20 @@ def test_record_survives_json(name: str) -> None:
     assert record == back
 
 
-def test_record_says_how_digits_are_bent() -> None:
-    """The record of a recipe with a schedule has every distortion and every number of it."""
+def test_settings_contain_the_whole_schedule() -> None:
+    """The settings of a recipe with a schedule contain every field of the schedule and its augmentation."""
     how = Augmentation(
         rotation=1, shear=2, scaling=0.3, shift=4, elastic=5, smoothness=6,
         thickness=0.7, gamma=0.8, broken=0.9, noisy=0.1, noise=0.11,
     )  # fmt: skip
     schedule = Schedule(
-        epochs=7, n_validation=8, augmentation=how, drawn=0.9, weight_decay=0.3, settling=0.1, settled=0.2
+        epochs=7,
+        n_validation=8,
+        augmentation=how,
+        synthetic_share=0.9,
+        weight_decay=0.3,
+        averaging_phase=0.1,
+        averaging_strength=0.2,
     )
     expected = {
         "epochs": 7,
@@ -85,17 +91,17 @@ def test_record_says_how_digits_are_bent() -> None:
             "noisy": 0.1,
             "noise": 0.11,
         },
-        "drawn": 0.9,
+        "synthetic_share": 0.9,
         "weight_decay": 0.3,
-        "settling": 0.1,
-        "settled": 0.2,
+        "averaging_phase": 0.1,
+        "averaging_strength": 0.2,
     }
 
-    record = replace(QUICK, schedule=schedule).record()
+    record = replace(QUICK, schedule=schedule).settings()
 
     assert expected == record["schedule"]
     assert "float32" == record["dtype"]
-    assert LECTURE.record()["schedule"] is None
+    assert LECTURE.settings()["schedule"] is None
 
 
 @pytest.mark.parametrize(
@@ -103,19 +109,17 @@ def test_record_says_how_digits_are_bent() -> None:
     [
         {"epochs": 0},
         {"n_validation": 0},
-        {"drawn": -0.1},
-        {"settling": -0.1},
-        {"settling": 1.1},
-        {"settled": -0.1},
-        {"settled": 1.1},
-        {"settled": float("nan")},
+        {"synthetic_share": -0.1},
+        {"averaging_phase": 1.1},
+        {"averaging_strength": -0.1},
+        {"averaging_strength": float("nan")},
     ],
     ids=repr,
 )
-def test_schedule_without_meaning_is_refused(wrong: dict[str, Any]) -> None:
-    """No pass at all, no digit set apart and shares beyond their range are refused, and the number is named."""
+def test_schedule_out_of_range_is_rejected(wrong: dict[str, Any]) -> None:
+    """Numbers out of range raise an error that names the field."""
     sound: dict[str, Any] = {"epochs": 1, "n_validation": 1, "augmentation": Augmentation()}
-    Schedule(**sound, drawn=2.5, settling=1, settled=0)
+    Schedule(**sound, synthetic_share=2.5, averaging_phase=1, averaging_strength=0)
 
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Schedule(**(sound | wrong))
@@ -125,18 +129,18 @@ def test_schedule_without_meaning_is_refused(wrong: dict[str, Any]) -> None:
 @given(st.integers(1, 400).flatmap(lambda epochs: st.tuples(st.just(epochs), st.integers(0, epochs))))
 @example((10, 7))
 @example((5, 5))
-def test_the_last_epochs_settle(numbers: tuple[int, int]) -> None:
-    """Of any number of epochs, the share that settles is exactly that share, and these are the last."""
-    epochs, n_settling = numbers
-    schedule = Schedule(epochs, 1, Augmentation(), settling=n_settling / epochs)
+def test_averaging_phase_is_the_last_epochs(numbers: tuple[int, int]) -> None:
+    """For any number of epochs, exactly this share of the epochs is averaged, and they are the last ones."""
+    epochs, n_averaged = numbers
+    schedule = Schedule(epochs, 1, Augmentation(), averaging_phase=n_averaged / epochs)
 
-    settling = [number for number in range(epochs) if schedule.settles(number)]
+    averaged = [number for number in range(epochs) if schedule.is_averaged(number)]
 
-    assert list(range(epochs - n_settling, epochs)) == settling
+    assert list(range(epochs - n_averaged, epochs)) == averaged
 
 
 def test_recipes_are_frozen() -> None:
-    """Neither a recipe nor its settings nor the table of recipes can be changed."""
+    """Neither a recipe, its settings nor the table of recipes can be modified."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         LECTURE.seed = 7  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -144,3 +148,13 @@ def test_recipes_are_frozen() -> None:
     for table in (LECTURE.estimator, QUICK.estimator, RECIPES):
         with pytest.raises(TypeError):
             table["alpha"] = 0  # type: ignore[index]
+
+
+def test_schedule_of_a_former_release_is_read(bundled: Artifact) -> None:
+    """The bundled model file has the field names of release 0.1. Translated, they are those of the recipe today."""
+    stored = bundled.metadata.training.settings
+
+    assert {"drawn", "settling", "settled"} <= set(stored["schedule"])
+    assert RECORD.settings()["schedule"] == schedule_settings(stored)
+    assert RECORD.settings()["schedule"] == schedule_settings(RECORD.settings())
+    assert schedule_settings(LECTURE.settings()) is None

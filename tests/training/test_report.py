@@ -1,4 +1,4 @@
-"""A report says what is true of a model, and can be stored."""
+"""A report contains the measured figures of a model, and is stored as JSON and PNG."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from tests.training.tiny import TinyMnist, draw_digits
 from training import report
 from training.corruptions import CORRUPTIONS
 from training.errors import TrainingError
-from training.evaluation import Error, ask
+from training.evaluation import Error, evaluate
 from training.mnist import Digits
-from training.reliability import bins, brier_score, chance_calibration_error, expected_calibration_error
+from training.reliability import bins, brier_score, calibration_error_by_chance, expected_calibration_error
 from training.report import corrupted_error, measure, not_clear, save
 
 KINDS = ["figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes"]
 N_TEST = 40
-# Fewer than there are test digits, so that a draw is made.
-N_DAMAGED = 7
+# Fewer than there are test digits, so that they are sampled.
+N_CORRUPTED = 7
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A report, its figures, what was said meanwhile, and the folder where it was saved."""
+    """A report, its figures, the reported progress, and the folder where it is saved."""
 
     facts: dict[str, Any]
-    drawings: dict[str, Figure]
+    plots: dict[str, Figure]
     progress: Sequence[str]
     directory: Path
 
 
 @pytest.fixture(scope="module")
 def test_digits(tiny: TinyMnist) -> Digits:
-    """Return some test digits, two of them mislabelled, so that there are mistakes."""
+    """Return some test digits, two of them mislabelled, so that there are errors."""
     some = tiny.digits.test[:N_TEST]
     return Digits(some.images, np.where(np.arange(N_TEST) < 2, 5, some.labels))
 
@@ -57,29 +57,29 @@ def test_digits(tiny: TinyMnist) -> Digits:
 def made(
     packed: Artifact, packed_plain: Artifact, test_digits: Digits, tmp_path_factory: pytest.TempPathFactory
 ) -> Made:
-    """Return the report on the network that was fitted on bent digits, beside the lecture's."""
+    """Return the report of the network fitted with augmentation, with the lecture's as baseline."""
     progress: list[str] = []
-    with quick_reports(N_DAMAGED):
-        facts, drawings = measure(packed, packed_plain, test_digits, progress.append)
+    with quick_reports(N_CORRUPTED):
+        facts, plots = measure(packed, packed_plain, test_digits, progress.append)
     directory = tmp_path_factory.mktemp("reports") / "new" / "report"
-    save(directory, facts, drawings)
-    return Made(facts, drawings, progress, directory)
+    save(directory, facts, plots)
+    return Made(facts, plots, progress, directory)
 
 
 def with_calibration(model: Artifact, **update: float | None) -> Artifact:
-    """Return the model with other numbers in its calibration."""
+    """Return the model with a changed calibration."""
     calibration = model.metadata.calibration.model_copy(update=update)
     return replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration}))
 
 
 def test_report_names_the_model(packed: Artifact, made: Made) -> None:
-    """It belongs to one version of one model."""
+    """The report has the name and the version of the model."""
     assert {"name": packed.metadata.name, "version": packed.version} == made.facts["model"]
 
 
-def test_errors_are_those_of_scikit_learn(bent_fit: Reported, test_digits: Digits, made: Made) -> None:
-    """What is misread in all, of each digit and for which other, is as MLPClassifier answers."""
-    answers = bent_fit.fitted.classifier.predict(test_digits.images.reshape(-1, 784).astype(np.float32) / 255)
+def test_errors_are_those_of_scikit_learn(augmented_fit: Reported, test_digits: Digits, made: Made) -> None:
+    """Error, errors by digit and confusion matrix are those of MLPClassifier's predictions."""
+    answers = augmented_fit.fitted.classifier.predict(test_digits.images.reshape(-1, 784).astype(np.float32) / 255)
     wrong = answers != test_digits.labels
     error = Error(int(wrong.sum()), N_TEST)
 
@@ -101,19 +101,19 @@ def test_errors_are_those_of_scikit_learn(bent_fit: Reported, test_digits: Digit
     }
 
 
-def test_reliability_is_told_by_confidence(packed: Artifact, test_digits: Digits, made: Made) -> None:
-    """The bins of the drawing are in the report as numbers, those of the served probabilities."""
-    expected = [asdict(one) for one in bins(ask(Classifier(packed), test_digits))]
+def test_reliability_bins_are_of_the_served_probabilities(packed: Artifact, test_digits: Digits, made: Made) -> None:
+    """The report has the bins of the reliability diagram."""
+    expected = [asdict(one) for one in bins(evaluate(Classifier(packed), test_digits))]
 
     assert expected == made.facts["reliability"]
 
 
 def test_probabilities_are_scored_before_and_after_the_temperature(
-    packed: Artifact, bent_fit: Reported, test_digits: Digits, made: Made
+    packed: Artifact, augmented_fit: Reported, test_digits: Digits, made: Made
 ) -> None:
-    """Before are those of predict_proba, after those that are served; each has its scores, and those of chance."""
-    plain = bent_fit.fitted.classifier.predict_proba(test_digits.images.reshape(-1, 784).astype(np.float32) / 255)
-    served = ask(Classifier(packed), test_digits)
+    """Before temperature scaling they are those of predict_proba, after it the served ones."""
+    plain = augmented_fit.fitted.classifier.predict_proba(test_digits.images.reshape(-1, 784).astype(np.float32) / 255)
+    served = evaluate(Classifier(packed), test_digits)
 
     found = made.facts["probabilities"]
 
@@ -123,10 +123,10 @@ def test_probabilities_are_scored_before_and_after_the_temperature(
     expected = log_loss(test_digits.labels, served.probabilities)
     assert pytest.approx(expected, rel=1e-4) == after["negative_log_likelihood"]
     assert before["negative_log_likelihood"] != after["negative_log_likelihood"]
-    uncalibrated = ask(Classifier(with_calibration(packed, temperature=1.0)), test_digits)
+    uncalibrated = evaluate(Classifier(with_calibration(packed, temperature=1.0)), test_digits)
     with quick_reports():
         for answers, scores in ((uncalibrated, before), (served, after)):
-            mean, limit = chance_calibration_error(answers)
+            mean, limit = calibration_error_by_chance(answers)
             assert {
                 "negative_log_likelihood": scores["negative_log_likelihood"],
                 "brier_score": brier_score(answers),
@@ -137,7 +137,7 @@ def test_probabilities_are_scored_before_and_after_the_temperature(
 
 
 def test_verdicts_are_counted(packed: Artifact, test_digits: Digits, made: Made) -> None:
-    """What share is clear, and what share of that is wrong, is counted over the classifier's own answers."""
+    """The share of `clear` verdicts and the error of these answers are those of the classifier's predictions."""
     predictions = Classifier(packed).predict_pixels(test_digits.images)
     labels = test_digits.labels.tolist()
     clear = [(p.digit, label) for p, label in zip(predictions, labels, strict=True) if p.verdict is Verdict.CLEAR]
@@ -149,8 +149,8 @@ def test_verdicts_are_counted(packed: Artifact, test_digits: Digits, made: Made)
     assert pytest.approx(np.mean([digit != label for digit, label in clear])) == verdict["error_of_clear"]
 
 
-def test_what_is_no_digit_is_counted_by_kind(made: Made) -> None:
-    """Of each kind so many are made as are asked for, three times as many figures, and the share not clear is told."""
+def test_negatives_are_counted_by_kind(made: Made) -> None:
+    """Each kind of negatives has its number of images, and the share of them that is not clear."""
     found = made.facts["verdict"]["not_clear_of_what_is_no_digit"]
 
     assert KINDS == list(found)
@@ -161,8 +161,8 @@ def test_what_is_no_digit_is_counted_by_kind(made: Made) -> None:
     assert len(set(found.values())) > 1
 
 
-def test_every_damage_has_its_errors(made: Made) -> None:
-    """Of each kind of damage both models' errors are told, over so many of the digits, and their means."""
+def test_every_corruption_has_its_errors(made: Made) -> None:
+    """Each corruption has the errors of model and baseline on a sample of the digits, and the report their means."""
     found = made.facts["corruptions"]
 
     assert list(CORRUPTIONS) == list(found)
@@ -170,7 +170,7 @@ def test_every_damage_has_its_errors(made: Made) -> None:
         assert {"error", "baseline_error"} == set(row)
         for share in row.values():
             assert 0 <= share <= 1
-            assert pytest.approx(round(share * N_DAMAGED)) == share * N_DAMAGED
+            assert pytest.approx(round(share * N_CORRUPTED)) == share * N_CORRUPTED
     assert pytest.approx(np.mean([row["error"] for row in found.values()])) == made.facts["mean_corrupted_error"]
     assert (
         pytest.approx(np.mean([row["baseline_error"] for row in found.values()]))
@@ -179,14 +179,14 @@ def test_every_damage_has_its_errors(made: Made) -> None:
     assert any(row["error"] != row["baseline_error"] for row in found.values())
 
 
-def test_damaged_are_the_test_digits(
+def test_corrupted_digits_are_the_test_digits(
     monkeypatch: pytest.MonkeyPatch, packed: Artifact, packed_plain: Artifact, test_digits: Digits
 ) -> None:
-    """Where no more digits are damaged than there are, the errors are those on all of them, each model's its own."""
+    """With a sample as large as the test set, the errors are those on all test digits."""
     kinds = ("rotation", "stripes")
     monkeypatch.setattr(report, "CORRUPTIONS", {kind: CORRUPTIONS[kind] for kind in kinds})
     some = test_digits[:12]
-    with quick_reports(n_damaged=12):
+    with quick_reports(n_corrupted=12):
         facts, _ = measure(packed, packed_plain, some)
 
     expected = {
@@ -200,46 +200,50 @@ def test_damaged_are_the_test_digits(
     assert any(row["error"] != row["baseline_error"] for row in expected.values())
 
 
-def test_progress_is_told(made: Made) -> None:
-    """Each step is said before it begins."""
-    expected = ["test digits", "what is no digit", *[f"digits with {name}" for name in CORRUPTIONS]]
+def test_progress_is_reported(made: Made) -> None:
+    """`progress` is called before each step."""
+    expected = ["test digits", "out-of-distribution images", *[f"digits with {name}" for name in CORRUPTIONS]]
 
     assert expected == made.progress
 
 
-def test_drawings_show_the_model(packed: Artifact, test_digits: Digits, made: Made) -> None:
-    """There are six figures; the history is that of the fit, and the misread digits are as many as are counted."""
-    assert ["weights", "learning", "confusion", "reliability", "coverage", "misread"] == list(made.drawings)
-    loss, error = made.drawings["learning"].axes[0].get_lines()
+def test_figures_show_the_model(packed: Artifact, test_digits: Digits, made: Made) -> None:
+    """There are six figures, with the learning curves, errors, weights and reliability of the model."""
+    assert ["weights", "learning", "confusion", "reliability", "coverage", "misread"] == list(made.plots)
+    loss, error = made.plots["learning"].axes[0].get_lines()
     assert packed.metadata.training.losses == np.asarray(loss.get_ydata()).tolist()
     assert packed.metadata.training.validation_errors == np.asarray(error.get_ydata()).tolist()
-    assert made.facts["test"]["wrong"] == sum(len(axes.get_images()) for axes in made.drawings["misread"].axes)
-    (first, *_) = made.drawings["weights"].axes
+    assert made.facts["test"]["wrong"] == sum(len(axes.get_images()) for axes in made.plots["misread"].axes)
+    (first, *_) = made.plots["weights"].axes
     expected = packed.network.layers[0].weights[:, 0].reshape(28, 28)
     np.testing.assert_allclose(expected, np.asarray(first.get_images()[0].get_array()))
-    above, _ = made.drawings["reliability"].axes
+    above, _ = made.plots["reliability"].axes
     _, *lines = above.get_lines()
-    # The first is that at temperature 1.
+    # The first curve is at temperature 1.
     models = (with_calibration(packed, temperature=1.0), packed)
-    confidences = [[b.confidence for b in bins(ask(Classifier(model), test_digits))] for model in models]
+    confidences = [[b.confidence for b in bins(evaluate(Classifier(model), test_digits))] for model in models]
     assert confidences == [np.asarray(line.get_xdata()).tolist() for line in lines]
     assert confidences[0] != confidences[1]
 
 
-def test_the_same_report_comes_out_twice(
-    packed: Artifact, packed_plain: Artifact, test_digits: Digits, made: Made, tmp_path: Path
+def test_report_is_reproducible(
+    monkeypatch: pytest.MonkeyPatch, packed: Artifact, packed_plain: Artifact, test_digits: Digits, tmp_path: Path
 ) -> None:
-    """Nothing is left to chance, and nobody has to listen to the progress: all files are the same."""
-    with quick_reports(N_DAMAGED):
-        save(tmp_path, *measure(packed, packed_plain, test_digits))
+    """The same model and digits give the same files, byte for byte, with or without `progress`."""
+    monkeypatch.setattr(report, "CORRUPTIONS", {"noise": CORRUPTIONS["noise"]})
+    with quick_reports(N_CORRUPTED):
+        save(tmp_path / "first", *measure(packed, packed_plain, test_digits, lambda _: None))
+        save(tmp_path / "second", *measure(packed, packed_plain, test_digits))
 
-    once, again = ({path.name: path.read_bytes() for path in folder.iterdir()} for folder in (made.directory, tmp_path))
-    assert 7 == len(once)
-    assert once == again
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("first", "second")
+    )
+    assert 7 == len(first)
+    assert first == second
 
 
-def test_two_digits_are_reported_alike(packed_plain: Artifact, tiny: TinyMnist) -> None:
-    """A model of two digits with a single sigmoid unit has a report, by its own digits."""
+def test_report_on_two_classes(packed_plain: Artifact, tiny: TinyMnist) -> None:
+    """A model of two digits with a sigmoid head has a report on these digits."""
     layer = packed_plain.network.layers[-1]
     sigmoid = replace(
         layer,
@@ -250,13 +254,13 @@ def test_two_digits_are_reported_alike(packed_plain: Artifact, tiny: TinyMnist) 
     network = replace(packed_plain.network, layers=(*packed_plain.network.layers[:-1], sigmoid), classes=(3, 7))
     model = replace(packed_plain, network=network)
 
-    with quick_reports(n_damaged=2):
-        facts, drawings = measure(model, model, tiny.digits.test.only([3, 7]))
+    with quick_reports(n_corrupted=2):
+        facts, plots = measure(model, model, tiny.digits.test.only([3, 7]))
 
     assert ["3", "7"] == list(facts["test"]["by_digit"])
     assert (2, 2) == np.shape(facts["test"]["confusion"])
     assert all(row["error"] == row["baseline_error"] for row in facts["corruptions"].values())
-    assert 6 == len(drawings)
+    assert 6 == len(plots)
 
 
 KIND = draw_digits(6, seed=3).images
@@ -273,19 +277,19 @@ KIND = draw_digits(6, seed=3).images
 def test_not_clear_are_the_other_two_verdicts(
     packed: Artifact, update: dict[str, float | None], expected: float
 ) -> None:
-    """What is ambiguous and what is said to be no digit is not clear, kind by kind."""
+    """The verdicts `ambiguous` and `not_a_digit` count as not clear, for each kind."""
     classifier = Classifier(with_calibration(packed, **update))
 
     assert {"some": expected, "others": expected} == not_clear(classifier, {"some": KIND, "others": KIND[:1]})
 
 
 def test_kind_without_images_is_left_out(packed: Artifact) -> None:
-    """Of nothing there is no share: digits that cannot be turned, for a model that does not know them."""
+    """A kind without images has no share. The turned digits are such a kind where a model has no 3, 4 or 7."""
     assert ["some"] == list(not_clear(Classifier(packed), {"some": KIND, "none": KIND[:0]}))
 
 
 def test_not_clear_is_a_share(packed: Artifact) -> None:
-    """Of images of which half are clear, half are not."""
+    """With half of the images clear, the share is 0.5."""
     confidences = sorted(p.confidence for p in Classifier(packed).predict_pixels(KIND))
     between = (confidences[2] + confidences[3]) / 2
     classifier = Classifier(with_calibration(packed, novel_from=None, ambiguous_below=between))
@@ -293,8 +297,8 @@ def test_not_clear_is_a_share(packed: Artifact) -> None:
     assert {"digits": 0.5} == not_clear(classifier, {"digits": KIND})
 
 
-def test_refused_pictures_are_misread(packed: Artifact) -> None:
-    """A digit that vanishes is refused, and counts as misread whatever its label."""
+def test_rejected_picture_is_an_error(packed: Artifact) -> None:
+    """A corruption that leaves a blank picture is an error, whatever the label."""
     blank = np.zeros((28, 28), np.uint8)
     digits = Digits(np.stack([blank] * 10), np.arange(10))
     with pytest.raises(NoInk):
@@ -303,8 +307,8 @@ def test_refused_pictures_are_misread(packed: Artifact) -> None:
     assert Error(10, 10) == corrupted_error(Classifier(packed), digits, "shift")
 
 
-def test_damaged_digits_are_sent_as_pictures(packed: Artifact) -> None:
-    """Wrong are those whose damaged picture is answered otherwise than their label, one stream of chance for all."""
+def test_corrupted_digits_are_sent_as_pictures(packed: Artifact) -> None:
+    """The answers are those to PNGs, and all digits share one stream of random numbers."""
     digits = draw_digits(20, seed=9)
     classifier, rng = Classifier(packed), np.random.default_rng(20)
     pictures = [encode(CORRUPTIONS["rotation"](image, rng)) for image in digits.images]
@@ -316,7 +320,7 @@ def test_damaged_digits_are_sent_as_pictures(packed: Artifact) -> None:
 
 
 def test_saved_report_is_json(made: Made) -> None:
-    """`report.json` holds all facts, rounded; nothing in it is not a number."""
+    """`report.json` contains all facts, rounded, without NaN and infinity."""
     text = (made.directory / "report.json").read_text()
 
     stored = json.loads(text, parse_constant=pytest.fail)
@@ -328,8 +332,8 @@ def test_saved_report_is_json(made: Made) -> None:
     assert [round(end, 6) for end in made.facts["test"]["interval"]] == stored["test"]["interval"]
 
 
-def test_values_are_rounded_wherever_they_stand(tmp_path: Path) -> None:
-    """Fractions are rounded in dictionaries and lists alike; whole numbers, text, truth and nothing stay."""
+def test_floats_are_rounded_at_any_depth(tmp_path: Path) -> None:
+    """Floats in dictionaries and lists are rounded, other values are unchanged."""
     facts = {"a": 1 / 3, "b": {"c": [2 / 3, 7, "1.23456789"]}, "d": None, "e": [{"f": 1e-9}], "g": True}
 
     save(tmp_path, facts, {})
@@ -338,19 +342,19 @@ def test_values_are_rounded_wherever_they_stand(tmp_path: Path) -> None:
     assert expected == json.loads((tmp_path / "report.json").read_text())
 
 
-def test_drawings_are_saved_as_png(made: Made) -> None:
-    """Each figure is a PNG by its name, without the name and version of a library in it."""
-    names = sorted(["report.json", *[f"{name}.png" for name in made.drawings]])
+def test_figures_are_saved_as_png(made: Made) -> None:
+    """Each figure is a PNG by its name, without the version of matplotlib."""
+    names = sorted(["report.json", *[f"{name}.png" for name in made.plots]])
 
     assert names == sorted(path.name for path in made.directory.iterdir())
-    for name, drawing in made.drawings.items():
+    for name, figure in made.plots.items():
         with Image.open(made.directory / f"{name}.png") as image:
-            assert ("PNG", drawing.get_size_inches().tolist()) == (image.format, [side / 100 for side in image.size])
+            assert ("PNG", figure.get_size_inches().tolist()) == (image.format, [side / 100 for side in image.size])
             assert "Software" not in image.info
 
 
 def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
-    """Where a file is in the way, the error names what cannot be written."""
+    """The error names the file that cannot be written."""
     (tmp_path / "taken").write_text("a file")
 
     with pytest.raises(TrainingError, match=f"{tmp_path}/taken/report.json cannot be written: ") as caught:
@@ -359,8 +363,8 @@ def test_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     assert isinstance(caught.value.__cause__, OSError)
 
 
-def test_drawing_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
-    """A folder in the place of a figure is named."""
+def test_figure_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """The error names the figure in whose place there is a folder."""
     (tmp_path / "weights.png").mkdir()
 
     with pytest.raises(TrainingError, match=f"{tmp_path}/weights.png cannot be written: Is a directory"):

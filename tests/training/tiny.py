@@ -1,4 +1,4 @@
-"""A tiny MNIST and tiny recipes: the same forms as the real ones, made in a moment."""
+"""A tiny MNIST and tiny recipes: the shapes of the real ones, generated in a moment."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from training.mnist import PARTS, Digits, Mnist, Part
 from training.recipes import LECTURE, QUICK, Schedule
 
 PLAIN = replace(LECTURE, name="plain", estimator={**LECTURE.estimator, "hidden_layer_sizes": (12,), "max_iter": 20})
-# Two of the four passes settle, and half as many digits as there are to learn from are drawn.
+# Two of the four epochs are averaged, and there is a synthetic digit for every second training digit.
 SCHEDULE = Schedule(
     epochs=4,
     n_validation=40,
     augmentation=Augmentation(rotation=8, shear=8, scaling=0.1, shift=1, elastic=0.5, smoothness=4),
-    drawn=0.5,
+    synthetic_share=0.5,
     weight_decay=0.1,
-    settling=0.5,
-    settled=0.5,
+    averaging_phase=0.5,
+    averaging_strength=0.5,
 )
-BENT = replace(
+AUGMENTED = replace(
     QUICK,
-    name="bent",
+    name="augmented",
     estimator={**QUICK.estimator, "hidden_layer_sizes": (24,), "batch_size": 20, "learning_rate_init": 0.02},
     schedule=SCHEDULE,
 )
@@ -37,25 +37,25 @@ BENT = replace(
 
 @dataclass(frozen=True)
 class InterruptedSchedule(Schedule):
-    """The same passes, but Ctrl-C is pressed while the last one is prepared."""
+    """The same epochs, with Ctrl-C while the last one is prepared."""
 
-    def settles(self, number: int) -> bool:
+    def is_averaged(self, epoch: int) -> bool:
         """Raise KeyboardInterrupt for the last epoch."""
-        if number == self.epochs - 1:
+        if epoch == self.epochs - 1:
             raise KeyboardInterrupt
-        return super().settles(number)
+        return super().is_averaged(epoch)
 
 
 @dataclass(frozen=True)
 class TinyMnist:
-    """Two hundred training and sixty test digits, as arrays and as the content of the four IDX files."""
+    """200 training and 60 test digits, as arrays and as the content of the four IDX files."""
 
     digits: Mnist
     parts: Mapping[str, Part]
     contents: Mapping[str, bytes]
 
     def write(self, directory: Path, *, packed: bool = True) -> Path:
-        """Write the four files, gzip or plain, and return their folder."""
+        """Write the four files, gzip or uncompressed, and return their folder."""
         directory.mkdir(exist_ok=True)
         for name, content in self.contents.items():
             path = directory / (f"{name}.gz" if packed else name)
@@ -64,7 +64,7 @@ class TinyMnist:
 
 
 def draw_digits(n: int, seed: int) -> Digits:
-    """Return n drawn digits, 0 to 9 in turn, each in a box of its own."""
+    """Return n drawn digits, 0 to 9 in turn, each in its own bounding box."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 10
     images = []
@@ -76,7 +76,7 @@ def draw_digits(n: int, seed: int) -> Digits:
 
 
 def make_mnist() -> TinyMnist:
-    """Draw the digits and make their files, named as the real ones."""
+    """Return drawn digits and their files, with the names of the real ones."""
     digits = Mnist(draw_digits(200, seed=1), draw_digits(60, seed=2))
     arrays: dict[str, npt.NDArray[np.uint8]] = {
         "train_images": digits.train.images,
@@ -87,7 +87,7 @@ def make_mnist() -> TinyMnist:
     parts, contents = {}, {}
     for key, array in arrays.items():
         name = PARTS[key].name
-        # Written out here, not with `Part.header`: what is read must be the format, not its own mirror image.
+        # Not `Part.header`: the test files must not depend on the code under test.
         header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, ">u4").tobytes()
         contents[name] = header + array.tobytes()
         parts[key] = Part(name, hashlib.sha256(contents[name]).hexdigest(), array.shape)

@@ -1,1 +1,1 @@
-"""What happens around every request, as plain ASGI, one concern a module."""
+"""Cross-cutting concerns of every request as plain ASGI middleware, one concern per module."""

@@ -1,4 +1,9 @@
-"""Requests are let in only as far as the process can answer them in time and hold them in memory."""
+"""Admission control and load shedding in front of the routes.
+
+Enters: HTTP requests. Leaves: admitted requests; the others are shed with Overloaded (503 and `Retry-After`). Every
+chunk of a body is charged to the in-flight byte budget. Liveness, readiness and metrics paths bypass both. Out of
+scope: the queue and the budget themselves (`api.admission`), and the size and timeout of one body (`body_limits`).
+"""
 
 from __future__ import annotations
 
@@ -10,32 +15,32 @@ from service.api.state import State
 
 
 class Admission:
-    """Answer 503 soon when there is too much to do; probes and metrics are always let in.
+    """ASGI middleware that sheds load.
 
-    While the service drains, every response closes its connection.
+    While the service drains, it adds `Connection: close` to every response, so that clients reconnect elsewhere.
     """
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
+        """Wrap `app`."""
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve one ASGI connection. Raises Overloaded."""
         if scope["type"] != "http" or is_probe(request_context_of(scope).path):
             await self.app(scope, receive, send)
             return
         state: State = scope["app"].state.digits
         await state.admission.admit()
-        with state.admission.reserve_bytes() as hold:
+        with state.admission.reserve_bytes() as reserve:
 
-            async def held_receive() -> Message:
+            async def receive_within_budget() -> Message:
                 message = await receive()
-                hold(len(message.get("body", b"")))
+                reserve(len(message.get("body", b"")))
                 return message
 
-            async def closing_send(message: Message) -> None:
+            async def send_closing_while_draining(message: Message) -> None:
                 if message["type"] == "http.response.start" and not state.ready:
                     MutableHeaders(scope=message)["Connection"] = "close"
                 await send(message)
 
-            await self.app(scope, held_receive, closing_send)
+            await self.app(scope, receive_within_budget, send_closing_while_draining)

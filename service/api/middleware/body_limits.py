@@ -1,4 +1,9 @@
-"""No request body is read beyond its limit, whether it says its length or not, nor waited for longer than its time."""
+"""Size limit and slow-client (Slowloris) timeout of each request body.
+
+Enters: HTTP requests. Leaves: the same requests, whose `receive` stops at the limits: BodyTooLarge (413), BodyTooSlow
+(408) or BodyCompressed (415). Out of scope: the in-flight byte budget of all bodies together (`admission`), and the
+timeout of request heads (`server.slow_clients`).
+"""
 
 from __future__ import annotations
 
@@ -11,66 +16,67 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.api.request_context import request_context_of
 from service.errors import BodyCompressed, BodyTooLarge, BodyTooSlow
 
-# What a poor mobile line still carries: who sends as fast may take as long as the whole body needs.
-BYTES_PER_SECOND = 8 * 1024
-_PLAIN = b"identity"
-_COMPRESSED = "the body is compressed (Content-Encoding): send it as it is"
+# Minimum transfer rate, that of a poor mobile connection. A body at this rate never times out.
+MIN_BYTES_PER_SECOND = 8 * 1024
+_IDENTITY = b"identity"
+_COMPRESSED = "the body is compressed (Content-Encoding): send it uncompressed"
 
 
 class BodyLimits:
-    """Answer 413 to a body that is too large: at once where its length is declared, else when it gets there.
+    """ASGI middleware that bounds the size and the duration of request bodies.
 
-    Answer 415 to a compressed body, since its true size is not known before it is unpacked, and 408 to one that does
-    not come in `seconds`, and another second for each BYTES_PER_SECOND that have come.
+    A declared Content-Length over the limit is refused before the body is read, a chunked body as soon as it exceeds
+    the limit. Compressed bodies are refused, since their decompressed size is unknown (decompression bombs). The
+    timeout is `timeout` seconds, and one second more for each MIN_BYTES_PER_SECOND received.
     """
 
     def __init__(
-        self, app: ASGIApp, max_bytes: int, seconds: float, at_paths: Mapping[str, int] = MappingProxyType({})
+        self, app: ASGIApp, max_bytes: int, timeout: float, max_bytes_by_path: Mapping[str, int] = MappingProxyType({})
     ) -> None:
-        """Wrap an application; some paths may have a limit of their own."""
+        """Wrap `app`. `max_bytes_by_path` overrides `max_bytes` for single paths."""
         self.app = app
         self.max_bytes = max_bytes
-        self.seconds = seconds
-        self.at_paths = at_paths
+        self.timeout = timeout
+        self.max_bytes_by_path = max_bytes_by_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection."""
+        """Serve one ASGI connection. Raises BodyTooLarge, BodyTooSlow and BodyCompressed."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = self.at_paths.get(request_context_of(scope).path, self.max_bytes)
+        max_bytes = self.max_bytes_by_path.get(request_context_of(scope).path, self.max_bytes)
         headers = request_context_of(scope).headers
-        encoding = headers.get(b"content-encoding", _PLAIN).strip().lower()
-        declared = headers.get(b"content-length", b"")
-        if declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
+        encoding = headers.get(b"content-encoding", _IDENTITY).strip().lower()
+        content_length = headers.get(b"content-length", b"")
+        if content_length.isdigit() and int(content_length) > max_bytes:
+            raise _too_large(max_bytes)
         n_received = 0
         is_complete = False
         started = asyncio.get_running_loop().time()
 
-        async def limited_receive() -> Message:
+        async def receive_limited() -> Message:
             nonlocal n_received, is_complete
             if is_complete:
-                return await receive()  # Whoever asks now waits for the client to leave.
-            if encoding != _PLAIN:
+                return await receive()  # The next message is the disconnect, which has no timeout.
+            if encoding != _IDENTITY:
                 raise BodyCompressed(_COMPRESSED)
             try:
-                async with asyncio.timeout_at(started + self.seconds + n_received / BYTES_PER_SECOND):
+                async with asyncio.timeout_at(started + self.timeout + n_received / MIN_BYTES_PER_SECOND):
                     message = await receive()
             except TimeoutError as error:
                 raise _too_slow(n_received) from error
             n_received += len(message.get("body", b""))
             is_complete = not message.get("more_body", False)
-            if n_received > limit:
-                raise _too_large(limit)
+            if n_received > max_bytes:
+                raise _too_large(max_bytes)
             return message
 
-        await self.app(scope, limited_receive, send)
+        await self.app(scope, receive_limited, send)
 
 
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"the request has more than the {limit:,} bytes that are allowed: send less at once")
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the request body exceeds the limit of {max_bytes:,} bytes: send less per request")
 
 
 def _too_slow(n_received: int) -> BodyTooSlow:
-    return BodyTooSlow(f"the body came too slowly, {n_received:,} bytes so far: send it again, over a better line")
+    return BodyTooSlow(f"the request body timed out after {n_received:,} bytes: send it again over a faster connection")

@@ -1,1 +1,1 @@
-"""HTTP only: one module a family of paths, with its schemas. Each handler delegates in a few lines."""
+"""HTTP routes, one module per family of paths, with its schemas. Handlers delegate everything that is not HTTP."""

@@ -1,4 +1,8 @@
-"""GET /health, /livez and /readyz: whether the service is alive, and whether it answers; HEAD for the status alone."""
+"""Liveness and readiness probes: GET /livez, /readyz, and /health with details. HEAD returns the status alone.
+
+Enters: a probe. Leaves: 200, or 503 before the model is loaded and while the service drains. Out of scope: /v2/health
+(`v2.routes`).
+"""
 
 from __future__ import annotations
 
@@ -17,15 +21,15 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """How the service is."""
+    """Readiness of the service, its model and its uptime."""
 
     status: Literal["ok", "unavailable"]
-    model: ModelName | None = Field(description="null while none is loaded")
+    model: ModelName | None = Field(description="null before the model is loaded")
     uptime_seconds: float = Field(ge=0)
 
 
 class Probe(BaseModel):
-    """The answer to one question."""
+    """Result of a liveness or readiness probe."""
 
     status: Literal["ok", "unavailable"]
 
@@ -34,20 +38,25 @@ _UNAVAILABLE = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def _state(request: Request) -> State | None:
-    """Return the shared state, None before it is made; probes are asked before there is a model, too."""
+    """Return the shared state, or None before the lifespan has created it: probes arrive before the model is loaded."""
     return getattr(request.app.state, "digits", None)
 
 
 def is_ready(request: Request) -> bool:
-    """Say whether requests are answered."""
+    """Return whether the service is ready for requests."""
     state = _state(request)
     return state is not None and state.ready
 
 
 @router.head("/health", include_in_schema=False)
-@router.get("/health", responses={_UNAVAILABLE.value: {"model": Health, "description": "No model, or shutting down"}})
+@router.get(
+    "/health",
+    responses={
+        _UNAVAILABLE.value: {"model": Health, "description": "No model is loaded, or the service is shutting down"}
+    },
+)
 async def health(request: Request, response: Response) -> Health:
-    """Tell how the service is: 200 when it answers, 503 while no model is loaded or it shuts down."""
+    """Report readiness with details: 200 if ready, 503 before the model is loaded or during shutdown."""
     state = _state(request)
     if state is None:
         response.status_code = _UNAVAILABLE
@@ -65,14 +74,16 @@ async def health(request: Request, response: Response) -> Health:
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Probe:
-    """Tell that the process lives; whoever gets no answer should restart it."""
+    """Liveness probe: 200 as long as the process responds. An orchestrator restarts it otherwise."""
     return Probe(status="ok")
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", responses={_UNAVAILABLE.value: {"model": Probe, "description": "Send requests elsewhere"}})
+@router.get(
+    "/readyz", responses={_UNAVAILABLE.value: {"model": Probe, "description": "Not ready: route requests elsewhere"}}
+)
 async def readyz(request: Request, response: Response) -> Probe:
-    """Tell whether requests should be sent here."""
+    """Readiness probe: 200 if requests should be routed here, else 503."""
     if is_ready(request):
         return Probe(status="ok")
     response.status_code = _UNAVAILABLE

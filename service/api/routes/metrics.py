@@ -1,4 +1,4 @@
-"""GET /metrics: what Prometheus scrapes."""
+"""GET /metrics: the Prometheus scrape endpoint. Out of scope: the metrics themselves (`api.metrics`)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ router = APIRouter(tags=["health"])
     responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Return requests, answers, refusals and times as counted so far, of all workers."""
-    counted: Metrics = request.app.state.metrics
+    """Return the metrics of all workers in the Prometheus text format or in OpenMetrics."""
+    registry: Metrics = request.app.state.metrics
     accept = request.headers.get("accept", "")
-    # Waiting for a thread takes long where there is much to do. Of several workers files have to be read.
-    body, content_type = await to_thread.run_sync(counted.page, accept) if counted.is_shared else counted.page(accept)
+    # A thread only if files have to be read: under load, waiting for a thread would delay the scrape.
+    if registry.is_multiprocess:
+        body, content_type = await to_thread.run_sync(registry.render, accept)
+    else:
+        body, content_type = registry.render(accept)
     return Response(body, headers={"Content-Type": content_type})

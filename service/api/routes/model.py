@@ -1,4 +1,8 @@
-"""GET /model, its weights and their pictures, its report: the network, open to look into. HEAD tells size and ETag."""
+"""GET /model: metadata, weights, weight images and the evaluation report of the served model.
+
+Enters: a request for a resource. Leaves: JSON, or a cacheable Representation; HEAD returns its size and ETag. Out of
+scope: serialising weights (`api.weights`), drawing them (`model.weight_images`) and reading reports (`api.reports`).
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import problems
-from service.api.representation import Representation
-from service.api.representations import quality, respond
+from service.api.representations import Representation, quality, respond
 from service.api.state import Shared
 from service.api.weights import MEDIA_TYPES, Weights
 from service.errors import NotAcceptable
@@ -19,31 +22,33 @@ from service.model import weight_images
 
 router = APIRouter(prefix="/model", tags=["model"])
 
-Form = Literal["json", "npz", "safetensors"]
-LayerIndex = Annotated[int, Path(description="number of the layer, from 0")]
-FormQuery = Annotated[Form | None, Query(alias="format", description="wins over the header `Accept`")]
+FileFormat = Literal["json", "npz", "safetensors"]
+LayerIndex = Annotated[int, Path(description="index of the layer, from 0")]
+FormatQuery = Annotated[
+    FileFormat | None, Query(alias="format", description="file format; overrides the header `Accept`")
+]
 
 _WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The weights. Strong ETag; `If-None-Match` is answered with 304.",
+        "description": "The weights, with a strong ETag for conditional requests (`If-None-Match`)",
         "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
     },
-    304: {"description": "The copy that the client has is the current one"},
+    304: {"description": "Not modified: the client's copy is current"},
 }
 
 _REPORT_RESPONSE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "What was measured", "content": {"application/json": {}}}
+    200: {"description": "The evaluation report", "content": {"application/json": {}}}
 }
 _FIGURE_RESPONSE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "One drawing of the report", "content": {"image/png": {}}}
+    200: {"description": "One figure of the report", "content": {"image/png": {}}}
 }
 _IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = _WEIGHTS_RESPONSES | {
-    200: {"description": "The incoming weights of units as pictures", "content": {"image/png": {}}}
+    200: {"description": "The incoming weights of hidden units as images", "content": {"image/png": {}}}
 }
 
 
 class LayerFacts(BaseModel):
-    """The shape of one layer."""
+    """Shape and activation function of one layer."""
 
     n_in: int
     n_out: int
@@ -51,39 +56,47 @@ class LayerFacts(BaseModel):
 
 
 class Window(BaseModel):
-    """Which units are drawn."""
+    """Which hidden units are drawn: a grid of rows x columns units."""
 
     rows: int = Field(4, ge=1, le=16)
     columns: int = Field(4, ge=1, le=16)
-    first: int = Field(0, ge=0, description="number of the first unit")
+    first: int = Field(0, ge=0, description="index of the first unit")
 
 
 class Model(BaseModel):
-    """What is served, how it came about, and what was measured on it."""
+    """Metadata of the served model: architecture, calibration, training and evaluation."""
 
     name: str
     version: str = Field(description="first 12 hex digits of the SHA-256 of its file")
     classes: list[int]
     layers: list[LayerFacts]
-    head: str = Field(description="softmax, or logistic: one unit, the probability of the second class")
+    head: str = Field(
+        description="output activation: softmax, or logistic (one unit, the probability of the second class)"
+    )
     n_parameters: int
-    temperature: float
-    ambiguous_below: float = Field(description="answers with less confidence have the verdict `ambiguous`")
-    novel_from: float | None = Field(description="answers with this novelty or more have the verdict `not_a_digit`")
-    training: dict[str, Any] = Field(description="recipe, seed, settings, checksums of the data, versions")
-    figures: dict[str, float]
-    report: bool = Field(description="whether /model/report tells more of what was measured")
+    temperature: float = Field(
+        description="temperature of the temperature scaling: probabilities are softmax(logits / temperature)"
+    )
+    ambiguous_below: float = Field(description="abstention threshold: below this confidence the verdict is `ambiguous`")
+    novel_from: float | None = Field(
+        description="threshold of the out-of-distribution (OOD) score: from here on the verdict is `not_a_digit`"
+    )
+    training: dict[str, Any] = Field(
+        description="recipe, seed, hyperparameters, checksums of the data sets, versions of libraries"
+    )
+    figures: dict[str, float] = Field(description="evaluation metrics stored in the model file")
+    report: bool = Field(description="whether /model/report has an evaluation report on this model")
 
 
 @router.head("", include_in_schema=False)
 @router.get("")
 async def model(shared: Shared) -> Model:
-    """Tell which model answers."""
-    served = shared.classifier.model
-    network, metadata = served.network, served.metadata
+    """Return the metadata of the served model."""
+    artifact = shared.classifier.model
+    network, metadata = artifact.network, artifact.metadata
     return Model(
         name=metadata.name,
-        version=served.version,
+        version=artifact.version,
         classes=list(network.classes),
         layers=[
             LayerFacts(n_in=layer.n_in, n_out=layer.n_out, activation=layer.activation) for layer in network.layers
@@ -103,15 +116,17 @@ async def model(shared: Shared) -> Model:
 @router.get(
     "/weights",
     response_class=Response,
-    responses=_WEIGHTS_RESPONSES | problems.documented(HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_WEIGHTS_RESPONSES
+    | problems.openapi_responses(HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
-async def weights(request: Request, shared: Shared, form: FormQuery = None) -> Response:
+async def weights(request: Request, shared: Shared, file_format: FormatQuery = None) -> Response:
     """Return all weights and biases.
 
-    In JSON, `layers[i].weights` is scikit-learn's `coefs_[i]`, rows for inputs and columns for units, and
-    `layers[i].biases` is `intercepts_[i]`, as the shortest decimals that give back the same float32.
+    In JSON, `layers[i].weights` has a row for each input and a column for each unit, like scikit-learn's `coefs_[i]`,
+    and `layers[i].biases` is like `intercepts_[i]`. Numbers are the shortest decimals that round-trip to the same
+    float32.
     """
-    return await shared.admission.run_in_thread(_represent, request, shared.weights, form, None)
+    return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, None)
 
 
 @router.head("/weights/{index}", include_in_schema=False)
@@ -119,18 +134,20 @@ async def weights(request: Request, shared: Shared, form: FormQuery = None) -> R
     "/weights/{index}",
     response_class=Response,
     responses=_WEIGHTS_RESPONSES
-    | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
-async def layer_weights(request: Request, shared: Shared, index: LayerIndex, form: FormQuery = None) -> Response:
+async def layer_weights(
+    request: Request, shared: Shared, index: LayerIndex, file_format: FormatQuery = None
+) -> Response:
     """Return the weights and biases of one layer."""
-    return await shared.admission.run_in_thread(_represent, request, shared.weights, form, index)
+    return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, index)
 
 
 @router.head("/weights/{index}/image", include_in_schema=False)
 @router.get(
     "/weights/{index}/image",
     response_class=Response,
-    responses=_IMAGE_RESPONSES | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_IMAGE_RESPONSES | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def weights_image(
     shared: Shared,
@@ -138,37 +155,43 @@ async def weights_image(
     index: LayerIndex,
     window: Annotated[Window, Query()],
 ) -> Response:
-    """Draw what the first layer's units look for: the columns of `coefs_[0]` as 28x28 pictures, on one grey scale."""
+    """Draw the incoming weights of first-layer units: columns of `coefs_[0]` as 28x28 images on a common grey scale."""
     layer = shared.weights.layer(index)
     body = await shared.admission.run_in_thread(weight_images.draw, layer, window.rows, window.columns, window.first)
     return respond(request, Representation(body, "image/png"))
 
 
-@router.get("/report", response_class=Response, responses=_REPORT_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND))
+@router.get(
+    "/report", response_class=Response, responses=_REPORT_RESPONSE | problems.openapi_responses(HTTPStatus.NOT_FOUND)
+)
 async def report(request: Request, shared: Shared) -> Response:
-    """Return everything that was measured on the model, where its report lies beside its file."""
-    return respond(request, shared.report.facts())
+    """Return the evaluation report on the served model. 404 if there is none beside the model file."""
+    return respond(request, shared.report.document())
 
 
 @router.get(
     "/report/{name}.png",
     response_class=Response,
-    responses=_FIGURE_RESPONSE | problems.documented(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_FIGURE_RESPONSE | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )
 async def report_figure(request: Request, shared: Shared, name: str) -> Response:
-    """Return a drawing of the report, such as `misread`: the digits that were misread."""
+    """Return a figure of the report as PNG, such as `misread`: the misclassified digits."""
     return respond(request, shared.report.figure(name))
 
 
-def _represent(request: Request, made: Weights, form: Form | None, index: int | None) -> Response:
-    return respond(request, made.get(form or _negotiated(request.headers.get("accept", "*/*")), index))
+def _respond_with_weights(
+    request: Request, weights: Weights, file_format: FileFormat | None, index: int | None
+) -> Response:
+    return respond(request, weights.get(file_format or _negotiate(request.headers.get("accept", "*/*")), index))
 
 
-def _negotiated(accept: str) -> Form:
-    """Return the form that the header Accept asks for; JSON where it leaves the choice."""
-    forms: tuple[Form, ...] = ("json", "npz", "safetensors")
-    best = max(forms, key=lambda form: quality(MEDIA_TYPES[form], accept))
+def _negotiate(accept: str) -> FileFormat:
+    """Return the format with the highest quality in `Accept`; JSON in case of a tie. Raises NotAcceptable."""
+    formats: tuple[FileFormat, ...] = ("json", "npz", "safetensors")
+    best = max(formats, key=lambda file_format: quality(MEDIA_TYPES[file_format], accept))
     if quality(MEDIA_TYPES[best], accept) == 0:
-        message = f"the weights come as {', '.join(MEDIA_TYPES.values())}, none of which `Accept: {accept}` allows"
+        message = (
+            f"the weights are available as {', '.join(MEDIA_TYPES.values())}, none of which `Accept: {accept}` allows"
+        )
         raise NotAcceptable(message)
     return best

@@ -1,4 +1,8 @@
-"""GET /: the page on which a digit is drawn, and the files that it needs, all of them in `service/web`."""
+"""GET / and /page/...: the static files of the web page, read from `service/web` when the application is created.
+
+Enters: a path. Leaves: a Representation with security headers. Files are held in memory, hence no path traversal, no
+disk access per request, and ETags that depend on the content alone. Out of scope: the page's code.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,7 @@ from fastapi import APIRouter, Request
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from service.api.representation import Representation
-from service.api.representations import respond
+from service.api.representations import Representation, respond
 
 _FOLDER = Path(__file__).parents[2] / "web"
 _MEDIA_TYPES = {
@@ -22,9 +25,9 @@ _MEDIA_TYPES = {
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }
-_HEADERS = MappingProxyType(
+_SECURITY_HEADERS = MappingProxyType(
     {
-        # All that the page needs comes from here, and nothing within it is written as code or style.
+        # Only resources of this origin, and neither inline scripts nor inline styles.
         "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -35,18 +38,18 @@ _HEADERS = MappingProxyType(
 )
 
 
-def read() -> dict[str, Representation]:
-    """Return the files of the page by their paths."""
-    found = {}
+def read_files() -> dict[str, Representation]:
+    """Return the static files by URL path: index.html as `/`, the others below `/page/`."""
+    files = {}
     for file in sorted(_FOLDER.rglob("*.*")):
         name = file.relative_to(_FOLDER).as_posix()
         path = "/" if name == "index.html" else f"/page/{name}"
-        found[path] = Representation(file.read_bytes(), _MEDIA_TYPES[file.suffix])
-    return found
+        files[path] = Representation(file.read_bytes(), _MEDIA_TYPES[file.suffix])
+    return files
 
 
 def make_router(files: Mapping[str, Representation]) -> APIRouter:
-    """Return the routes to these files, and to nothing else."""
+    """Return a router that serves these files by path, and 404 for any other path below `/page/`."""
     router = APIRouter(include_in_schema=False)
 
     @router.get("/")
@@ -55,6 +58,6 @@ def make_router(files: Mapping[str, Representation]) -> APIRouter:
         path = "/" if name is None else f"/page/{name}"
         if path not in files:
             raise HTTPException(404)
-        return respond(request, files[path], _HEADERS)
+        return respond(request, files[path], _SECURITY_HEADERS)
 
     return router

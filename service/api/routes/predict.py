@@ -1,4 +1,8 @@
-"""POST /predict: one picture in, one answer out. POST /predict/batch: many in, as many out."""
+"""POST /predict classifies one picture. POST /predict/batch classifies many, with one result for each.
+
+Enters: a request body. Leaves: an Answer, or Results. Out of scope: parsing bodies (`api.bodies`), classification
+(`classifier`) and error responses (`api.problems`).
+"""
 
 from __future__ import annotations
 
@@ -16,16 +20,16 @@ from service.api.schemas import Answer, answer
 from service.api.state import Shared
 from service.classifier import Classifier
 from service.errors import PictureError
-from service.images.decoding import is_small
+from service.images.decoding import is_small_png
 
-BATCH = "/predict/batch"
+BATCH_PATH = "/predict/batch"
 router = APIRouter(tags=["predict"])
 
 
 @router.post(
     "/predict",
     response_model=Answer,
-    responses=problems.documented(
+    responses=problems.openapi_responses(
         HTTPStatus.BAD_REQUEST,
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -37,22 +41,23 @@ router = APIRouter(tags=["predict"])
 async def predict(
     request: Request,
     shared: Shared,
-    top_k: Annotated[int | None, Query(ge=1, le=10, description="also list this many classes by probability")] = None,
-    explain: Annotated[bool, Query(description="also return how the answer came about")] = False,
+    top_k: Annotated[int | None, Query(ge=1, le=10, description="also return this many most probable classes")] = None,
+    explain: Annotated[bool, Query(description="also return intermediate results and attribution")] = False,
 ) -> Response:
-    """Read the digit in a picture.
+    """Classify the handwritten digit in a picture.
 
-    Send a form with the field `file`, the picture itself, or JSON. PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP and TIFF,
-    unless the service accepts fewer, of any size up to the limits, dark on light or light on dark.
+    Send a multipart form with the field `file`, the picture itself, or JSON. Formats are PNG, JPEG, HEIC, AVIF, WebP,
+    GIF, BMP and TIFF, unless the service is configured to accept fewer. The polarity may be dark on light or light on
+    dark.
     """
     body, content_type = await request.body(), request.headers.get("content-type", "")
-    if len(body) > bodies.LARGE:
+    if len(body) > bodies.MAX_INLINE_BYTES:
         return await shared.admission.run_in_thread(
-            lambda: _answer(shared.classifier, bodies.picture_in(body, content_type), top_k, explain)
+            lambda: _answer(shared.classifier, bodies.parse_picture(body, content_type), top_k, explain)
         )
-    picture = bodies.picture_in(body, content_type)
-    is_quick = not isinstance(picture, bytes) or is_small(picture)
-    run = shared.admission.run_inline if is_quick else shared.admission.run_in_thread
+    picture = bodies.parse_picture(body, content_type)
+    is_fast = not isinstance(picture, bytes) or is_small_png(picture)
+    run = shared.admission.run_inline if is_fast else shared.admission.run_in_thread
     return await run(_answer, shared.classifier, picture, top_k, explain)
 
 
@@ -65,22 +70,22 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
 
 
 class Result(BaseModel):
-    """What became of one picture: either of the two."""
+    """Result for one picture: a prediction or a problem."""
 
-    prediction: Answer | None = Field(None, description="as /predict answers it")
-    problem: Problem | None = Field(None, description="why it cannot be answered")
+    prediction: Answer | None = Field(None, description="the answer, as of /predict")
+    problem: Problem | None = Field(None, description="why the picture cannot be classified")
 
 
 class Results(BaseModel):
-    """What became of the pictures of a batch."""
+    """Results for the pictures of a batch."""
 
-    results: list[Result] = Field(description="in the order sent")
+    results: list[Result] = Field(description="in the order of the pictures")
 
 
 @router.post(
-    BATCH,
+    BATCH_PATH,
     response_model=Results,
-    responses=problems.documented(
+    responses=problems.openapi_responses(
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -89,28 +94,29 @@ class Results(BaseModel):
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def predict_batch(request: Request, shared: Shared) -> Response:
-    """Read the digits in many pictures at once.
+    """Classify the digits in many pictures.
 
-    Send a form with a field `file` for each. One that cannot be read does not fail the others.
+    Send a multipart form with one field `file` for each picture. A picture that cannot be read has a problem as its
+    result and does not fail the others.
     """
     body, content_type = await request.body(), request.headers.get("content-type", "")
 
-    def answered() -> Response:
-        pictures = bodies.files_in_form(body, content_type, shared.max_pictures)
+    def answer_batch() -> Response:
+        pictures = bodies.parse_batch_form(body, content_type, shared.max_pictures)
         return _json(Results(results=_results(shared.classifier, pictures, request.scope)))
 
-    return await shared.admission.run_in_thread(answered)
+    return await shared.admission.run_in_thread(answer_batch)
 
 
 def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> list[Result]:
     return [
-        Result(problem=problems.describe(scope, one))
-        if isinstance(one, PictureError)
-        else Result(prediction=answer(classifier, one))
-        for one in classifier.predict_pictures(pictures)
+        Result(problem=problems.to_problem(scope, outcome))
+        if isinstance(outcome, PictureError)
+        else Result(prediction=answer(classifier, outcome))
+        for outcome in classifier.predict_pictures(pictures)
     ]
 
 
-def _json(found: BaseModel) -> Response:
-    # As bytes, since FastAPI would check once more that it is what it is.
-    return Response(found.model_dump_json(exclude_unset=True), media_type="application/json")
+def _json(model: BaseModel) -> Response:
+    # Serialised here, since FastAPI would validate the model a second time.
+    return Response(model.model_dump_json(exclude_unset=True), media_type="application/json")

@@ -1,1 +1,1 @@
-"""The Open Inference Protocol, version 2."""
+"""The Open Inference Protocol, version 2 (KServe V2), over REST."""

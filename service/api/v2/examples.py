@@ -1,4 +1,4 @@
-"""A body for /v2 on the OpenAPI page that works when it is pasted."""
+"""Example request body of /v2 in the OpenAPI document. It is valid and is answered with a 7."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ INFERENCE_BODY: dict[str, Any] = {
                 ]
             },
         },
-        # The same JSON, with tensors behind it.
+        # The same JSON, followed by binary tensor data.
         "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
     },
 }

@@ -1,4 +1,8 @@
-"""The body of an inference request -> digits for the classifier; its predictions -> the body of the response."""
+"""Inference request -> inputs of the classifier; predictions -> inference response.
+
+Enters: the body of a request. Leaves: float32 inputs (n, 784), 0..1, or encoded pictures; and the response of their
+predictions. Out of scope: the binary codec (`v2.tensors`) and routing (`v2.routes`).
+"""
 
 from __future__ import annotations
 
@@ -19,107 +23,118 @@ from service.types import IMAGE_SIDE, PIXELS, FloatArray
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 CLASSIFICATION = "classification"
-# As many as MNIST has for testing. What is found on the way to their answers takes some twenty times their bytes.
-_MOST_DIGITS = 10_000
+# The size of the MNIST test set. Activations take about twenty times the memory of the inputs.
+_MAX_DIGITS = 10_000
 
 
 def read(body: bytes, json_length: str | None) -> tuple[InferenceRequest, FloatArray | list[bytes]]:
-    """Return what is asked, and of what: digits in MNIST form (n, 784), 0..1, or encoded pictures.
+    """Return the request and its inputs: float32 (n, 784), 0 = background to 1 = ink, or encoded pictures.
 
-    Raises InvalidBody, InvalidJson and TooManyPictures.
+    `json_length` is the header JSON_LENGTH_HEADER, or None. Raises InvalidBody, InvalidJson and TooManyPictures.
     """
-    content, behind = tensors.split_body(body, json_length)
+    content, binary = tensors.split_body(body, json_length)
     try:
-        asked = InferenceRequest.model_validate(content)
+        inference_request = InferenceRequest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         message = f"{'/'.join(map(str, first['loc']))}: {first['msg']}"
         raise InvalidBody(message) from error
-    (given,) = asked.inputs
-    size = given.parameters.get("binary_data_size")
-    if size is not None and size != len(behind):
-        message = f"input {given.name!r} has a binary_data_size of {size}, but {len(behind)} bytes are behind the JSON"
+    (input_tensor,) = inference_request.inputs
+    size = input_tensor.parameters.get("binary_data_size")
+    if size is not None and size != len(binary):
+        message = (
+            f"input {input_tensor.name!r} has a binary_data_size of {size}, but {len(binary)} bytes come after the JSON"
+        )
         raise InvalidBody(message)
     tensor = tensors.read_tensor(
-        given.name, given.datatype, given.shape, data=given.data, raw=None if size is None else behind
+        input_tensor.name,
+        input_tensor.datatype,
+        input_tensor.shape,
+        data=input_tensor.data,
+        raw=None if size is None else binary,
     )
     if isinstance(tensor.values, np.ndarray):
-        return asked, _inputs(tensor)
+        return inference_request, _to_inputs(tensor)
     if tensor.shape[1:] not in ((), (1,)):
-        message = f"input {given.name!r} has the shape {given.shape}: send [n] or [n, 1]"
+        message = f"input {tensor.name!r} has the shape {list(tensor.shape)}: send [n] or [n, 1]"
         raise InvalidBody(message)
-    return asked, [bodies.from_base64(text.decode()) for text in tensor.values] if size is None else tensor.values
+    if size is None:
+        return inference_request, [bodies.decode_base64(text.decode()) for text in tensor.values]
+    return inference_request, tensor.values
 
 
-def _inputs(given: Tensor) -> FloatArray:
-    if given.shape[1:] not in ((PIXELS,), (IMAGE_SIDE, IMAGE_SIDE)):
-        message = f"input {given.name!r} has the shape {list(given.shape)}: send [n, 784] or [n, 28, 28]"
+def _to_inputs(tensor: Tensor) -> FloatArray:
+    if tensor.shape[1:] not in ((PIXELS,), (IMAGE_SIDE, IMAGE_SIDE)):
+        message = f"input {tensor.name!r} has the shape {list(tensor.shape)}: send [n, 784] or [n, 28, 28]"
         raise InvalidBody(message)
-    if given.shape[0] > _MOST_DIGITS:
-        message = f"input {given.name!r} has {given.shape[0]:,} digits: send at most {_MOST_DIGITS:,} at once"
+    if tensor.shape[0] > _MAX_DIGITS:
+        message = f"input {tensor.name!r} has {tensor.shape[0]:,} digits: send at most {_MAX_DIGITS:,} per request"
         raise TooManyPictures(message)
-    values = np.asarray(given.values)
+    values = np.asarray(tensor.values)
     full_ink = 1 if values.dtype.kind == "f" else 255
-    # Written so that what is not a number is found, too. Bytes have no other values.
+    # `not all` also catches NaN. Every uint8 is in range.
     if values.dtype != np.uint8 and not np.all((values >= 0) & (values <= full_ink)):
-        message = f"input {given.name!r} must be from 0, background, to {full_ink}, ink, as {given.datatype}"
+        message = f"input {tensor.name!r} must be from 0 (background) to {full_ink} (ink), as {tensor.datatype}"
         raise InvalidBody(message)
     return values.reshape(-1, PIXELS).astype(np.float32) / np.float32(full_ink)
 
 
-def respond(asked: InferenceRequest, predictions: Sequence[Prediction], model: Artifact) -> Response:
-    """Return the tensors that are asked for, as JSON or as bytes behind it. Raises InvalidBody."""
-    described, behind = [], b""
-    for tensor, binary in _outputs(asked, predictions, model.network.classes):
+def respond(inference_request: InferenceRequest, predictions: Sequence[Prediction], model: Artifact) -> Response:
+    """Return the requested output tensors, in JSON or as binary tensor data after it. Raises InvalidBody."""
+    outputs, binary = [], b""
+    for tensor, is_binary in _requested_outputs(inference_request, predictions, model.network.classes):
         output = OutputTensor(name=tensor.name, datatype=tensor.datatype, shape=list(tensor.shape))
-        if binary:
+        if is_binary:
             raw = tensors.raw_values(tensor)
-            behind += raw
+            binary += raw
             output.parameters = {"binary_data_size": len(raw)}
         else:
             output.data = tensors.json_values(tensor)
-        described.append(output)
-    answer = InferenceResponse(
-        model_name=model.metadata.name, model_version=model.version, id=asked.id, outputs=described
+        outputs.append(output)
+    inference_response = InferenceResponse(
+        model_name=model.metadata.name, model_version=model.version, id=inference_request.id, outputs=outputs
     )
-    content = answer.model_dump_json(exclude_none=True).encode()
-    if not behind:
+    content = inference_response.model_dump_json(exclude_none=True).encode()
+    if not binary:
         return Response(content, media_type="application/json")
     headers = {JSON_LENGTH_HEADER: str(len(content))}
-    return Response(content + behind, headers=headers, media_type="application/octet-stream")
+    return Response(content + binary, headers=headers, media_type="application/octet-stream")
 
 
-def _outputs(
-    asked: InferenceRequest, predictions: Sequence[Prediction], classes: tuple[int, ...]
+def _requested_outputs(
+    inference_request: InferenceRequest, predictions: Sequence[Prediction], classes: tuple[int, ...]
 ) -> list[tuple[Tensor, bool]]:
-    """Return the tensors asked for, each with whether it is wanted as bytes."""
+    """Return the requested tensors, each with whether it is sent as binary tensor data."""
     labels = np.array([prediction.digit for prediction in predictions], np.int64)
-    shares = np.array([prediction.probabilities for prediction in predictions], np.float32).reshape(-1, len(classes))
-    known = {
+    probabilities = np.array([prediction.probabilities for prediction in predictions], np.float32)
+    probabilities = probabilities.reshape(-1, len(classes))
+    available = {
         LABELS: Tensor(LABELS, "INT64", labels.shape, labels),
-        PROBABILITIES: Tensor(PROBABILITIES, "FP32", shares.shape, shares),
+        PROBABILITIES: Tensor(PROBABILITIES, "FP32", probabilities.shape, probabilities),
     }
-    all_binary = bool(asked.parameters.get("binary_data_output"))
-    if not asked.outputs:
-        return [(tensor, all_binary) for tensor in known.values()]
-    found = []
-    for requested in asked.outputs:
-        if requested.name not in known:
-            message = f"there is no output {requested.name!r}: ask for {' or '.join(known)}"
+    all_binary = bool(inference_request.parameters.get("binary_data_output"))
+    if not inference_request.outputs:
+        return [(tensor, all_binary) for tensor in available.values()]
+    outputs = []
+    for requested in inference_request.outputs:
+        if requested.name not in available:
+            message = f"there is no output {requested.name!r}: request {' or '.join(available)}"
             raise InvalidBody(message)
-        tensor = known[requested.name]
-        n_best = requested.parameters.get(CLASSIFICATION)
-        if n_best is not None:
-            if tensor.name != PROBABILITIES or isinstance(n_best, bool) or not isinstance(n_best, int) or n_best < 1:
-                message = f"{CLASSIFICATION} is for {PROBABILITIES}, and a whole number from 1 on"
+        tensor = available[requested.name]
+        k = requested.parameters.get(CLASSIFICATION)
+        if k is not None:
+            if tensor.name != PROBABILITIES or isinstance(k, bool) or not isinstance(k, int) or k < 1:
+                message = f"{CLASSIFICATION} applies to {PROBABILITIES} only, and is an integer from 1 on"
                 raise InvalidBody(message)
-            tensor = _ranked(shares, n_best, classes)
-        found.append((tensor, bool(requested.parameters.get("binary_data", all_binary))))
-    return found
+            tensor = _top_k(probabilities, k, classes)
+        outputs.append((tensor, bool(requested.parameters.get("binary_data", all_binary))))
+    return outputs
 
 
-def _ranked(shares: FloatArray, n_best: int, classes: tuple[int, ...]) -> Tensor:
-    """Return the n best of each row as `value:index:label`, BYTES (n, n_best)."""
-    best = (-shares).argsort(axis=1, kind="stable")[:, :n_best]
-    values = [f"{shares[row, i]:.6f}:{i}:{classes[i]}".encode() for row, ranked in enumerate(best) for i in ranked]
-    return Tensor(PROBABILITIES, BYTES, best.shape, values)
+def _top_k(probabilities: FloatArray, k: int, classes: tuple[int, ...]) -> Tensor:
+    """Return the k most probable classes of each row as `value:index:label`, BYTES (n, k)."""
+    ranking = (-probabilities).argsort(axis=1, kind="stable")[:, :k]
+    values = [
+        f"{probabilities[row, i]:.6f}:{i}:{classes[i]}".encode() for row, ranked in enumerate(ranking) for i in ranked
+    ]
+    return Tensor(PROBABILITIES, BYTES, ranking.shape, values)

@@ -1,7 +1,8 @@
-"""/v2: the Open Inference Protocol, version 2, over REST, on the same model as /predict.
+"""/v2: the Open Inference Protocol, version 2, over REST, for the same model as /predict.
 
-Takes digits in MNIST form as numbers, or encoded pictures as BYTES, with the extensions `classification` and
-`binary_tensor_data`. Its errors are `{"error": ...}` (see `problems`).
+Enters: inference requests with digits in MNIST form as numbers, or encoded pictures as BYTES. Leaves: inference
+responses; extensions are `classification` and `binary_tensor_data`. Out of scope: errors, which are `{"error": ...}`
+(`api.problems`), and other models: one is served.
 """
 
 from __future__ import annotations
@@ -35,43 +36,43 @@ from service.types import PIXELS, FloatArray
 Responses = dict[int | str, dict[str, Any]]
 
 
-def _refusals(*statuses: HTTPStatus) -> Responses:
+def _error_responses(*statuses: HTTPStatus) -> Responses:
     return {status.value: {"model": Refusal} for status in statuses}
 
 
-UNAUTHORIZED = _refusals(HTTPStatus.UNAUTHORIZED)
-_NOT_SERVED = _refusals(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+UNAUTHORIZED = _error_responses(HTTPStatus.UNAUTHORIZED)
+_MODEL_ERRORS = _error_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
-# They need no key.
+# Probes need no API key.
 probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 
 
-async def _served(shared: Shared, name: str, version: str | None = None) -> State:
-    """Return the shared state where a path names the model that is served."""
+async def _served_model(shared: Shared, name: str, version: str | None = None) -> State:
+    """Return the shared state if the path names the served model. Raises NoSuchModel."""
     model = shared.classifier.model
     if name != model.metadata.name or version not in {None, model.version}:
-        asked = name if version is None else f"{name}, version {version}"
-        message = f"there is no model {asked}: served is {model.metadata.name}, version {model.version}"
+        requested = name if version is None else f"{name}, version {version}"
+        message = f"there is no model {requested}: served is {model.metadata.name}, version {model.version}"
         raise NoSuchModel(message)
     return shared
 
 
-Served = Annotated[State, Depends(_served)]
+Served = Annotated[State, Depends(_served_model)]
 _MODEL = "/models/{name}"
 _VERSION = "/models/{name}/versions/{version}"
 
 
-# Digits as numbers that are answered sooner than a thread begins.
-_FEW = 4
+# Inference on so few inputs takes less time than the hop to a thread.
+_MAX_INLINE_INPUTS = 4
 _INFERENCE: dict[str, Any] = {
     "response_model": InferenceResponse,
     "responses": {
         200: {
-            "description": "The answer; as bytes where tensors behind the JSON are asked for",
+            "description": "The response; octet-stream if outputs are requested as binary tensor data",
             "content": {"application/octet-stream": {}},
         },
-        **_NOT_SERVED,
-        **_refusals(
+        **_MODEL_ERRORS,
+        **_error_responses(
             HTTPStatus.BAD_REQUEST,
             HTTPStatus.REQUEST_TIMEOUT,
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -85,27 +86,26 @@ _INFERENCE: dict[str, Any] = {
 @router.post(f"{_MODEL}/infer", **_INFERENCE)
 @router.post(f"{_VERSION}/infer", **_INFERENCE)
 async def infer(request: Request, served: Served) -> Response:
-    """Read digits: numbers in MNIST form, or encoded pictures."""
+    """Classify digits: numbers in MNIST form, or encoded pictures as BYTES."""
     json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
     body = await request.body()
-    if len(body) > bodies.LARGE:
+    if len(body) > bodies.MAX_INLINE_BYTES:
         return await served.admission.run_in_thread(lambda: _answer(served, *inference.read(body, json_length)))
-    asked, given = inference.read(body, json_length)
-    if not isinstance(given, list) and len(given) <= _FEW:
-        # Waiting for a thread would take longer than the answer.
-        return _answer(served, asked, given)
-    return await served.admission.run_in_thread(_answer, served, asked, given)
+    inference_request, inputs = inference.read(body, json_length)
+    if not isinstance(inputs, list) and len(inputs) <= _MAX_INLINE_INPUTS:
+        return _answer(served, inference_request, inputs)
+    return await served.admission.run_in_thread(_answer, served, inference_request, inputs)
 
 
 @probes.get("/health/live")
 async def live() -> Live:
-    """Tell that the server lives."""
+    """Liveness probe."""
     return Live(live=True)
 
 
-@probes.get("/health/ready", responses={503: {"model": Ready, "description": "Send requests elsewhere"}})
+@probes.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready: route requests elsewhere"}})
 async def ready(request: Request, response: Response) -> Ready:
-    """Tell whether requests should be sent here."""
+    """Readiness probe: 200 if requests should be routed here, else 503."""
     is_ready = health.is_ready(request)
     if not is_ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
@@ -114,16 +114,16 @@ async def ready(request: Request, response: Response) -> Ready:
 
 @router.get("")
 async def server(request: Request) -> ServerFacts:
-    """Tell which server this is."""
+    """Return name, version and extensions of the server."""
     return ServerFacts(
         name="digits", version=request.app.version, extensions=[inference.CLASSIFICATION, "binary_tensor_data"]
     )
 
 
-@router.get(_MODEL, responses=_NOT_SERVED)
-@router.get(_VERSION, responses=_NOT_SERVED)
+@router.get(_MODEL, responses=_MODEL_ERRORS)
+@router.get(_VERSION, responses=_MODEL_ERRORS)
 async def model(served: Served) -> ModelFacts:
-    """Tell what the model takes and gives."""
+    """Return inputs and outputs of the model."""
     artifact = served.classifier.model
     return ModelFacts(
         name=artifact.metadata.name,
@@ -137,27 +137,29 @@ async def model(served: Served) -> ModelFacts:
     )
 
 
-_READINESS: Responses = _NOT_SERVED | {503: {"model": ModelReady, "description": "Send requests elsewhere"}}
+_READINESS: Responses = _MODEL_ERRORS | {
+    503: {"model": ModelReady, "description": "Not ready: route requests elsewhere"}
+}
 
 
 @router.get(f"{_MODEL}/ready", responses=_READINESS)
 @router.get(f"{_VERSION}/ready", responses=_READINESS)
 async def model_ready(served: Served, response: Response) -> ModelReady:
-    """Tell whether the model answers; it does whenever the server is ready."""
+    """Readiness probe of the model: ready whenever the server is."""
     if not served.ready:
         response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
     return ModelReady(name=served.classifier.model.metadata.name, ready=served.ready)
 
 
-def _answer(served: State, asked: InferenceRequest, given: FloatArray | list[bytes]) -> Response:
+def _answer(served: State, inference_request: InferenceRequest, inputs: FloatArray | list[bytes]) -> Response:
     classifier = served.classifier
-    if isinstance(given, list):
-        bodies.check_number(given, served.max_pictures)
+    if isinstance(inputs, list):
+        bodies.check_batch_size(inputs, served.max_pictures)
         predictions = []
-        for one in classifier.predict_pictures(given):
-            if isinstance(one, PictureError):
-                raise one
-            predictions.append(one)
+        for outcome in classifier.predict_pictures(inputs):
+            if isinstance(outcome, PictureError):
+                raise outcome
+            predictions.append(outcome)
     else:
-        predictions = classifier.predict_inputs(given)
-    return inference.respond(asked, predictions, classifier.model)
+        predictions = classifier.predict_inputs(inputs)
+    return inference.respond(inference_request, predictions, classifier.model)

@@ -1,4 +1,7 @@
-"""What /v2 takes and gives, as the Open Inference Protocol writes it."""
+"""JSON schemas of requests and responses of the Open Inference Protocol V2.
+
+Out of scope: tensors' contents (`v2.tensors`) and which inputs the model takes (`v2.inference`).
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from pydantic import BaseModel, Field
 LABELS, PROBABILITIES = "predict", "predict_proba"
 
 Parameters = dict[str, bool | int | float | str]
-# Made anew, since a default that is there is copied deeply for each request.
+# A factory, since pydantic deep-copies a mutable default for each request.
 NoParameters = Annotated[Parameters, Field(default_factory=dict, json_schema_extra={"default": {}})]
 
 
 class Refusal(BaseModel):
-    """Why there is no answer."""
+    """Error response of the protocol."""
 
     error: str
 
 
 class TensorFacts(BaseModel):
-    """What a tensor looks like; -1 is any number."""
+    """Metadata of a tensor. -1 in a shape is a variable size."""
 
     name: str
     datatype: str
@@ -28,7 +31,7 @@ class TensorFacts(BaseModel):
 
 
 class ServerFacts(BaseModel):
-    """Which server this is."""
+    """Server metadata."""
 
     name: str
     version: str
@@ -36,7 +39,7 @@ class ServerFacts(BaseModel):
 
 
 class ModelFacts(BaseModel):
-    """Which model this is, and what it takes and gives."""
+    """Model metadata: versions, inputs and outputs."""
 
     name: str
     versions: list[str]
@@ -46,58 +49,63 @@ class ModelFacts(BaseModel):
 
 
 class Live(BaseModel):
-    """Whether the server lives."""
+    """Liveness of the server."""
 
     live: bool
 
 
 class Ready(BaseModel):
-    """Whether the server answers."""
+    """Readiness of the server."""
 
     live: bool
     ready: bool
 
 
 class ModelReady(BaseModel):
-    """Whether a model answers."""
+    """Readiness of a model."""
 
     name: str
     ready: bool
 
 
 class InputTensor(BaseModel):
-    """One tensor in; its data are here, or behind the JSON, as `parameters.binary_data_size` bytes."""
+    """Input tensor. Its values are in `data`, or in `parameters.binary_data_size` bytes after the JSON."""
 
     name: str = Field(description="any name")
     datatype: str = Field(description="FP32 or FP64 from 0 to 1, UINT8, INT32 or INT64 from 0 to 255, or BYTES")
-    # The product of very many large numbers would take minutes.
-    shape: list[int] = Field(max_length=8, description="[n, 784] or [n, 28, 28]; of BYTES [n] or [n, 1]")
+    # Bounded, since the product of thousands of huge integers would take minutes.
+    shape: list[int] = Field(max_length=8, description="[n, 784] or [n, 28, 28]; for BYTES [n] or [n, 1]")
     parameters: NoParameters
-    data: list[Any] | None = Field(None, description="flat or nested; of BYTES base64 of encoded pictures")
+    data: list[Any] | None = Field(None, description="flat or nested list; for BYTES base64 of encoded pictures")
 
 
 class RequestedTensor(BaseModel):
-    """One tensor out."""
+    """Requested output tensor."""
 
     name: str = Field(description=f"{LABELS} or {PROBABILITIES}")
     parameters: Annotated[
-        NoParameters, Field(description="classification: the n best as value:index:label; binary_data")
+        NoParameters,
+        Field(
+            description="classification: the n most probable classes as value:index:label; binary_data: return bytes"
+        ),
     ]
 
 
 class InferenceRequest(BaseModel):
-    """What is asked."""
+    """Inference request."""
 
-    id: str | None = Field(None, max_length=1024, description="comes back in the answer")
-    parameters: Annotated[NoParameters, Field(description="binary_data_output: all outputs as bytes behind the JSON")]
+    id: str | None = Field(None, max_length=1024, description="request id, returned in the response")
+    parameters: Annotated[
+        NoParameters, Field(description="binary_data_output: return all outputs as bytes after the JSON")
+    ]
     inputs: list[InputTensor] = Field(min_length=1, max_length=1)
     outputs: list[RequestedTensor] | None = Field(
-        None, max_length=8, description="which outputs; default, or when empty: all"
+        None, max_length=8, description="requested outputs; null or empty: all"
     )
 
 
 class OutputTensor(BaseModel):
-    """One tensor of the answer."""
+    """Output tensor."""
 
     name: str
     datatype: str
@@ -107,7 +115,7 @@ class OutputTensor(BaseModel):
 
 
 class InferenceResponse(BaseModel):
-    """What is answered."""
+    """Inference response."""
 
     model_name: str
     model_version: str

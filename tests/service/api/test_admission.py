@@ -28,153 +28,153 @@ N_THREADS = 2
 
 
 class Clock:
-    """Seconds that pass when told so."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
 
     def __call__(self) -> float:
-        """Return the time."""
+        """Return the time in seconds."""
         return self.seconds
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """Return a clock that stands still."""
+    """Return a clock that stands still until it is advanced."""
     return Clock()
 
 
-class Door:
-    """Requests that are let in or refused; rounds of the event loop take as long as each is said to cost."""
+class Simulation:
+    """Requests that are admitted or rejected. Each advances the clock by the cost of its outcome."""
 
-    def __init__(self, clock: Clock, admit: float, refused: float = 0) -> None:
+    def __init__(self, clock: Clock, admitted: float, rejected: float = 0) -> None:
         self.admission = AdmissionControl(1, N_THREADS, clock)
         self.clock = clock
-        self.costs = {"admitted": admit, "rejected": refused}
+        self.costs = {"admitted": admitted, "rejected": rejected}
         self.outcomes: dict[int, tuple[str, float]] = {}
 
-    async def ask(self, number: int) -> None:
-        """Come to the door, and note what became of it, and after how many seconds."""
-        came = self.clock.seconds
+    async def request(self, number: int) -> None:
+        """Ask for admission, and record the outcome and the waiting time."""
+        started = self.clock.seconds
         try:
             await self.admission.admit()
             outcome = "admitted"
         except Overloaded:
             outcome = "rejected"
-        self.outcomes[number] = (outcome, self.clock.seconds - came)
+        self.outcomes[number] = (outcome, self.clock.seconds - started)
         self.clock.seconds += self.costs[outcome]
 
     def waits(self, outcome: str) -> list[float]:
-        """Return the seconds after which requests had this outcome."""
+        """Return the waiting times in seconds of requests with this outcome."""
         return [seconds for found, seconds in self.outcomes.values() if found == outcome]
 
-    def come(self, n: int) -> None:
-        """Let so many come at once, and wait until there is nobody left."""
+    def run(self, n: int) -> None:
+        """Send n requests at the same time, and wait for all outcomes."""
 
         async def main() -> None:
             async with anyio.create_task_group() as group:
                 for number in range(n):
-                    group.start_soon(self.ask, number)
+                    group.start_soon(self.request, number)
 
         anyio.run(main)
 
 
 def test_few_are_admitted_in_one_tick(clock: Clock) -> None:
-    """Nobody waits for a round while there are no more than one has room for, in one round after the other."""
+    """ADMISSIONS_PER_TICK requests are admitted without waiting, in every tick."""
 
     async def main() -> int:
         admission = AdmissionControl(1, N_THREADS, clock)
-        n_at_once = 0
+        n_immediate = 0
         for _ in range(3):
             for _ in range(ADMISSIONS_PER_TICK):
                 with suppress(StopIteration):
                     admission.admit().send(None)
                     continue
-                n_at_once += 1
+                n_immediate += 1
             await asyncio.sleep(0)
-        return n_at_once
+        return n_immediate
 
     assert 3 * ADMISSIONS_PER_TICK == asyncio.run(main())
 
 
-def test_in_a_line_that_is_slow_the_last_come_first(clock: Clock) -> None:
-    """Few of them a round, and the first are left to be refused."""
-    door = Door(clock, admit=0.001)
+def test_slow_queue_is_lifo(clock: Clock) -> None:
+    """Adaptive LIFO: the newest requests are admitted, ADMISSIONS_PER_TICK_WHEN_SLOW per tick."""
+    simulation = Simulation(clock, admitted=0.001)
 
     async def main() -> list[tuple[int, str]]:
-        tasks = [asyncio.ensure_future(door.ask(number)) for number in range(100)]
+        tasks = [asyncio.ensure_future(simulation.request(number)) for number in range(100)]
         await asyncio.sleep(0)
         clock.seconds += 0.6 * MAX_QUEUE_DELAY
-        before = set(door.outcomes)
+        before = set(simulation.outcomes)
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        found = [(number, outcome) for number, (outcome, _) in door.outcomes.items() if number not in before]
+        outcomes = [(number, outcome) for number, (outcome, _) in simulation.outcomes.items() if number not in before]
         for task in tasks:
             task.cancel()
-        return found
+        return outcomes
 
     assert [(99 - i, "admitted") for i in range(ADMISSIONS_PER_TICK_WHEN_SLOW)] == asyncio.run(main())
 
 
-def test_many_wait_in_their_order_while_that_is_soon(clock: Clock) -> None:
-    """A burst that is done within the time that one may wait is answered, all of it."""
+def test_fast_queue_is_fifo(clock: Clock) -> None:
+    """A burst that is done within MAX_QUEUE_DELAY is admitted in order, without rejections."""
     n = 50
-    door = Door(clock, admit=MAX_QUEUE_DELAY / 2 / n)
-    door.come(n)
-    waits = door.waits("admitted")
+    simulation = Simulation(clock, admitted=MAX_QUEUE_DELAY / 2 / n)
+    simulation.run(n)
+    waits = simulation.waits("admitted")
 
     assert n == len(waits)
     assert sorted(waits) == waits
 
 
-def test_too_many_are_refused_and_the_others_do_not_wait(clock: Clock) -> None:
-    """Of ten times as many as can be done in time most are sent away; none that is let in waited longer than it may."""
+def test_load_shedding_bounds_the_delay_of_admitted_requests(clock: Clock) -> None:
+    """Of ten times too many requests most are rejected. None that is admitted has waited longer than allowed."""
     n = 1000
-    door = Door(clock, admit=10 * MAX_QUEUE_DELAY / n, refused=MAX_QUEUE_DELAY / n)
-    door.come(n)
+    simulation = Simulation(clock, admitted=10 * MAX_QUEUE_DELAY / n, rejected=MAX_QUEUE_DELAY / n)
+    simulation.run(n)
 
-    assert n == len(door.outcomes)
-    assert n / 2 < len(door.waits("rejected"))
-    assert n / 20 < len(door.waits("admitted"))
-    assert max(door.waits("admitted")) <= MAX_QUEUE_DELAY + ADMISSIONS_PER_TICK * door.costs["admitted"]
+    assert n == len(simulation.outcomes)
+    assert n / 2 < len(simulation.waits("rejected"))
+    assert n / 20 < len(simulation.waits("admitted"))
+    assert max(simulation.waits("admitted")) <= MAX_QUEUE_DELAY + ADMISSIONS_PER_TICK * simulation.costs["admitted"]
 
 
-def test_a_crowd_does_not_keep_others_from_the_event_loop(clock: Clock) -> None:
-    """Between any two things that it does there are no more than so many of the crowd, who come again when refused."""
-    done: list[int] = []
+def test_overload_does_not_block_the_event_loop(clock: Clock) -> None:
+    """Other tasks run between batches of bounded size, even if rejected requests retry at once."""
+    n_done: list[int] = []
 
     async def main() -> None:
-        door = Door(clock, admit=0.001, refused=0.001)
+        simulation = Simulation(clock, admitted=0.001, rejected=0.001)
 
-        async def insist(number: int) -> None:
-            for again in range(20):
-                await door.ask(1000 * again + number)
+        async def retry(number: int) -> None:
+            for attempt in range(20):
+                await simulation.request(1000 * attempt + number)
 
         async with anyio.create_task_group() as group:
             for number in range(200):
-                group.start_soon(insist, number)
+                group.start_soon(retry, number)
             await anyio.lowlevel.checkpoint()
-            while len(door.outcomes) < 3000:
-                done.append(len(door.outcomes))
+            while len(simulation.outcomes) < 3000:
+                n_done.append(len(simulation.outcomes))
                 await anyio.lowlevel.checkpoint()
 
     anyio.run(main)
 
-    # Who is let in goes on in the next round, and comes again in the one after.
-    assert max(np.diff(done[1:])) <= 2 * (ADMISSIONS_PER_TICK + REJECTIONS_PER_TICK)
+    # An admitted request continues in the next tick, and retries in the one after.
+    assert max(np.diff(n_done[1:])) <= 2 * (ADMISSIONS_PER_TICK + REJECTIONS_PER_TICK)
 
 
 @pytest.mark.parametrize(
     ("seconds", "outcome"), [(0, None), (2 * MAX_QUEUE_DELAY, Overloaded)], ids=["admitted", "rejected"]
 )
-def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[Overloaded] | None) -> None:
-    """Who waits behind a request that was cancelled is let in, or refused, in its place."""
+def test_cancelled_request_is_skipped(clock: Clock, seconds: float, outcome: type[Overloaded] | None) -> None:
+    """The request behind it is admitted, or rejected."""
 
     async def main() -> BaseException | None:
         admission = AdmissionControl(1, N_THREADS, clock)
-        *_, gave_up, behind = [asyncio.ensure_future(admission.admit()) for _ in range(ADMISSIONS_PER_TICK + 2)]
+        *_, cancelled, behind = [asyncio.ensure_future(admission.admit()) for _ in range(ADMISSIONS_PER_TICK + 2)]
         await asyncio.sleep(0)
-        gave_up.cancel()
+        cancelled.cancel()
         clock.seconds += seconds
         await asyncio.wait([behind], timeout=10)
         return behind.exception()
@@ -182,17 +182,17 @@ def test_who_gave_up_is_passed_over(clock: Clock, seconds: float, outcome: type[
     assert outcome == (type(found) if (found := asyncio.run(main())) else None)
 
 
-def test_refusals_leave_no_garbage() -> None:
-    """What would have to be collected would make everybody wait while there is much to do."""
+def test_rejections_create_no_reference_cycles() -> None:
+    """Garbage collection would block the event loop under load."""
     clock = Clock()
-    door = Door(clock, admit=MAX_QUEUE_DELAY)
+    simulation = Simulation(clock, admitted=MAX_QUEUE_DELAY)
 
     async def main() -> int:
         gc.collect()
         gc.disable()
         async with anyio.create_task_group() as group:
             for number in range(100):
-                group.start_soon(door.ask, number)
+                group.start_soon(simulation.request, number)
         await anyio.lowlevel.checkpoint()
         return gc.collect()
 
@@ -201,17 +201,17 @@ def test_refusals_leave_no_garbage() -> None:
     finally:
         gc.enable()
 
-    assert 50 < len(door.waits("rejected"))
+    assert 50 < len(simulation.waits("rejected"))
     assert n_collected < 50
 
 
-def test_bodies_together_have_a_limit() -> None:
-    """What is held counts until it is let go, however the request ended."""
+def test_in_flight_byte_budget() -> None:
+    """Bytes count until the context ends, with or without an exception."""
     admission = AdmissionControl(100, N_THREADS)
 
     def fail(n_bytes: int) -> None:
-        with admission.reserve_bytes() as hold:
-            hold(n_bytes)
+        with admission.reserve_bytes() as reserve:
+            reserve(n_bytes)
             raise KeyError
 
     with admission.reserve_bytes() as first:
@@ -227,39 +227,39 @@ def test_bodies_together_have_a_limit() -> None:
         third(100)
 
 
-def test_a_line_that_stands_still_takes_nobody_more(clock: Clock) -> None:
-    """Whoever comes is refused when the next in line has waited too long, and let in when the line moves again."""
-    go_on = threading.Event()
+def test_slow_thread_queue_rejects_requests(clock: Clock) -> None:
+    """While the request at its head has waited too long. When the queue moves again, requests are admitted."""
+    resume = threading.Event()
     outcomes: list[str] = []
 
-    async def ask(admission: AdmissionControl, work: Any) -> None:
+    async def run(admission: AdmissionControl, work: Any) -> None:
         try:
             outcomes.append(await admission.run_in_thread(work))
         except Overloaded:
             outcomes.append("rejected")
 
     def wait() -> str:
-        go_on.wait(30)
+        resume.wait(30)
         return "done"
 
     async def main() -> None:
         admission = AdmissionControl(1, N_THREADS, clock)
         async with anyio.create_task_group() as group:
             for _ in range(N_THREADS + 1):
-                group.start_soon(ask, admission, wait)
+                group.start_soon(run, admission, wait)
             await anyio.wait_all_tasks_blocked()
             clock.seconds += MAX_THREAD_QUEUE_DELAY + 0.1
-            await ask(admission, wait)
-            go_on.set()
-        await ask(admission, lambda: "admitted")
+            await run(admission, wait)
+            resume.set()
+        await run(admission, lambda: "admitted")
 
     anyio.run(main)
 
     assert ["rejected", *["done"] * (N_THREADS + 1), "admitted"] == outcomes
 
 
-def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
-    """What it returns comes back, what it raises too, and its turn is given back."""
+def test_thread_returns_results_and_exceptions() -> None:
+    """An exception releases the thread, too."""
 
     def divide(a: int, *, b: int) -> float:
         return a / b
@@ -274,8 +274,8 @@ def test_work_in_a_thread_keeps_its_arguments_and_errors() -> None:
     assert 0.25 == anyio.run(main)
 
 
-def test_event_loop_does_small_work_while_its_round_has_time(clock: Clock) -> None:
-    """What comes when a round has been busy for too long is done by a thread; in the next round that is forgotten."""
+def test_small_work_runs_inline_within_the_budget_of_the_tick(clock: Clock) -> None:
+    """Beyond MAX_INLINE_PER_TICK it runs in a thread. The next tick has a new budget."""
 
     def work(seconds: float) -> int:
         clock.seconds += seconds
@@ -292,8 +292,8 @@ def test_event_loop_does_small_work_while_its_round_has_time(clock: Clock) -> No
     assert [True, True, False, True] == anyio.run(main)
 
 
-def test_small_work_that_fails_took_its_time(clock: Clock) -> None:
-    """Its error is the caller's, and the seconds until then count."""
+def test_failed_inline_work_counts(clock: Clock) -> None:
+    """Its exception is raised, and its seconds are charged to the tick."""
 
     def fail() -> None:
         clock.seconds += 2 * MAX_INLINE_PER_TICK

@@ -1,7 +1,8 @@
-"""Tests of service.api.metrics and of the page that shows them."""
+"""Tests of service.api.metrics and of the endpoint /metrics."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from fastapi.testclient import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.api.metrics import FOLDER_VARIABLE, shared_folder
+from service.api.metrics import DIRECTORY_VARIABLE, multiprocess_directory
 from service.app import create_app
 from service.errors import SettingsError
 from service.settings import Settings
@@ -28,14 +29,14 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture
-def fresh(watchful_model: Path) -> Iterator[TestClient]:
-    """Return a client of a service that has not been asked anything yet."""
+def fresh_client(watchful_model: Path) -> Iterator[TestClient]:
+    """Return a client of a service that has served no requests."""
     with TestClient(create_app(Settings(model=watchful_model, max_bytes=100_000))) as client:
         yield client
 
 
 def scrape(client: TestClient | httpx.Client) -> Samples:
-    """Return the samples of the metrics page, read by the official parser."""
+    """Scrape /metrics and return its samples, read by the official parser."""
     response = client.get("/metrics")
     assert 200 == response.status_code
     return {
@@ -46,12 +47,12 @@ def scrape(client: TestClient | httpx.Client) -> Samples:
 
 
 def total(samples: Samples, name: str, /, **labels: str) -> float:
-    """Return the sum of the samples of a name that have these labels."""
-    return sum(value for (found, having), value in samples.items() if found == name and having >= labels.items())
+    """Return the sum of the samples with this name and these labels."""
+    return sum(value for (found, pairs), value in samples.items() if found == name and pairs >= labels.items())
 
 
-def ask_all(client: TestClient | httpx.Client, times: int) -> None:
-    """Send known traffic so many times over."""
+def send_traffic(client: TestClient | httpx.Client, times: int) -> None:
+    """Send the same requests this many times."""
     for _ in range(times):
         client.post("/predict", content=PICTURE)
         client.post("/predict", content=b"nothing")
@@ -62,7 +63,7 @@ def ask_all(client: TestClient | httpx.Client, times: int) -> None:
 
 
 def assert_counted(samples: Samples, times: int) -> None:
-    """Hold a scrape against the traffic of ask_all."""
+    """Compare a scrape with the traffic of send_traffic."""
     requests = {
         ("POST", "/predict", "200"): 1,
         ("POST", "/predict", "415"): 1,
@@ -89,50 +90,50 @@ def assert_counted(samples: Samples, times: int) -> None:
         stage: total(samples, "digits_stage_duration_seconds_count", stage=stage) for stage in stages
     }
     assert times == total(samples, "digits_http_request_duration_seconds_count", route="/predict/batch")
-    # Only the scrape itself.
+    # The scrape itself.
     assert 1 == total(samples, "digits_http_requests_in_flight")
 
 
-def test_a_scrape_shows_exactly_the_traffic_before_it(fresh: TestClient) -> None:
-    """Requests by route and status, answers, refusals by code and stages are counted, each once."""
-    before = scrape(fresh)
-    ask_all(fresh, 2)
+def test_scrape_counts_the_traffic(fresh_client: TestClient) -> None:
+    """Requests by route and status, predictions, problems by code, and stages, each exactly once."""
+    before = scrape(fresh_client)
+    send_traffic(fresh_client, 2)
 
     assert 0 == total(before, "digits_predictions_total")
-    assert_counted(scrape(fresh), 2)
+    assert_counted(scrape(fresh_client), 2)
 
 
-def test_the_model_is_told(fresh: TestClient) -> None:
-    """Dashboards can tell from when on which model answered."""
-    model = fresh.get("/model").json()
+def test_model_info(fresh_client: TestClient) -> None:
+    """Dashboards show when the model changes."""
+    model = fresh_client.get("/model").json()
 
-    assert 1 == total(scrape(fresh), "digits_model_info", name="tiny", version=model["version"])
+    assert 1 == total(scrape(fresh_client), "digits_model_info", name="tiny", version=model["version"])
 
 
-def test_answers_are_counted_by_digit_and_verdict(fresh: TestClient) -> None:
-    """What is counted is what was answered."""
-    answer = fresh.post("/predict", content=PICTURE).json()
+def test_predictions_are_counted_by_digit_and_verdict(fresh_client: TestClient) -> None:
+    """The labels equal the answer."""
+    answer = fresh_client.post("/predict", content=PICTURE).json()
 
     labels = {"digit": str(answer["digit"]), "verdict": answer["verdict"]}
-    assert 1 == total(scrape(fresh), "digits_predictions_total", **labels)
+    assert 1 == total(scrape(fresh_client), "digits_predictions_total", **labels)
 
 
-def test_the_process_is_measured_too(fresh: TestClient) -> None:
-    """With one worker there are memory and file handles as well."""
-    assert total(scrape(fresh), "process_resident_memory_bytes") > 2**20
+def test_process_metrics(fresh_client: TestClient) -> None:
+    """A single worker exports memory and file descriptors."""
+    assert total(scrape(fresh_client), "process_resident_memory_bytes") > 2**20
 
 
-def test_openmetrics_is_spoken_too(fresh: TestClient) -> None:
-    """Who asks for OpenMetrics gets it, and its own parser reads it."""
-    response = fresh.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
+def test_openmetrics(fresh_client: TestClient) -> None:
+    """Negotiated by `Accept`, and valid for its own parser."""
+    response = fresh_client.get("/metrics", headers={"accept": "application/openmetrics-text; version=1.0.0"})
 
     assert response.headers["content-type"].startswith("application/openmetrics-text")
     assert "digits_http_requests_in_flight" in {family.name for family in parse_openmetrics(response.text)}  # type: ignore[no-untyped-call]
 
 
 @pytest.mark.parametrize("prefix", ["", "/digits"])
-def test_routes_are_templates_behind_a_prefix_too(watchful_model: Path, prefix: str) -> None:
-    """However the service is reached, its routes have the same labels."""
+def test_route_labels_are_templates(watchful_model: Path, prefix: str) -> None:
+    """With and without a root path."""
     with TestClient(create_app(Settings(model=watchful_model)), root_path=prefix) as client:
         client.get("/model/weights/1/image")
 
@@ -142,9 +143,25 @@ def test_routes_are_templates_behind_a_prefix_too(watchful_model: Path, prefix: 
 # --- Several workers
 
 
+def test_event_loop_does_not_read_files_of_workers(fresh_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In multiprocess mode a thread renders the metrics."""
+
+    class MultiprocessMetrics:
+        is_multiprocess = True
+
+        def render(self, _accept: str) -> tuple[bytes, str]:
+            with pytest.raises(RuntimeError, match="no running event loop"):
+                asyncio.get_running_loop()
+            return b"aggregated", "text/plain"
+
+    monkeypatch.setattr(fresh_client.app.state, "metrics", MultiprocessMetrics())  # type: ignore[attr-defined]
+
+    assert b"aggregated" == fresh_client.get("/metrics").content
+
+
 @pytest.fixture(scope="module")
 def two_workers(watchful_model: Path) -> Iterator[httpx.Client]:
-    """Return a client of a service with two worker processes, which opens a connection for each request."""
+    """Return a client of a service with two worker processes. It opens a new connection for each request."""
     variables = {"DIGITS_WORKERS": "2", "DIGITS_MODEL": str(watchful_model), "DIGITS_LOG_LEVEL": "warning"}
     with (
         servers.process(variables) as (address, _),
@@ -153,43 +170,43 @@ def two_workers(watchful_model: Path) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_two_workers_are_added_up(two_workers: httpx.Client) -> None:
-    """Whichever worker is scraped, it shows the traffic of both, once each."""
-    ask_all(two_workers, 6)
+def test_two_workers_are_aggregated(two_workers: httpx.Client) -> None:
+    """Each worker exports the traffic of both, counted once."""
+    send_traffic(two_workers, 6)
 
     for _ in range(4):
         assert_counted(scrape(two_workers), 6)
     assert 1 == total(scrape(two_workers), "digits_model_info")
 
 
-LEFT_BEHIND = """
+KILLED_WORKER = """
 import os, signal
 from service.api.metrics import Metrics
 metrics = Metrics()
 metrics.in_flight.inc()
-metrics.requested("POST", "/predict", 422, 0.001, ["no-ink"])
+metrics.count_request("POST", "/predict", 422, 0.001, ["no-ink"])
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return the folder of a worker that was killed with one request in flight."""
-    variables = {**os.environ, FOLDER_VARIABLE: str(tmp_path)}
-    killed = subprocess.run([sys.executable, "-c", LEFT_BEHIND], env=variables, check=False)
+def directory(tmp_path: Path) -> Path:
+    """Return the metrics directory of a worker that was killed with one request in flight."""
+    variables = {**os.environ, DIRECTORY_VARIABLE: str(tmp_path)}
+    killed = subprocess.run([sys.executable, "-c", KILLED_WORKER], env=variables, check=False)
 
     assert -signal.SIGKILL == killed.returncode
     return tmp_path
 
 
-def test_what_a_killed_worker_had_in_flight_is_forgotten(folder: Path) -> None:
-    """Its counts stay, its requests in flight do not."""
-    script = "from service.api.metrics import Metrics; import json; print(json.dumps(Metrics().page('')[0].decode()))"
-    variables = {**os.environ, FOLDER_VARIABLE: str(folder)}
-    shown = subprocess.run([sys.executable, "-c", script], env=variables, check=True, capture_output=True, text=True)
+def test_killed_worker_has_no_requests_in_flight(directory: Path) -> None:
+    """Its counters remain, its gauge of requests in flight does not."""
+    script = "from service.api.metrics import Metrics; import json; print(json.dumps(Metrics().render('')[0].decode()))"
+    variables = {**os.environ, DIRECTORY_VARIABLE: str(directory)}
+    result = subprocess.run([sys.executable, "-c", script], env=variables, check=True, capture_output=True, text=True)
     samples = {
         (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in parse(json.loads(shown.stdout))
+        for family in parse(json.loads(result.stdout))
         for sample in family.samples
     }
 
@@ -197,40 +214,40 @@ def test_what_a_killed_worker_had_in_flight_is_forgotten(folder: Path) -> None:
     assert 1 == total(samples, "digits_refusals_total", code="no-ink")
 
 
-def test_one_worker_needs_no_folder() -> None:
-    """Nothing is set where nothing is shared."""
-    with shared_folder(needed=False):
-        assert FOLDER_VARIABLE not in os.environ
+def test_one_worker_needs_no_directory() -> None:
+    """The environment is unchanged."""
+    with multiprocess_directory(needed=False):
+        assert DIRECTORY_VARIABLE not in os.environ
 
 
-def test_several_workers_get_a_folder_that_is_gone_afterwards() -> None:
-    """The folder is made for them, and removed."""
-    with shared_folder(needed=True):
-        folder = Path(os.environ[FOLDER_VARIABLE])
-        assert folder.is_dir()
+def test_several_workers_get_a_temporary_directory() -> None:
+    """It is removed at the end."""
+    with multiprocess_directory(needed=True):
+        directory = Path(os.environ[DIRECTORY_VARIABLE])
+        assert directory.is_dir()
 
-    assert not folder.exists()
-    assert FOLDER_VARIABLE not in os.environ
+    assert not directory.exists()
+    assert DIRECTORY_VARIABLE not in os.environ
 
 
-def test_a_folder_that_is_named_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Counts of an earlier run are no traffic; other files stay."""
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+def test_directory_of_the_environment_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of metrics of earlier runs. Other files stay."""
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
     for name in ("counter_1.db", "notes.txt"):
         (tmp_path / name).touch()
 
-    with shared_folder(needed=False):
+    with multiprocess_directory(needed=False):
         assert ["notes.txt"] == [path.name for path in tmp_path.iterdir()]
     assert tmp_path.is_dir()
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says which variable to set."""
+def test_invalid_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names the variable."""
     (tmp_path / "file").touch()
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "file" / "folder"))
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "file" / "directory"))
 
     with (
-        pytest.raises(SettingsError, match=f"^{FOLDER_VARIABLE}: several workers need a folder"),
-        shared_folder(needed=True),
+        pytest.raises(SettingsError, match=f"^{DIRECTORY_VARIABLE}: several workers need a writable directory"),
+        multiprocess_directory(needed=True),
     ):
         pass

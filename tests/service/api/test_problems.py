@@ -25,9 +25,9 @@ _RAISED = [
 
 
 def make_client(error: Exception) -> TestClient:
-    """Return a client of an application whose one route raises the error."""
+    """Return a client of an application whose only route raises the error."""
     app = FastAPI()
-    problems.install(app)
+    problems.install_exception_handlers(app)
     app.add_middleware(Telemetry, metrics=Metrics())
 
     @app.get("/")
@@ -37,17 +37,17 @@ def make_client(error: Exception) -> TestClient:
     return TestClient(app, raise_server_exceptions=False)
 
 
-@pytest.mark.parametrize("error", _RAISED)
-def test_every_error_of_a_request_is_a_client_s(error: type[DigitsError]) -> None:
-    """Every error that a request can cause has a status from 400 to 499, or is overload, and says what it says."""
-    response = make_client(error("do this")).get("/")
+def test_domain_errors_are_client_errors() -> None:
+    """Each has a status from 400 to 499, or 503 for load shedding. Its message is the detail of the problem."""
+    for error in _RAISED:
+        response = make_client(error("do this")).get("/")
 
-    assert 400 <= response.status_code < 500 or (errors.Overloaded, 503) == (error, response.status_code)
-    assert "do this" == response.json()["detail"]
+        assert 400 <= response.status_code < 500 or (errors.Overloaded, 503) == (error, response.status_code), error
+        assert "do this" == response.json()["detail"]
 
 
-def test_a_new_error_inherits_the_status_of_its_family() -> None:
-    """An error that the table does not list is answered as its nearest ancestor."""
+def test_subclass_inherits_the_status_of_its_base() -> None:
+    """An error that is not in the table has the status and code of its nearest ancestor."""
 
     class Blurred(errors.UnreadablePicture):
         pass
@@ -58,9 +58,11 @@ def test_a_new_error_inherits_the_status_of_its_family() -> None:
     assert "unreadable-image" == response.json()["code"]
 
 
-@pytest.mark.parametrize("error", [RuntimeError("secret"), DigitsError("secret")], ids=["foreign", "unlisted"])
-def test_a_defect_says_nothing_internal(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
-    """A defect is answered 500 with the request's id alone, and logged with that id and its traceback."""
+@pytest.mark.parametrize(
+    "error", [RuntimeError("secret"), DigitsError("secret")], ids=["other exception", "not in the table"]
+)
+def test_internal_error_hides_its_message(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """The response is 500 with the request id. The log has that id and the traceback."""
     with caplog.at_level(logging.ERROR, logger="service.api.problems"):
         response = make_client(error).get("/", headers={"X-Request-ID": "abc-1"})
 

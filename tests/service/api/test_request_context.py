@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from service.api.request_context import is_probe, open_request_context, path_of, request_context_of
+from service.api.request_context import is_probe, open_request_context, request_context_of, route_path_of
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 
 
 def make_scope(path: str = "/predict", root_path: str = "", **headers: str) -> dict[str, object]:
-    """Return what a server says of a request."""
+    """Return the ASGI scope of a request."""
     raw = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     return {"type": "http", "path": path, "root_path": root_path, "headers": raw}
 
 
-def test_the_record_of_a_request_is_found_again() -> None:
-    """Whoever holds the scope finds what was noted."""
+def test_context_is_stored_in_the_scope() -> None:
+    """Every layer that has the scope shares one context."""
     scope = make_scope()
-    record = open_request_context(scope)
-    record.codes.append("no-ink")
+    context = open_request_context(scope)
+    context.problem_codes.append("no-ink")
 
-    assert record is request_context_of(scope)
-    assert ["no-ink"] == request_context_of(scope).codes
+    assert context is request_context_of(scope)
+    assert ["no-ink"] == request_context_of(scope).problem_codes
 
 
-def test_every_request_without_an_id_gets_its_own() -> None:
-    """Sixteen hex digits, no two alike."""
+def test_request_without_an_id_gets_a_random_one() -> None:
+    """16 hex digits, another one for each request."""
     first, second = (open_request_context(make_scope()).request_id for _ in range(2))
 
     assert first != second
@@ -44,8 +44,8 @@ def test_every_request_without_an_id_gets_its_own() -> None:
         ({"x_request_id": "not mine", "traceparent": f"00-{TRACE}-{PARENT}-01"}, TRACE),
     ],
 )
-def test_the_id_is_the_caller_s_else_that_of_its_trace(headers: dict[str, str], expected: str) -> None:
-    """X-Request-ID comes first where it is acceptable, then W3C traceparent."""
+def test_request_id_comes_from_the_client_or_its_trace(headers: dict[str, str], expected: str) -> None:
+    """A valid X-Request-ID first, then the trace id of W3C traceparent."""
     assert expected == open_request_context(make_scope(**headers)).request_id
 
 
@@ -53,8 +53,8 @@ def test_the_id_is_the_caller_s_else_that_of_its_trace(headers: dict[str, str], 
     "traceparent",
     ["", "nonsense", f"ff-{TRACE}-{PARENT}-01", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE.upper()}-{PARENT}-01"],
 )
-def test_a_traceparent_that_is_none_is_left_alone(traceparent: str) -> None:
-    """A header that breaks the W3C form gives no id."""
+def test_invalid_traceparent_is_ignored(traceparent: str) -> None:
+    """The request gets a random id."""
     assert 16 == len(open_request_context(make_scope(traceparent=traceparent)).request_id)
 
 
@@ -67,11 +67,11 @@ def test_a_traceparent_that_is_none_is_left_alone(traceparent: str) -> None:
         ("/digitsx/predict", "/digits", "/digitsx/predict"),
     ],
 )
-def test_the_path_is_the_one_that_routes_see(path: str, root_path: str, expected: str) -> None:
-    """A proxy's prefix is taken off, whether the proxy took it off or not."""
-    assert expected == path_of(make_scope(path, root_path))
+def test_route_path_has_no_root_path(path: str, root_path: str, expected: str) -> None:
+    """Whether or not the proxy strips its prefix, routes match the same path."""
+    assert expected == route_path_of(make_scope(path, root_path))
 
 
-def test_probes_are_known() -> None:
-    """What monitors ask is told from what clients ask."""
+def test_probes() -> None:
+    """Liveness and readiness paths are probes, other paths are not."""
     assert [True, True, False] == [is_probe(path) for path in ("/readyz", "/v2/health/live", "/predict")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import os
 import threading
@@ -13,104 +14,119 @@ from pathlib import Path
 import pytest
 
 from service.classifier import Classifier
-from service.cli.batch import Reading, WorkerLost, read, unreadable
+from service.cli.batch import FileResult, WorkerLost, predict_files, unreadable_file
 from service.errors import ArtifactError
 from service.settings import MAX_PIXELS
 from tests.pictures import draw, encode
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> list[Path]:
-    """Return pictures of ten digits, a blank one, what is no picture, a folder, and nothing."""
-    contents = [*(encode(draw(digit)) for digit in range(10)), encode(draw(ink=255)), b"text"]
-    paths = [tmp_path / f"{i:02}.png" for i in range(len(contents))]
-    for path, content in zip(paths, contents, strict=True):
-        path.write_bytes(content)
-    return [*paths, tmp_path, tmp_path / "none.png"]
+def pictures(tmp_path: Path) -> list[Path]:
+    """Return PNG pictures of ten digits, 200 x 200 pixels each."""
+    paths = [tmp_path / f"{digit:02}.png" for digit in range(10)]
+    for digit, path in enumerate(paths):
+        path.write_bytes(encode(draw(digit)))
+    return paths
+
+
+@pytest.fixture
+def unanswerable(tmp_path: Path) -> list[Path]:
+    """Return a blank picture, one with more than 40,000 pixels, a JPEG, a text, a folder, and a missing file."""
+    contents = {
+        "blank.png": encode(draw(ink=255)),
+        "large.png": encode(draw(size=(201, 200))),
+        "seven.jpg": encode(draw(), "JPEG"),
+        "text.png": b"text",
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    return [*(tmp_path / name for name in contents), tmp_path, tmp_path / "none.png"]
 
 
 @pytest.fixture
 def pipe(tmp_path: Path) -> Path:
-    """Return a file that is read for as long as nobody writes it."""
+    """Return a named pipe without a writer, which blocks its readers."""
     path = tmp_path / "pipe.png"
     os.mkfifo(path)
     return path
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_readings_are_what_the_classifier_says(files: list[Path], tiny_model: Path, workers: int) -> None:
-    """In the order of the files and to the last digit; what cannot be read has its error and no more."""
-    classifier = Classifier.load(tiny_model)
-    readings = list(read(files, tiny_model, MAX_PIXELS, workers))
-    predictions = [classifier.predict_picture(file.read_bytes()) for file in files[:10]]
+def test_results_match_the_classifier(
+    pictures: list[Path], unanswerable: list[Path], tiny_model: Path, workers: int
+) -> None:
+    """Results are in the order of the files and equal those of Classifier; a file with an error has no other field.
 
-    assert files == [reading.file for reading in readings]
+    The limits on pixels and formats hold in every process.
+    """
+    classifier = Classifier.load(tiny_model)
+    results = list(predict_files([*pictures, *unanswerable], tiny_model, 40_000, workers, ("PNG",)))
+    predictions = [classifier.predict_picture(file.read_bytes()) for file in pictures]
+    errors = [result.error or "" for result in results[10:]]
+
+    assert [*pictures, *unanswerable] == [result.file for result in results]
     assert [
         (p.digit, p.confidence, p.verdict, p.novelty, tuple(p.probabilities.tolist()), None) for p in predictions
-    ] == [astuple(reading)[1:] for reading in readings[:10]]
-    assert [(None,) * 5] * 4 == [astuple(reading)[1:-1] for reading in readings[10:]]
-    assert "Is a directory" == readings[12].error
-    assert "No such file or directory" == readings[13].error
+    ] == [astuple(result)[1:] for result in results[:10]]
+    assert [(None,) * 5] * 6 == [astuple(result)[1:-1] for result in results[10:]]
+    assert all(errors)
+    assert errors[1].startswith("the picture has 201 x 200")
+    assert errors[2].startswith("JPEG pictures are not accepted here")
+    assert ["Is a directory", "No such file or directory"] == errors[4:]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_limit_on_pixels_holds(files: list[Path], tiny_model: Path, workers: int) -> None:
-    """Whichever process looks."""
-    (reading,) = read(files[:1], tiny_model, 1000, workers)
-
-    assert (reading.error or "").startswith("the picture has 200 x 200")
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_model_that_cannot_be_used_is_told(files: list[Path], tmp_path: Path, workers: int) -> None:
-    """As one error, not as one of each file."""
+def test_unusable_model_is_one_error(pictures: list[Path], tmp_path: Path) -> None:
+    """An error of the workers is raised, not reported for each file."""
     with pytest.raises(ArtifactError, match="cannot be read"):
-        list(read(files, tmp_path / "none.safetensors", MAX_PIXELS, workers))
+        list(predict_files(pictures, tmp_path / "none.safetensors", MAX_PIXELS, 2))
 
 
-@pytest.mark.parametrize(("workers", "expected"), [(1, 2), (2, 9)])
-def test_files_are_taken_as_they_are_needed(files: list[Path], tiny_model: Path, workers: int, expected: int) -> None:
-    """Of any number of files only a few are asked for ahead of the readings."""
-    endless = iter(range(1_000_000))
-    with closing(read((files[0] for _ in endless), tiny_model, MAX_PIXELS, workers)) as readings:
-        next(readings)
-        next(readings)
+def test_files_are_consumed_lazily(pictures: list[Path], tiny_model: Path) -> None:
+    """Without a pool, no file is read ahead."""
+    indices = itertools.count()
+    with closing(predict_files((pictures[0] for _ in indices), tiny_model, MAX_PIXELS, 1)) as results:
+        next(results)
+        next(results)
 
-    assert expected == next(endless)
+    assert 2 == next(indices)
 
 
-def test_whoever_stops_leaves_no_process(pipe: Path, files: list[Path], tiny_model: Path) -> None:
-    """Even one that would read for ever."""
-    with closing(read([files[0], pipe, pipe], tiny_model, MAX_PIXELS, 2)) as readings:
-        next(readings)
+def test_pool_is_lazy_and_ends_with_the_generator(pipe: Path, pictures: list[Path], tiny_model: Path) -> None:
+    """Of an endless iterable few files are submitted ahead; closing terminates processes that are still reading."""
+    indices = itertools.count()
+    files = (pictures[0] if i < 2 else pipe for i in indices)
+    with closing(predict_files(files, tiny_model, MAX_PIXELS, 2)) as results:
+        next(results)
+        next(results)
         running = multiprocessing.active_children()
 
+    assert 9 == next(indices)
     assert 2 == len(running)
     assert [] == multiprocessing.active_children()
 
 
 @pytest.fixture
-def lost_process(pipe: Path) -> Iterator[threading.Thread]:
-    """Lose every process as soon as one reads the pipe."""
+def killed_workers(pipe: Path) -> Iterator[None]:
+    """Kill every worker process as soon as one opens the pipe."""
 
     def kill() -> None:
-        with pipe.open("wb"):  # waits for a reader
+        with pipe.open("wb"):  # blocks until there is a reader
             for process in multiprocessing.active_children():
                 process.kill()
 
     thread = threading.Thread(target=kill)
     thread.start()
-    yield thread
+    yield
     thread.join()
 
 
-@pytest.mark.usefixtures("lost_process")
-def test_a_process_that_is_lost_is_told(pipe: Path, tiny_model: Path) -> None:
-    """As when the system is short of memory: what to do, and no traceback of the pool."""
+@pytest.mark.usefixtures("killed_workers")
+def test_killed_worker_raises_worker_lost(pipe: Path, tiny_model: Path) -> None:
+    """The message suggests fewer workers, since the system may be short of memory."""
     with pytest.raises(WorkerLost, match="try fewer --workers"):
-        list(read([pipe], tiny_model, MAX_PIXELS, 2))
+        list(predict_files([pipe], tiny_model, MAX_PIXELS, 2))
 
 
-def test_an_error_without_words_is_told_in_others() -> None:
-    """Not every error of the system has a text of its own."""
-    assert Reading(Path("a.png"), error="odd") == unreadable(Path("a.png"), OSError("odd"))
+def test_os_error_without_strerror_is_reported_by_its_message() -> None:
+    """Not every OSError has a strerror."""
+    assert FileResult(Path("a.png"), error="odd") == unreadable_file(Path("a.png"), OSError("odd"))

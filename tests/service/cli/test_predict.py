@@ -29,13 +29,13 @@ from tests.pictures import draw, encode, heic
 from tests.service.client.answers import make_problem
 
 SECONDS = 30
-COMMAND = [sys.executable, "-m", "service", "predict"]
+COMMAND = [sys.executable, "-m", "service"]
 ROOT = bundled_model().parents[1]
 
 
 @pytest.fixture
 def seven(tmp_path: Path) -> Path:
-    """Return a file with a picture of a 7."""
+    """Return a PNG file with a 7."""
     path = tmp_path / "seven.png"
     path.write_bytes(encode(draw(7)))
     return path
@@ -43,15 +43,15 @@ def seven(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def three(tmp_path: Path) -> Path:
-    """Return a file with a picture of a 3 on which nothing depends but its digit."""
+    """Return a JPEG file with a 3."""
     path = tmp_path / "three.jpg"
     path.write_bytes(encode(draw(3), "JPEG"))
     return path
 
 
 @pytest.fixture
-def bad(tmp_path: Path) -> list[Path]:
-    """Return a text, a blank picture, and a file that does not exist."""
+def unanswerable(tmp_path: Path) -> list[Path]:
+    """Return a text file, a blank picture, and a missing file."""
     text, blank, missing = (tmp_path / name for name in ("notes.txt", "blank.png", "none.png"))
     text.write_text("seven")
     blank.write_bytes(encode(draw(ink=255)))
@@ -60,7 +60,7 @@ def bad(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder of 65 pictures, of which two cannot be answered."""
+    """Return a folder of 65 pictures: one blank, one truncated, and enough for a process pool and a progress bar."""
     folder = tmp_path_factory.mktemp("scans")
     (folder / "more").mkdir()
     for i in range(65):
@@ -73,16 +73,16 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(tiny_model: Path) -> Iterator[str]:
-    """Return the address of the service with the tiny model."""
+    """Return the URL of a service with the tiny model."""
     with servers.in_thread(create_app(Settings(model=tiny_model))) as address:
         yield address
 
 
-# --- What is shown
+# --- Output
 
 
 def test_predict_prints_a_line_for_each_file(seven: Path, three: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """File, digit, confidence and verdict, in the order asked."""
+    """A line has file, digit, confidence and verdict; lines are in the order of the arguments."""
     status = main(["predict", str(three), str(seven), str(three)])
     lines = capsys.readouterr().out.splitlines()
 
@@ -94,11 +94,11 @@ def test_predict_prints_a_line_for_each_file(seven: Path, three: Path, capsys: p
 
 
 def test_predict_writes_the_steps(
-    seven: Path, bad: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    seven: Path, unanswerable: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --steps, the folder gets a picture of each step, of each file that can be read; what is read is shown."""
+    """--steps writes a picture of each processing step of each valid file; the results are printed as usual."""
     folder = tmp_path / "steps"
-    status = main(["predict", str(seven), str(bad[1]), "--steps", str(folder)])
+    status = main(["predict", str(seven), str(unanswerable[1]), "--steps", str(folder)])
     names = ("picture", "view", "strength", "components", "digit", "strokes", "input")
 
     assert 1 == status
@@ -109,7 +109,7 @@ def test_predict_writes_the_steps(
 
 
 def test_predict_prints_json(seven: Path, three: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """One object a line, with everything that `/predict` says of probabilities."""
+    """There is one object per line, with the fields of `/predict` on probabilities."""
     status = main(["predict", "--json", str(seven), str(three)])
     answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -122,8 +122,8 @@ def test_predict_prints_json(seven: Path, three: Path, capsys: pytest.CaptureFix
         assert max(answer["probabilities"]) == answer["confidence"] == answer["probabilities"][answer["digit"]]
 
 
-def test_predict_prints_a_table(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A header and a row for each file, with the numbers that JSON has."""
+def test_predict_prints_csv(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is a header and a row per file, with the numbers of the JSON output."""
     status = main(["predict", "--csv", str(seven)])
     table = capsys.readouterr().out
     main(["predict", "--json", str(seven)])
@@ -134,84 +134,77 @@ def test_predict_prints_a_table(seven: Path, capsys: pytest.CaptureFixture[str])
     assert f"file,digit,confidence,verdict,novelty,error\n{row},\n" == table
 
 
-def test_files_that_cannot_be_answered_do_not_stop_the_others(
-    bad: list[Path], seven: Path, three: Path, capsys: pytest.CaptureFixture[str]
+def test_errors_of_files_do_not_stop_the_others(
+    unanswerable: list[Path], seven: Path, three: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each such file gets one line that names it, the others their answer, and the status tells."""
-    text, blank, missing = bad
+    """Each error is one line on stderr with the file, the other files are answered, and the status is 1."""
+    text, blank, missing = unanswerable
     status = main(["predict", *map(str, [seven, missing, text, blank, three])])
     out, err = capsys.readouterr()
-    complaints = err.splitlines()
+    errors = err.splitlines()
 
     assert 1 == status
     assert 2 == len(out.splitlines())
-    assert 3 == len(complaints)
-    assert f"digits: {missing}: No such file or directory" == complaints[0]
-    assert complaints[1].startswith(f"digits: {text}: this is not a picture in an accepted format")
-    assert complaints[2].startswith(f"digits: {blank}: ")
+    assert 3 == len(errors)
+    assert f"digits: {missing}: No such file or directory" == errors[0]
+    assert errors[1].startswith(f"digits: {text}: this is not a picture in an accepted format")
+    assert errors[2].startswith(f"digits: {blank}: ")
 
 
-def test_errors_are_rows_of_json(bad: list[Path], seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They stand where the answer would, so that no row is missing."""
-    status = main(["predict", "--json", *map(str, bad), str(seven)])
+def test_errors_are_lines_of_json(unanswerable: list[Path], seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error takes the place of the answer, so every file has a line."""
+    status = main(["predict", "--json", *map(str, unanswerable), str(seven)])
     out, err = capsys.readouterr()
     rows = [json.loads(line) for line in out.splitlines()]
 
     assert (1, "") == (status, err)
-    assert [str(file) for file in [*bad, seven]] == [row["file"] for row in rows]
+    assert [str(file) for file in [*unanswerable, seven]] == [row["file"] for row in rows]
     assert [{"file", "error"}] * 3 == [set(row) for row in rows[:3]]
     assert "No such file or directory" == rows[2]["error"]
 
 
-def test_errors_are_rows_of_a_table(bad: list[Path], seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """They have their own column, and the others are empty."""
-    status = main(["predict", "--csv", *map(str, bad), str(seven)])
+def test_errors_are_rows_of_csv(unanswerable: list[Path], seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Errors have a column of their own; the other columns are empty."""
+    status = main(["predict", "--csv", *map(str, unanswerable), str(seven)])
     out, err = capsys.readouterr()
     rows = list(csv.DictReader(out.splitlines()))
 
     assert (1, "") == (status, err)
-    assert [(str(file), "") for file in bad] == [(row["file"], row["digit"]) for row in rows[:3]]
+    assert [(str(file), "") for file in unanswerable] == [(row["file"], row["digit"]) for row in rows[:3]]
     assert "No such file or directory" == rows[2]["error"]
     assert ("7", "") == (rows[3]["digit"], rows[3]["error"])
 
 
-def test_a_name_that_is_no_text_is_shown(tmp_path: Path, seven: Path) -> None:
-    """With what cannot be written escaped; file names are bytes."""
-    odd = os.fsencode(tmp_path) + b"/\xff.png"
-    Path(os.fsdecode(odd)).write_bytes(seven.read_bytes())
-    done = subprocess.run([*COMMAND, "--csv", odd], cwd=ROOT, capture_output=True, check=False)
+def test_file_name_that_is_not_utf_8_is_escaped(
+    tmp_path: Path, seven: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """File names are bytes, which Python decodes to lone surrogates where they are not UTF-8."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png")
+    Path(path).write_bytes(seven.read_bytes())
+    status = main(["predict", "--csv", path])
+    out, err = capsys.readouterr()
 
-    assert (0, b"") == (done.returncode, done.stderr)
-    assert rb"/\udcff.png,7," in done.stdout
+    assert (0, "") == (status, err)
+    assert r"/\udcff.png,7," in out
 
 
 def test_predict_obeys_the_settings(
-    monkeypatch: pytest.MonkeyPatch, seven: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, seven: Path, three: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The limit on pixels holds on the command line too."""
+    """The limits on pixels and on formats are those of the environment."""
     monkeypatch.setenv("DIGITS_MAX_PIXELS", "1000")
-    status = main(["predict", str(seven)])
-    out, err = capsys.readouterr()
-
-    assert (1, "", 1) == (status, out, len(err.splitlines()))
-    assert err.startswith(f"digits: {seven}: the picture has 200 x 200")
-
-
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_predict_reads_no_other_formats(
-    monkeypatch: pytest.MonkeyPatch, seven: Path, three: Path, capsys: pytest.CaptureFixture[str], workers: str
-) -> None:
-    """The formats that are set hold on the command line too, in every process."""
     monkeypatch.setenv("DIGITS_FORMATS", "png,heic")
-    status = main(["predict", "--workers", workers, str(seven), str(three)])
+    status = main(["predict", str(seven), str(three)])
     out, err = capsys.readouterr()
+    errors = err.splitlines()
 
-    assert (1, 1) == (status, len(out.splitlines()))
-    assert f"digits: {three}: JPEG pictures are not accepted here: send PNG and HEIC\n" == err
+    assert (1, "", 2) == (status, out, len(errors))
+    assert errors[0].startswith(f"digits: {seven}: the picture has 200 x 200")
+    assert f"digits: {three}: JPEG pictures are not accepted here: send PNG and HEIC" == errors[1]
 
 
-def test_what_was_left_out_is_named_at_the_end(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line for each reason, with no more than ten names; it is no failure."""
+def test_skipped_files_are_listed_at_the_end(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """There is a line per reason with at most ten names, and the status is 0."""
     for i in range(12):
         (tmp_path / f"{i:02}.txt").touch()
     (tmp_path / "._seven.png").touch()
@@ -219,22 +212,22 @@ def test_what_was_left_out_is_named_at_the_end(seven: Path, tmp_path: Path, caps
     out, err = capsys.readouterr()
 
     assert (0, 1) == (status, len(out.splitlines()))
-    assert f"digits: 1 left out, macOS made it beside the picture: {tmp_path}/._seven.png" == err.splitlines()[0]
-    assert err.splitlines()[1].startswith("digits: 12 left out, the suffix is not that of a picture: ")
+    assert f"digits: 1 skipped, metadata files of macOS: {tmp_path}/._seven.png" == err.splitlines()[0]
+    assert err.splitlines()[1].startswith("digits: 12 skipped, the suffix is not that of a picture: ")
     assert err.endswith("/09.txt and 2 more\n")
     assert seven.name in out
 
 
-def test_a_heic_is_found_and_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a phone writes it, whatever the case of its suffix."""
+def test_heic_in_a_folder_is_predicted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Phones write the suffix in upper case."""
     (tmp_path / "IMG_0001.HEIC").write_bytes(heic(draw(7).convert("RGB")))
 
     assert 0 == main(["predict", str(tmp_path)])
     assert "IMG_0001.HEIC: 7 " in capsys.readouterr().out
 
 
-def test_nothing_found_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And no header of a table."""
+def test_empty_folder_is_one_line_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No CSV header is printed."""
     status = main(["predict", "--csv", str(tmp_path)])
     out, err = capsys.readouterr()
 
@@ -242,35 +235,32 @@ def test_nothing_found_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureF
     assert err.startswith(f"digits: {tmp_path}: no file in this folder ends in ")
 
 
-# --- Here and there
+# --- By processes and by a service
 
 
 @pytest.fixture
 def tiny_model_is_set(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set the model that the services of these tests have."""
+    """Set DIGITS_MODEL to the model of the test service."""
     monkeypatch.setenv("DIGITS_MODEL", str(tiny_model))
 
 
 @pytest.mark.usefixtures("tiny_model_is_set")
-@pytest.mark.parametrize("form", ["--csv", "--json"])
-def test_a_folder_is_the_same_table_whoever_reads_it(
-    scans: Path, address: str, form: str, capfd: pytest.CaptureFixture[str]
+def test_output_does_not_depend_on_the_predictor(scans: Path, address: str, capfd: pytest.CaptureFixture[str]) -> None:
+    """One process, the default pool, and a service print the same bytes."""
+    printed = []
+    for options in (["--workers", "1"], [], ["--url", address]):
+        status = main(["predict", "--json", *options, str(scans)])
+        printed.append((status, *capfd.readouterr()))
+
+    assert [printed[0]] * 3 == printed
+    assert (1, 65, "") == (printed[0][0], len(printed[0][1].splitlines()), printed[0][2])
+
+
+def test_missing_files_are_not_sent_to_the_service(
+    unanswerable: list[Path], seven: Path, address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One process or two, here or a service: the same bytes."""
-    shown = []
-    for options in (["--workers", "1"], ["--workers", "2"], [], ["--url", address]):
-        status = main(["predict", form, *options, str(scans)])
-        shown.append((status, *capfd.readouterr()))
-
-    assert [shown[0]] * 4 == shown
-    assert (1, 65 + (form == "--csv"), "") == (shown[0][0], len(shown[0][1].splitlines()), shown[0][2])
-
-
-def test_a_service_is_not_asked_for_what_cannot_be_read(
-    bad: list[Path], seven: Path, address: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Files that are not there have their row all the same, at their place."""
-    missing = bad[2]
+    """A missing file has a line with its error, in the order of the arguments."""
+    missing = unanswerable[2]
     status = main(["predict", "--json", "--url", address, str(missing), str(seven), str(missing)])
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -278,8 +268,8 @@ def test_a_service_is_not_asked_for_what_cannot_be_read(
     assert ["No such file or directory", None, "No such file or directory"] == [row.get("error") for row in rows]
 
 
-def test_a_service_that_is_not_there_is_one_clear_line(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """After it was asked a few times."""
+def test_unreachable_service_is_one_line_on_stderr(seven: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The command ends with status 1 after the retries of the client."""
     status = main(["predict", "--url", "http://127.0.0.1:1", str(seven)])
     out, err = capsys.readouterr()
 
@@ -288,39 +278,43 @@ def test_a_service_that_is_not_there_is_one_clear_line(seven: Path, capsys: pyte
 
 
 @pytest.fixture
-def guarded() -> Iterator[str]:
-    """Return the address of a service that shows the key in its refusal."""
+def echoing_service() -> Iterator[str]:
+    """Return the URL of a service whose 401 has the header Authorization as its detail."""
 
-    async def refuse(request: Request) -> JSONResponse:
+    async def unauthorized(request: Request) -> JSONResponse:
         return JSONResponse(make_problem(401, request.headers.get("Authorization", "no key")), 401)
 
-    with servers.in_thread(Starlette(routes=[Route("/predict", refuse, methods=["POST"])])) as address:
+    with servers.in_thread(Starlette(routes=[Route("/predict", unauthorized, methods=["POST"])])) as address:
         yield address
 
 
-def test_the_key_is_that_of_the_file_or_of_the_environment(
-    guarded: str, seven: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_api_key_is_read_from_the_file_or_the_environment(
+    echoing_service: str,
+    seven: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The file is meant where both are there."""
+    """The file takes precedence."""
     file = tmp_path / "key"
     file.write_text("of-the-file\n")
-    said = []
+    printed = []
     for variable, options in (("", []), ("of-the-environment", []), ("other", ["--api-key-file", str(file)])):
         monkeypatch.setenv("DIGITS_API_KEY", variable)
-        main(["predict", "--url", guarded, *options, str(seven)])
-        said.append(capsys.readouterr().err)
+        main(["predict", "--url", echoing_service, *options, str(seven)])
+        printed.append(capsys.readouterr().err)
 
     assert [
         f"digits: {key} (invalid-request, request r1)\n" for key in ("no key", "Bearer of-the-environment")
-    ] == said[:2]
-    assert "digits: Bearer of-the-file (invalid-request, request r1)\n" == said[2]
+    ] == printed[:2]
+    assert "digits: Bearer of-the-file (invalid-request, request r1)\n" == printed[2]
 
 
-@pytest.mark.parametrize("content", [None, b"\xff"], ids=["missing", "no text"])
-def test_a_key_that_cannot_be_read_is_one_clear_line(
+@pytest.mark.parametrize("content", [None, b"\xff"], ids=["missing", "not UTF-8"])
+def test_unreadable_api_key_file_is_one_line_on_stderr(
     tmp_path: Path, seven: Path, capsys: pytest.CaptureFixture[str], content: bytes | None
 ) -> None:
-    """It names the file."""
+    """The message has the file."""
     file = tmp_path / "key"
     if content is not None:
         file.write_bytes(content)
@@ -331,48 +325,36 @@ def test_a_key_that_cannot_be_read_is_one_clear_line(
     assert err.startswith(f"digits: --api-key-file {file} cannot be read: ")
 
 
-@pytest.mark.parametrize(
-    "options", [["--workers", "0"], ["--workers", "-1"], ["--workers", "two"], ["--csv", "--json"]], ids=" ".join
-)
-def test_wrong_options_show_how_it_goes(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """As commands do: usage on stderr, status 2."""
-    with pytest.raises(SystemExit) as caught:
-        main(["predict", *options, "seven.png"])
-
-    assert 2 == caught.value.code
-    assert capsys.readouterr().err.startswith("usage: digits predict")
-
-
 # --- Terminals, pipes and signals
 
 
-def test_progress_is_shown_on_a_terminal(scans: Path, tiny_model: Path, tmp_path: Path) -> None:
-    """On stderr, while the table goes where it is sent; nothing of it where stderr is no terminal."""
-    environment = os.environ | {"DIGITS_MODEL": str(tiny_model), "TERM": "xterm"}
-    command = [*COMMAND, "--csv", "--workers", "1", str(scans)]
+@pytest.mark.usefixtures("tiny_model_is_set")
+def test_progress_bar_is_shown_on_a_terminal(scans: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It is on stderr if that is a terminal, and does not change stdout."""
+    arguments = ["predict", "--csv", "--workers", "1", str(scans)]
+    command = [*COMMAND, *arguments]
     terminal, other_end = pty.openpty()
     shown = b""
     with (
         (tmp_path / "table.csv").open("wb") as table,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=table, stderr=other_end),
+        subprocess.Popen(command, cwd=ROOT, env=os.environ | {"TERM": "xterm"}, stdout=table, stderr=other_end),
     ):
         os.close(other_end)
-        # Linux tells with an error that the command has closed its end.
+        # On Linux, reading fails when the other end is closed.
         with suppress(OSError):
             while chunk := os.read(terminal, 65536):
                 shown += chunk
     os.close(terminal)
-    quiet = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=False)
+    main(arguments)
 
     assert b"65/65" in shown
-    assert ((tmp_path / "table.csv").read_bytes(), b"") == (quiet.stdout, quiet.stderr)
+    assert ((tmp_path / "table.csv").read_text(), "") == capfd.readouterr()
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_reader_who_has_seen_enough_is_no_error(scans: Path, tiny_model: Path, workers: str) -> None:
-    """Nothing is complained of when the output is closed, as `head` does."""
+def test_closed_pipe_is_not_an_error(scans: Path, tiny_model: Path) -> None:
+    """Nothing is printed to stderr when the reader closes stdout, as `head` does, also with a process pool."""
     environment = os.environ | {"DIGITS_MODEL": str(tiny_model), "PYTHONUNBUFFERED": "1"}
-    command = [*COMMAND, "--csv", "--workers", workers, str(scans)]
+    command = [*COMMAND, "predict", "--csv", "--workers", "2", str(scans)]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
@@ -380,54 +362,54 @@ def test_a_reader_who_has_seen_enough_is_no_error(scans: Path, tiny_model: Path,
         assert process.stderr is not None
         header = process.stdout.readline()
         process.stdout.close()
-        complaints = process.stderr.read()
+        errors = process.stderr.read()
         status = process.wait(SECONDS)
 
     assert b"file,digit,confidence,verdict,novelty,error\n" == header
-    assert (1, b"") == (status, complaints)
+    assert (1, b"") == (status, errors)
 
 
 @pytest.fixture
-def stuck(tmp_path: Path, tiny_model: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """Return the command with a process that reads for ever, and what that reads, which is gone when it is."""
+def blocked(tmp_path: Path, tiny_model: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Return a running command whose workers block on reading a pipe, and the write end of the pipe."""
     pipe = tmp_path / "pipe.png"
     os.mkfifo(pipe)
-    # Where tests run in the background, Ctrl-C is ignored, and what they start would inherit that.
+    # Background jobs ignore SIGINT, and their child processes would inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
-        [*COMMAND, "--workers", "2", str(pipe), str(pipe)],
+        [*COMMAND, "predict", "--workers", "2", str(pipe), str(pipe)],
         cwd=ROOT,
         env=os.environ | {"DIGITS_MODEL": str(tiny_model)},
         stderr=subprocess.PIPE,
         start_new_session=True,
     ) as process:
         signal.signal(signal.SIGINT, before)
-        end = os.open(pipe, os.O_WRONLY)  # waits for a reader
+        end = os.open(pipe, os.O_WRONLY)  # blocks until there is a reader
         yield process, end
         os.close(end)
         process.kill()
 
 
-def nobody_reads(end: int) -> bool:
-    """Wait until nobody reads a pipe any more, and say whether that came to pass."""
+def has_no_reader(end: int) -> bool:
+    """Wait until a pipe has no reader, and return whether that happened before the timeout."""
     poll = select.poll()
-    poll.register(end, 0)  # which leaves errors
+    poll.register(end, 0)  # errors only
     return bool(poll.poll(SECONDS * 1000))
 
 
-def test_ctrl_c_ends_all_processes(stuck: tuple[subprocess.Popen[bytes], int]) -> None:
-    """A terminal interrupts all of them; there is one line, no traceback, and the status of an interruption."""
-    process, end = stuck
+def test_ctrl_c_ends_all_processes(blocked: tuple[subprocess.Popen[bytes], int]) -> None:
+    """SIGINT to the process group prints one line without a traceback, and the exit status is 130."""
+    process, end = blocked
     os.killpg(process.pid, signal.SIGINT)
-    _, complaints = process.communicate(timeout=SECONDS)
+    _, errors = process.communicate(timeout=SECONDS)
 
-    assert (130, b"digits: interrupted\n") == (process.returncode, complaints)
-    assert nobody_reads(end)
+    assert (130, b"digits: interrupted\n") == (process.returncode, errors)
+    assert has_no_reader(end)
 
 
-def test_no_process_outlives_the_command(stuck: tuple[subprocess.Popen[bytes], int]) -> None:
-    """Even when it is killed and can tell nobody."""
-    process, end = stuck
+def test_workers_exit_when_the_command_is_killed(blocked: tuple[subprocess.Popen[bytes], int]) -> None:
+    """After SIGKILL the command cannot terminate its workers; they watch it and exit by themselves."""
+    process, end = blocked
     process.kill()
 
-    assert nobody_reads(end)
+    assert has_no_reader(end)

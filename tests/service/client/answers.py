@@ -1,4 +1,4 @@
-"""What a service may answer, made up."""
+"""Response bodies of the service, for tests without a service."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def make_problem(status: int, detail: str = "send something else", code: str = "invalid-request") -> dict[str, Any]:
-    """Return a problem as the service words it."""
+    """Return the body of an error."""
     return {
         "type": "about:blank",
         "title": "A problem",
@@ -18,7 +18,7 @@ def make_problem(status: int, detail: str = "send something else", code: str = "
 
 
 def make_answer(digit: int = 7) -> dict[str, Any]:
-    """Return an answer as the service gives it."""
+    """Return the body of an answer."""
     return {
         "digit": digit,
         "confidence": 0.9,

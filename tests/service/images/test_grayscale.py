@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.images import grayscale
-from service.images.grayscale import flatten_alpha, from_wide_range, reduced, to_grey
+from service.images.grayscale import average_blocks, flatten_alpha, to_grey, to_uint8
 
 SIDES = st.sampled_from([1, 2, 3, 4, 5, 80, 300])
 SEEDS = st.integers(0, 2**32 - 1)
@@ -16,7 +16,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 @given(SIDES, SIDES, SEEDS, st.booleans())
 def test_pictures_of_every_shape_are_flattened(height: int, width: int, seed: int, hard: bool) -> None:  # noqa: FBT001
-    """OpenCV takes arrays of a few numbers for colours: here they are none. Opaque pixels keep their colour, or 0."""
+    """Also of few pixels, which OpenCV may take for a colour. Opaque pixels keep their colour, or are 0 in grey."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(0, 256, (height, width, 4)).astype(np.uint8)
     if hard:
@@ -30,8 +30,8 @@ def test_pictures_of_every_shape_are_flattened(height: int, width: int, seed: in
 
 
 @given(SIDES, SIDES, SEEDS)
-def test_colours_are_projected_as_by_numpy(height: int, width: int, seed: int) -> None:
-    """By the first principal component of all pixels, to a few levels: those of the thumbnail are rounded."""
+def test_colours_are_projected_on_the_principal_component(height: int, width: int, seed: int) -> None:
+    """It is numpy's, up to a few levels, since it is measured on a thumbnail."""
     rng = np.random.default_rng(seed)
     two = rng.integers(0, 256, (2, 3))
     pixels = two[rng.integers(0, 2, (height, width))].astype(np.uint8)
@@ -41,15 +41,15 @@ def test_colours_are_projected_as_by_numpy(height: int, width: int, seed: int) -
     expected = (pixels @ axis - 255 * np.minimum(axis, 0).sum()) / np.sqrt(3)
 
     assert (height, width) == grey.shape
-    # Two colours lie on the same axis, however many pixels of each there are and however they are averaged.
-    # Where both are equally light, rounding decides which way it points.
+    # The axis through two colours does not depend on the numbers of their pixels. Where both are equally light,
+    # rounding decides its direction.
     if np.ptp(pixels.reshape(-1, 3), axis=0).max() > 40 and abs(axis.sum()) > 0.1:
         np.testing.assert_allclose(grey, expected, atol=5)
 
 
 @given(SIDES, SIDES, SEEDS)
 def test_grey_colours_are_exact(height: int, width: int, seed: int) -> None:
-    """A grey picture in colour is what it is in grey, to the last level."""
+    """A picture of grey colours has the values of the grey picture."""
     grey = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
 
     assert to_grey(grey) is grey
@@ -57,7 +57,7 @@ def test_grey_colours_are_exact(height: int, width: int, seed: int) -> None:
 
 
 def test_one_coloured_pixel_is_enough() -> None:
-    """Although the thumbnail on which colours are measured may be grey."""
+    """A picture with one coloured pixel is projected, although its thumbnail is grey."""
     pixels = np.full((720, 720, 3), 100, np.uint8)
     pixels[5, 5] = (101, 100, 100)
 
@@ -66,19 +66,19 @@ def test_one_coloured_pixel_is_enough() -> None:
 
 @given(st.integers(1, 50), st.integers(1, 50), st.integers(1, 20), SEEDS)
 def test_blocks_are_averaged(height: int, width: int, side: int, seed: int) -> None:
-    """Of each block the mean, where it is not full that of its pixels with the last ones repeated."""
+    """Each pixel is the mean of a block. Blocks that are not full are padded by their last row and column."""
     values = np.random.default_rng(seed).integers(0, 256, (height, width)).astype(np.uint8)
     factor = max(1, -(-max(height, width) // side))
     padded = np.pad(values, ((0, -height % factor), (0, -width % factor)), mode="edge")
     blocks = padded.reshape(padded.shape[0] // factor, factor, -1, factor).mean(axis=(1, 3))
 
-    np.testing.assert_allclose(reduced(values, side), blocks, atol=0.51)
+    np.testing.assert_allclose(average_blocks(values, side), blocks, atol=0.51)
 
 
-def test_fitting_is_by_a_fraction() -> None:
-    """The longer side has just as many pixels as are asked for."""
-    assert (216, 288, 3) == grayscale.fitted(np.zeros((240, 320, 3), np.uint8), 288).shape
-    assert (288, 216) == grayscale.fitted(np.zeros((320, 240), np.uint8), 288).shape
+def test_downsampling_by_a_fractional_factor() -> None:
+    """The longer side has exactly the pixels that were asked for."""
+    assert (216, 288, 3) == grayscale.downsample(np.zeros((240, 320, 3), np.uint8), 288).shape
+    assert (288, 216) == grayscale.downsample(np.zeros((320, 240), np.uint8), 288).shape
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,6 @@ def test_fitting_is_by_a_fraction() -> None:
         (np.array([[0, 2.5]], np.float32), 2.5),
     ],
 )
-def test_white_is_known_by_the_largest_value(values: np.ndarray, white: float) -> None:
-    """Integers have bits, floats end at 1, and all else at the largest value."""
-    np.testing.assert_allclose(from_wide_range(values), values / white * 255, atol=0.51)
+def test_white_is_that_of_the_bit_depth(values: np.ndarray, white: float) -> None:
+    """White is the maximum of the integers' bit depth, 1 for floats up to 1, and else the largest value."""
+    np.testing.assert_allclose(to_uint8(values), values / white * 255, atol=0.51)

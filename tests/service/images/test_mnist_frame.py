@@ -20,17 +20,17 @@ MARGIN = 12
 
 
 def digit_of(coverage: FloatArray, scale: float = 1, shift: tuple[float, float] = (0, 0)) -> Digit:
-    """Return coverage as a digit with a margin, come from the picture in this way."""
+    """Return coverage as a Digit with a margin, and with this transform from the picture."""
     return Digit(np.pad(eight_bits(255 * coverage), MARGIN), scale, shift)
 
 
 def middle(ink: FloatArray | ByteArray) -> tuple[float, float]:
-    """Return the centre of mass from the top left corner, where a pixel's centre is half a pixel in."""
+    """Return the centre of mass in pixels from the top left corner of the first pixel, not from its centre."""
     row, column = ndimage.center_of_mass(ink)
     return row + 0.5, column + 0.5
 
 
-# --- Placing
+# --- Framing
 
 
 @pytest.mark.parametrize("digit", range(10))
@@ -52,7 +52,7 @@ def test_the_frame_is_mnist_s(digit: int) -> None:
 
 @pytest.mark.parametrize("digit", range(10))
 def test_ink_is_averaged(digit: int) -> None:
-    """No ink is lost or made: its area is that of the digit at the new size, from 0 to full."""
+    """The amount of ink is that of the digit at the new size, and values are from 0 to about 1."""
     coverage = drawn(digit)(160, 0.15)
     framed, placed = frame(digit_of(coverage))
 
@@ -62,10 +62,10 @@ def test_ink_is_averaged(digit: int) -> None:
 
 
 def test_a_square_of_ink_worked_by_hand() -> None:
-    """80x40 pixels of ink become 20x10 of full ink, whose centre of mass lies 10 rows and 5 columns in."""
+    """80x40 pixels of ink become 20x10 pixels of full ink about the centre."""
     framed, placed = frame(digit_of(np.ones((80, 40), np.float32)))
     expected = np.zeros((28, 28), np.float32)
-    # Pixels 0 to 19 have their mean at 9.5: they begin at 4.5 or so, and 0 to 9 at 9.5 or so.
+    # The mean of rows 0 to 19 is 9.5, so they begin at about 4.5; columns 0 to 9 at about 9.5.
     top, left = bounding_box(eight_bits(framed > 0.5))[:2]
     expected[top : top + 20, left : left + 10] = 1
 
@@ -76,7 +76,7 @@ def test_a_square_of_ink_worked_by_hand() -> None:
 
 @pytest.mark.parametrize("turns", range(4))
 def test_a_lopsided_digit_stays_in_the_frame(turns: int) -> None:
-    """Where all its mass is at one end the centre of mass cannot be at the centre without cutting off the other."""
+    """Where all ink is at one end, the centre of mass is off the centre, so that the other end is not cut off."""
     coverage = np.zeros((80, 60), np.float32)
     coverage[:, 28:32] = 0.3
     coverage[68:] = 1
@@ -87,13 +87,11 @@ def test_a_lopsided_digit_stays_in_the_frame(turns: int) -> None:
 
 @pytest.mark.parametrize("digit", range(10))
 @pytest.mark.parametrize(("scale", "shift"), [(1.0, (0.0, 0.0)), (0.4, (-30.0, 7.5))], ids=["as it is", "moved"])
-def test_scale_and_shift_lead_from_the_picture_to_the_frame(
-    digit: int, scale: float, shift: tuple[float, float]
-) -> None:
-    """The centre of mass of the picture's ink is found where the report says, to a quarter of a pixel."""
+def test_scale_and_shift_map_the_picture_to_the_frame(digit: int, scale: float, shift: tuple[float, float]) -> None:
+    """They map the centre of mass of the picture's ink to that of the frame, to a quarter of a pixel."""
     working = digit_of(drawn(digit)(100, 0.12), scale, shift)
     framed, placed = frame(working)
-    # Back from the working size to the picture, and from there to the frame.
+    # From the working size to the picture, and from there to the frame.
     in_picture = [(place - moved) / scale for place, moved in zip(middle(working.ink), shift, strict=True)]
     in_frame = [placed.scale * place + moved for place, moved in zip(in_picture, placed.shift, strict=True)]
 
@@ -102,14 +100,14 @@ def test_scale_and_shift_lead_from_the_picture_to_the_frame(
 
 @given(arrays.arrays(np.uint8, (7, 9), elements=st.integers(1, 255)))
 def test_the_centre_of_mass(ink: ByteArray) -> None:
-    """It is scipy's, of bytes and of fractions."""
+    """It is scipy's, for uint8 and float32."""
     expected = pytest.approx(ndimage.center_of_mass(ink.astype(float)), abs=1e-4)
 
     assert expected == centre_of_mass(ink)
     assert expected == centre_of_mass(ink.astype(np.float32) / np.float32(255))
 
 
-# --- Recognising
+# --- Recognition of MNIST form
 
 
 def bar(height: int = 20) -> ByteArray:
@@ -120,7 +118,7 @@ def bar(height: int = 20) -> ByteArray:
 
 
 def with_ink(*places: tuple[int, int]) -> ByteArray:
-    """Return the bar with some ink elsewhere."""
+    """Return the bar with more ink at these pixels."""
     grey = bar()
     for place in places:
         grey[place] = 255
@@ -167,15 +165,15 @@ def with_ink(*places: tuple[int, int]) -> ByteArray:
     ],
 )
 def test_mnist_form(grey: ByteArray, expected: bool) -> None:  # noqa: FBT001
-    """28x28, light on black, strong, fitted into 20x20 and with its mass at the centre: nothing else is MNIST form."""
+    """It is 28x28, light on black, of strong ink, fitted into 20x20 and with its centre of mass at the centre."""
     box = mnist_form_box(grey)
 
     assert (bounding_box(grey) if expected else None) == box
 
 
 @pytest.mark.parametrize("digit", range(10))
-def test_what_is_framed_has_mnist_form(digit: int) -> None:
-    """The step makes what it recognises."""
+def test_framed_digits_have_mnist_form(digit: int) -> None:
+    """The result of framing is recognised."""
     framed, _ = frame(digit_of(drawn(digit)(100, 0.12)))
     grey = eight_bits(255 * framed)
 
@@ -183,7 +181,7 @@ def test_what_is_framed_has_mnist_form(digit: int) -> None:
 
 
 def test_mnist_has_mnist_form(real_mnist: Mnist) -> None:
-    """All but a few of the 60,000 training digits are recognised as what they are."""
+    """All but a few of the 60,000 training digits are recognised."""
     others = [image for image in real_mnist.train.images if mnist_form_box(image) is None]
 
     assert 60 > len(others)

@@ -1,4 +1,4 @@
-"""Pictures that were once read wrong, or not at all: each is the smallest of its kind, and is read right."""
+"""Regression tests: pictures that were once misread or not read, the smallest of each kind."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.model.calibration import Verdict
 FOLDER = Path(__file__).parent / "reported"
 
 CASES = {
-    # A sheet that is turned, on a table.
+    # A rotated sheet on a table.
     "phone_sheet_7deg.jpg": 7,
     "note_black_075_6deg.jpg": 7,
     "note_yellow_grey_064_20deg.jpg": 7,
@@ -30,32 +30,32 @@ CASES = {
     # Underlined.
     "underlined_7.png": 7,
     "underlined_2_below.png": 2,
-    # A JPEG without its end marker, of which no pixel is missing.
+    # A JPEG without its end marker, with all pixels.
     "noeoi.jpg": 5,
     # 32-bit integers from 0 to 255, and 16-bit ones from 0 to 1023.
     "i32_8bit.tif": 5,
     "u16_10bit.png": 5,
-    # An alpha channel that is 0 all over, which means that there is none.
+    # An alpha channel that is 0 everywhere, which is padding.
     "bmp32_v5_alpha0.bmp": 5,
 }
 
 
 @pytest.mark.parametrize(("name", "digit"), CASES.items(), ids=CASES)
 def test_reported_pictures_are_read(classifier: Classifier, name: str, digit: int) -> None:
-    """The digit is the one that a person sees, and it is clear."""
+    """The digit is the one that a person reads, and the verdict is clear."""
     prediction = classifier.predict_picture((FOLDER / name).read_bytes())
 
     assert digit == prediction.digit
     assert Verdict.CLEAR == prediction.verdict
 
 
-def test_every_picture_in_the_folder_is_read() -> None:
-    """None lies there that no test looks at."""
+def test_every_picture_in_the_folder_is_tested() -> None:
+    """The folder contains no other file."""
     assert set(CASES) == {path.name for path in FOLDER.iterdir()}
 
 
-def test_files_are_of_the_kind_that_was_reported() -> None:
-    """What made them hard to read is still in them."""
+def test_files_have_the_properties_that_were_reported() -> None:
+    """Bit depth, alpha and the missing end marker are those that once caused the failure."""
     with Image.open(FOLDER / "i32_8bit.tif") as integers, Image.open(FOLDER / "u16_10bit.png") as shorts:
         assert ("I", (0, 255)) == (integers.mode, integers.getextrema())
         assert "I;16" == shorts.mode

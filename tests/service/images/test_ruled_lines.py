@@ -25,7 +25,7 @@ def unruled(mask: ByteArray) -> ByteArray:
 
 
 def line(place: float, *, slope: float = 0, width: float = 3, upright: bool = False) -> ByteArray:
-    """Return the mask of a line through the middle of the picture, shifted and falling so much to the right."""
+    """Return the mask of a line across the picture, at this row in the middle, with this slope and width."""
     rows, columns = np.mgrid[:SIDE, :SIDE]
     mask = (np.abs(rows - place - slope * (columns - SIDE / 2)) < width / 2).astype(np.uint8) * np.uint8(255)
     return np.ascontiguousarray(mask.T) if upright else mask
@@ -39,7 +39,7 @@ def written(digit: int, height: int = 120) -> ByteArray:
 @either_way
 @pytest.mark.parametrize("slope", [0, 0.03, -0.03])
 def test_a_thin_line_from_edge_to_edge_is_ruled(slope: float, upright: bool) -> None:  # noqa: FBT001
-    """It goes without a trace, level or upright, also where it leaves its row."""
+    """It is removed completely, horizontal or vertical, also with a slope."""
     for width in (1, 2, 4):
         assert not unruled(line(60.5, slope=slope, width=width, upright=upright)).any()
 
@@ -47,7 +47,7 @@ def test_a_thin_line_from_edge_to_edge_is_ruled(slope: float, upright: bool) -> 
 @pytest.mark.parametrize("shape", [(80, 300), (300, 80)], ids=["level", "upright"])
 @pytest.mark.parametrize("along", [0, 1], ids=["down", "across"])
 def test_an_oblong_picture_has_ruled_lines_too(shape: tuple[int, int], along: int) -> None:
-    """They go from edge to edge along either side of a picture that is no square."""
+    """They are removed along both sides of a picture that is no square."""
     mask = np.zeros(shape, np.uint8)
     np.moveaxis(mask, along, 0)[40:42] = 255
 
@@ -55,8 +55,8 @@ def test_an_oblong_picture_has_ruled_lines_too(shape: tuple[int, int], along: in
 
 
 @digits
-def test_strokes_beside_a_ruled_line_stay_whole(digit: int) -> None:
-    """Above, below and beside the digit lines go, and the digit is untouched."""
+def test_strokes_beside_a_ruled_line_are_unchanged(digit: int) -> None:
+    """Lines above, below and beside the digit are removed, and the digit is unchanged."""
     inked = written(digit)
     for slope, upright in ((0, False), (0.03, False), (0.03, True)):
         ruled = line(20.5, slope=slope, upright=upright) | line(180.5, slope=slope, upright=upright)
@@ -65,7 +65,7 @@ def test_strokes_beside_a_ruled_line_stay_whole(digit: int) -> None:
 
 
 @digits
-def test_strokes_that_a_ruled_line_crosses_stay_whole(digit: int) -> None:
+def test_strokes_across_a_ruled_line_are_kept(digit: int) -> None:
     """A digit on a line keeps nearly all of its ink."""
     inked = written(digit)
     for upright in (False, True):
@@ -82,15 +82,15 @@ def test_strokes_that_a_ruled_line_crosses_stay_whole(digit: int) -> None:
     ],
     ids=["a stroke", "a line"],
 )
-def test_a_ruled_line_that_is_crossed_goes(mask: ByteArray, strokes: ByteArray) -> None:
-    """Of a line through a stroke, or through another line, hardly anything is left."""
+def test_a_crossed_ruled_line_is_removed(mask: ByteArray, strokes: ByteArray) -> None:
+    """Hardly anything is left of a line through a stroke or through another line."""
     ruled = cv2.subtract(mask, strokes)
 
     assert 0.1 > np.count_nonzero(cv2.bitwise_and(ruled, unruled(mask))) / np.count_nonzero(ruled)
 
 
 def test_ruled_lines_are_counted() -> None:
-    """Also where one is in two parts, or crosses another."""
+    """A line in two parts counts once, and so does one that crosses another."""
     halves = line(60.5)
     halves[:, 90:110] = 0
 
@@ -102,7 +102,7 @@ def test_ruled_lines_are_counted() -> None:
 
 @digits
 def test_a_digit_is_no_ruled_line(digit: int) -> None:
-    """On blank paper nothing is taken away."""
+    """On blank paper nothing is removed."""
     np.testing.assert_array_equal(written(digit, 190), unruled(written(digit, 190)))
 
 
@@ -127,15 +127,15 @@ def dashes(*places: tuple[float, int, int]) -> ByteArray:
     ids=["a bar", "a dash", "a slanting line", "steps", "nothing", "all"],
 )
 def test_other_lines_are_not_ruled(mask: ByteArray) -> None:
-    """What is as thick as a stroke, ends before the edge, or is neither level nor upright stays."""
+    """Lines that are as thick as a stroke, end before the edge, or are oblique are kept."""
     rest, n_lines = remove_ruled_lines(mask)
 
     np.testing.assert_array_equal(mask, rest)
     assert 0 == n_lines
 
 
-def test_pieces_of_a_ruled_line_are_followed() -> None:
-    """A line that is interrupted more often than runs are long goes to its ends."""
+def test_short_pieces_of_a_ruled_line_are_removed() -> None:
+    """An interrupted line is removed up to its ends, also where pieces are shorter than the least run length."""
     broken = line(60.5)
     broken[:, 30:36] = broken[:, 170:176] = 0
 
@@ -150,7 +150,7 @@ def test_pieces_of_a_ruled_line_are_followed() -> None:
     )
 )
 def test_nothing_is_added(mask: ByteArray) -> None:
-    """Whatever is left was there, and where nothing was ruled it is everything."""
+    """The result is a part of the mask, and the whole mask where there are no lines."""
     rest, n_lines = remove_ruled_lines(mask)
 
     assert not np.count_nonzero(cv2.subtract(rest, mask))

@@ -1,4 +1,4 @@
-"""Tests of tests.service.images.scenes: the scenes are what they claim to be."""
+"""Tests of tests.service.images.scenes: the scenes have the properties in their names."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ from tests.service.images.scenes import (
 
 
 @pytest.mark.parametrize("digit", range(10))
-@pytest.mark.parametrize("height", [40, 60, 200])
-@pytest.mark.parametrize("pen", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize(("height", "pen"), [(40, 0.1), (60, 0.25), (200, 0.05), (200, 0.25)])
 def test_a_drawn_digit_is_as_high_as_asked(digit: int, height: int, pen: float) -> None:
-    """Its pen's width is part of its height, and it is cut out tightly. The tip of a 5 goes 95 % of the way."""
+    """The height includes the pen's width, and the digit is cropped. The path of a 5 is 95 % of the height."""
     coverage = drawn(digit)(height, pen)
     way = 0.95 if digit == 5 else 1
 
@@ -72,12 +71,12 @@ def test_a_magnified_digit_is_as_high_as_asked(height: int) -> None:
     ids=["first", "last", "between", "beyond"],
 )
 def test_places(place: tuple[float, float], expected: tuple[int, int, int, int]) -> None:
-    """0 is the first row or column, 1 the last, and what lies beyond is not seen."""
+    """0 is the first row or column, 1 the last, and parts outside of the picture are cut off."""
     assert expected == bounding_box(eight_bits(placed(np.ones((3, 2), np.float32), (10, 12), place)))
 
 
 def test_paint_covers_paper() -> None:
-    """Nothing, half and all of it, in grey and in colour."""
+    """Ink covers nothing, half and all of a pixel, in grey and in colour."""
     coverage = np.array([[0, 0.5, 1]], np.float32)
 
     assert [[220, 130, 40]] == painted(coverage).tolist()
@@ -88,7 +87,7 @@ def test_paint_covers_paper() -> None:
 
 @pytest.mark.parametrize("smoothness", [0.7, 3, 20, 60])
 def test_a_cloud_is_as_smooth_as_asked(smoothness: float) -> None:
-    """It has mean 0 and deviation 1, and neighbours differ by 1 over 1.41 times the smoothness."""
+    """It has mean 0 and standard deviation 1, and neighbours differ by 1 over 1.41 times the smoothness."""
     values = cloud((300, 300), smoothness, dice("cloud"))
     steps = float(np.std(np.diff(values, axis=0)))
 
@@ -104,7 +103,7 @@ def test_a_cloud_is_as_smooth_as_asked(smoothness: float) -> None:
     ids=["to the right", "down", "up to the left"],
 )
 def test_light_falls_along_its_direction(angle: float, brightest: tuple[int, int], darkest: tuple[int, int]) -> None:
-    """It falls from 1 to what was asked."""
+    """It falls from 1 to the given value."""
     light = ramp(angle, 0.45, 100)
 
     assert pytest.approx((1, 0.45), abs=1e-6) == (light.max(), light.min())
@@ -112,8 +111,8 @@ def test_light_falls_along_its_direction(angle: float, brightest: tuple[int, int
 
 
 @pytest.mark.parametrize(("upright", "share"), [(False, 0.05), (True, 0.0975)], ids=["ruled", "squared"])
-def test_rules_cover_their_share(upright: bool, share: float) -> None:  # noqa: FBT001
-    """Lines of 3 pixels every 60 cover a twentieth, and of those across them as much of the rest."""
+def test_ruled_lines_cover_their_share(upright: bool, share: float) -> None:  # noqa: FBT001
+    """Lines of 3 pixels every 60 cover a twentieth, and lines across them a twentieth of the rest."""
     covered = lines(dice("lines"), spacing=60, width=3, upright=upright)
 
     assert 1 == covered.max()
@@ -122,8 +121,8 @@ def test_rules_cover_their_share(upright: bool, share: float) -> None:  # noqa: 
 
 @pytest.mark.parametrize("side", ["top", "left", "bottom", "right"])
 @pytest.mark.parametrize(("verb", "share"), [("touching", 0.0), ("leaving", 0.05)], ids=["touching", "leaving"])
-def test_a_digit_that_leaves_the_picture_has_so_much_beyond_it(side: str, verb: str, share: float) -> None:
-    """A 4 reaches the side, and its length across is shorter by what is not seen."""
+def test_a_cut_off_digit_has_its_share_outside(side: str, verb: str, share: float) -> None:
+    """A 4 touches the side, and its visible length is shorter by the share that is cut off."""
     greys = np.asarray(Image.open(io.BytesIO(SCENES[f"{verb} at the {side}"](drawn(4), dice(side)))))
     top, left, bottom, right = bounding_box(eight_bits(greys < 190))
     whole = drawn(4)(HEIGHT, PEN).shape
@@ -137,15 +136,15 @@ def test_a_digit_that_leaves_the_picture_has_so_much_beyond_it(side: str, verb: 
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_scenes_differ_from_digit_to_digit_and_not_from_run_to_run(scene: str) -> None:
-    """The same dice give the same bytes, other ink gives others."""
+    """The same seed gives the same bytes, and another digit other bytes."""
     same = [SCENES[scene](drawn(2), dice(scene)) for _ in range(2)]
 
     assert same[0] == same[1]
     assert same[0] != SCENES[scene](drawn(7), dice(scene))
 
 
-def test_dice_are_named() -> None:
-    """Each name has its own numbers, the same ones each time."""
+def test_dice_are_seeded_by_names() -> None:
+    """Each name has its own random numbers, the same ones each time."""
 
     def rolled(*names: object) -> FloatArray:
         return dice(*names).random(5, np.float32)

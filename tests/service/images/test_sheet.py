@@ -8,10 +8,10 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from service.images.background import pyramid
+from service.images.background import build_pyramid
 from service.images.components import Box
 from service.images.decoding import WORKING_SIDE
-from service.images.sheet import Kind, Region, find_regions, is_convex, rectify
+from service.images.sheet import Region, RegionKind, find_regions, is_convex, rectify
 from service.types import ByteArray, FloatArray
 from tests.service.images.scenes import PEN, axes, drawn, eight_bits, painted, placed
 
@@ -39,8 +39,8 @@ def corners_of(box: Box) -> Corners:
     return [(box.left, box.top), (right, box.top), (right, bottom), (box.left, bottom)]
 
 
-def turned(corners: Corners, degrees: float) -> Corners:
-    """Return corners turned clockwise about their middle."""
+def rotated(corners: Corners, degrees: float) -> Corners:
+    """Return corners rotated clockwise about their middle."""
     middle = np.mean(corners, axis=0)
     angle = np.radians(degrees)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -48,13 +48,13 @@ def turned(corners: Corners, degrees: float) -> Corners:
 
 
 def table(sheet: FloatArray, light: float = LIGHT, dark: float = DARK) -> ByteArray:
-    """Return a table with something on it, both with a little noise."""
+    """Return a table with a sheet on it, given by its coverage, both with a little noise."""
     return eight_bits(dark + (light - dark) * sheet + np.random.default_rng(0).normal(0, 2.5, sheet.shape))
 
 
 def regions_on(grey: ByteArray) -> list[Region]:
     """Return the regions of a picture."""
-    return find_regions(pyramid(grey, WORKING_SIDE))
+    return find_regions(build_pyramid(grey, WORKING_SIDE))
 
 
 def outline_of(region: Region, factor: int = 2) -> npt.NDArray[np.float32]:
@@ -64,8 +64,8 @@ def outline_of(region: Region, factor: int = 2) -> npt.NDArray[np.float32]:
 
 
 def assert_sheet(corners: Corners, regions: list[Region]) -> None:
-    """Check that one region is found, a sheet with these corners, to five pixels, from the same one on."""
-    assert [Kind.SHEET] == [region.kind for region in regions]
+    """Check that one region is found, a sheet with these corners in this order, to five pixels."""
+    assert [RegionKind.SHEET] == [region.kind for region in regions]
     np.testing.assert_allclose(outline_of(regions[0]), corners, atol=5)
 
 
@@ -84,8 +84,8 @@ SHEETS = {
 
 
 @pytest.mark.parametrize("sheet", SHEETS.values(), ids=SHEETS)
-def test_a_sheet_is_found_where_it_lies(sheet: Box) -> None:
-    """Whether it is lighter or darker than its table, or hardly differs from it."""
+def test_a_sheet_is_found(sheet: Box) -> None:
+    """It may be lighter or darker than its table, or nearly as bright."""
     for light, dark in ((LIGHT, DARK), (DARK, LIGHT), (250, 200)):
         (region,) = regions_on(table(polygon(corners_of(sheet)), light, dark))
 
@@ -95,26 +95,26 @@ def test_a_sheet_is_found_where_it_lies(sheet: Box) -> None:
 
 
 @pytest.mark.parametrize("degrees", [-40, -20, -7, 7, 20, 40])
-def test_a_sheet_may_be_turned(degrees: float) -> None:
-    """Its corners begin with the one that is top left when it is turned back by what is found."""
-    corners = turned(corners_of(Box(70, 60, 210, 180)), degrees)
+def test_a_sheet_may_be_rotated(degrees: float) -> None:
+    """Its corners begin with the top left one of the upright sheet, and its rotation is found."""
+    corners = rotated(corners_of(Box(70, 60, 210, 180)), degrees)
     regions = regions_on(table(polygon(corners)))
 
     assert_sheet(corners, regions)
     assert pytest.approx(degrees, abs=1.5) == regions[0].turn
 
 
-SLANTED: Corners = [(70, 60), (190, 80), (215, 230), (40, 210)]
+IN_PERSPECTIVE: Corners = [(70, 60), (190, 80), (215, 230), (40, 210)]
 
 
-def test_a_sheet_may_be_seen_at_a_slant() -> None:
-    """As from its lower edge, so that no two of its sides are parallel."""
-    assert_sheet(SLANTED, regions_on(table(polygon(SLANTED))))
+def test_a_sheet_may_be_in_perspective() -> None:
+    """No two of its sides are parallel."""
+    assert_sheet(IN_PERSPECTIVE, regions_on(table(polygon(IN_PERSPECTIVE))))
 
 
 @digits
 def test_writing_on_a_sheet_does_not_hide_it(digit: int) -> None:
-    """A sheet is found by its outline, whatever is written on it in the grey of the table."""
+    """A sheet is found by its outline, also with writing in the grey of the table."""
     sheet = SHEETS["in the middle"]
     for light, dark in ((LIGHT, DARK), (DARK, LIGHT)):
         covered = polygon(corners_of(sheet))
@@ -123,8 +123,8 @@ def test_writing_on_a_sheet_does_not_hide_it(digit: int) -> None:
         assert_sheet(corners_of(sheet), regions_on(table(covered, light, dark)))
 
 
-def test_of_three_greys_the_one_between_is_found() -> None:
-    """A note may differ more from its ink, or from the table, than these from each other."""
+def test_a_note_of_the_middle_of_three_greys_is_found() -> None:
+    """Its grey is between those of its ink and of the table, and nearer to one of them."""
     note = SHEETS["in the middle"]
     inked = np.zeros((HEIGHT, WIDTH), np.float32)
     inked[note.slices] = placed(drawn(3)(90, 0.2), (140, 140))
@@ -135,8 +135,8 @@ def test_of_three_greys_the_one_between_is_found() -> None:
         assert_sheet(corners_of(note), sheets)
 
 
-def test_of_many_sheets_the_largest_are_taken() -> None:
-    """There are four of them, the smallest first, and each is found once."""
+def test_the_largest_of_many_sheets_are_returned() -> None:
+    """There are at most four, the smallest first, each once."""
     covered = np.zeros((HEIGHT, WIDTH), np.float32)
     sides = [38, 48, 58, 68, 78, 88]
     for number, side in enumerate(sides):
@@ -148,12 +148,12 @@ def test_of_many_sheets_the_largest_are_taken() -> None:
 
 
 @pytest.mark.parametrize("degrees", [-40, -25, 25, 40])
-def test_a_sheet_that_leaves_the_picture_has_a_turn(degrees: float) -> None:
-    """What is seen of it is a region, and its longest edge that is not the picture's tells about how it lies."""
-    corners = turned(corners_of(Box(20, 10, 260, 230)), degrees)
+def test_a_clipped_sheet_has_a_rotation(degrees: float) -> None:
+    """Its visible part is a region, and the rotation is that of its longest edge inside of the picture."""
+    corners = rotated(corners_of(Box(20, 10, 260, 230)), degrees)
     *_, region = regions_on(table(polygon(corners)))
 
-    assert Kind.CLIPPED == region.kind
+    assert RegionKind.CLIPPED == region.kind
     assert pytest.approx(degrees, abs=6) == region.turn
 
 
@@ -169,12 +169,12 @@ def disc(radius: float, row: float = HEIGHT / 2, column: float = WIDTH / 2) -> F
 
 @pytest.mark.parametrize("radius", [30, 60, 100])
 def test_a_disc_is_a_badge(radius: int) -> None:
-    """Its outline is a circle, whether it is lighter or darker than what is around."""
+    """Its outline is a circle. It may be lighter or darker than its surroundings."""
     for light, dark in ((LIGHT, DARK), (DARK, LIGHT)):
         (region,) = regions_on(table(disc(radius), light, dark))
         away = np.hypot(*(outline_of(region) - (WIDTH / 2, HEIGHT / 2)).T)
 
-        assert Kind.BADGE == region.kind
+        assert RegionKind.BADGE == region.kind
         assert 0 == region.turn
         np.testing.assert_allclose(away, radius, atol=2.5)
         assert pytest.approx(np.pi * radius**2 / 4, rel=0.06) == region.area
@@ -182,10 +182,10 @@ def test_a_disc_is_a_badge(radius: int) -> None:
 
 @digits
 def test_a_digit_on_a_disc_does_not_hide_it(digit: int) -> None:
-    """Nor is a loop of it taken for what it stands on."""
+    """And a loop of the digit is not taken for a region."""
     covered = disc(90) - placed(drawn(digit)(90, 0.12), (HEIGHT, WIDTH))
 
-    assert [Kind.BADGE] == [region.kind for region in regions_on(table(covered))]
+    assert [RegionKind.BADGE] == [region.kind for region in regions_on(table(covered))]
 
 
 @pytest.mark.parametrize(
@@ -198,17 +198,17 @@ def test_a_digit_on_a_disc_does_not_hide_it(digit: int) -> None:
     ],
     ids=["a rhombus", "a triangle", "a hexagon", "a drop"],
 )
-def test_what_has_other_corners_is_a_badge(corners: Corners) -> None:
-    """A sheet has four, about square."""
-    assert [Kind.BADGE] == [region.kind for region in regions_on(table(polygon(corners)))]
+def test_another_convex_form_is_a_badge(corners: Corners) -> None:
+    """A sheet has four corners of about 90 degrees."""
+    assert [RegionKind.BADGE] == [region.kind for region in regions_on(table(polygon(corners)))]
 
 
-# --- What is no region
+# --- Areas that are no regions
 
 
 @digits
 def test_a_digit_is_no_region(digit: int) -> None:
-    """On a picture that is paper all over, no stroke and no loop is what another digit may stand on."""
+    """On uniform paper, no stroke and no loop of a digit is a region."""
     for height, pen in ((200, 0.05), (200, 0.1), (200, 0.2), (360, 0.1), (360, 0.2)):
         drawing = eight_bits(painted(placed(drawn(digit)(height, pen))))
 
@@ -231,16 +231,16 @@ EIGHT -= disc(30, HEIGHT / 2 - 42) + disc(30, HEIGHT / 2 + 42)
     ids=["a thick 0", "a 0", "an 8"],
 )
 def test_a_loop_is_no_region(covered: FloatArray) -> None:
-    """It is a stroke of even width around its holes, and what these show is no region but the paper."""
+    """It is a stroke of uniform width around its holes."""
     for light, dark in ((LIGHT, DARK), (DARK, LIGHT)):
         found = regions_on(table(covered, light, dark))
 
-        # What is within a hole is smaller.
+        # The paper in a hole may be a region, which is smaller.
         assert [] == [region for region in found if region.area > 0.6 * covered.sum() / 4]
 
 
 def shade(corners: Corners) -> ByteArray:
-    """Return a table with light on it that has no edge."""
+    """Return a table with a lit area that has a soft edge."""
     return table(ndimage.gaussian_filter(polygon(corners), 22), 155, 95)
 
 
@@ -287,7 +287,7 @@ CROSS = polygon(corners_of(Box(100, 20, 180, 220))) + polygon(corners_of(Box(40,
     ],
 )
 def test_other_areas_are_no_regions(grey: ByteArray) -> None:
-    """They are too narrow, too small, too large, dented, empty or of no form that a sheet has at the border."""
+    """They are too narrow, too small, too large, of low solidity, empty, or of another form than a clipped sheet."""
     assert [] == regions_on(grey)
 
 
@@ -303,8 +303,8 @@ def test_other_areas_are_no_regions(grey: ByteArray) -> None:
     ],
     ids=["a disc", "a ring", "with a speck", "a cross", "a 3", "a 0"],
 )
-def test_convex_is_what_fills_its_hull(covered: FloatArray, expected: bool) -> None:  # noqa: FBT001
-    """With its holes, by the largest component."""
+def test_ink_is_convex_by_its_solidity(covered: FloatArray, expected: bool) -> None:  # noqa: FBT001
+    """The largest component counts, with its holes filled."""
     assert expected == is_convex(eight_bits(255 * (covered > 0.5)))
 
 
@@ -312,24 +312,24 @@ def test_convex_is_what_fills_its_hull(covered: FloatArray, expected: bool) -> N
 
 
 def mapped(matrix: npt.NDArray[np.float64], points: Corners) -> npt.NDArray[np.float64]:
-    """Return points of what is rectified in the picture."""
+    """Return points of a rectified region in pixels of the picture."""
     found: npt.NDArray[np.float64] = cv2.perspectiveTransform(np.array([points], np.float64), matrix)[0]
     return found
 
 
 @pytest.mark.parametrize(
     "corners",
-    [corners_of(Box(50, 40, 230, 200)), turned(corners_of(Box(50, 40, 230, 200)), 20), SLANTED],
-    ids=["straight", "turned", "slanted"],
+    [corners_of(Box(50, 40, 230, 200)), rotated(corners_of(Box(50, 40, 230, 200)), 20), IN_PERSPECTIVE],
+    ids=["upright", "rotated", "in perspective"],
 )
 @pytest.mark.parametrize("is_colour", [False, True], ids=["grey", "colour"])
-def test_a_sheet_is_seen_from_above(corners: Corners, is_colour: bool) -> None:  # noqa: FBT001
-    """A digit comes out as it was drawn, but for the edge of the sheet, and the matrix leads back to its corners."""
+def test_a_sheet_is_rectified(corners: Corners, is_colour: bool) -> None:  # noqa: FBT001
+    """The digit is as it was drawn, without the edge of the sheet, and the matrix maps to the sheet's corners."""
     sheet = eight_bits(painted(placed(drawn(4)(120, PEN), (180, 160))))
     flat = np.array([(0, 0), (159, 0), (159, 179), (0, 179)], np.float32)
     matrix = cv2.getPerspectiveTransform(flat, np.array(corners, np.float32))
     seen = cv2.warpPerspective(sheet, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA, borderValue=DARK)
-    (region,) = [region for region in regions_on(seen) if region.kind is Kind.SHEET]
+    (region,) = [region for region in regions_on(seen) if region.kind is RegionKind.SHEET]
     picture = np.dstack([seen, seen // 2, 255 - seen]) if is_colour else seen
 
     rectified, to_picture, mask = rectify(picture, region, 2)
@@ -341,18 +341,18 @@ def test_a_sheet_is_seen_from_above(corners: Corners, is_colour: bool) -> None: 
     assert mask is None
     assert picture.ndim == rectified.ndim
     assert 8 > np.abs(expected - grey).mean()
-    # Half of what lies on the table is left out on each side.
+    # The inset at each side is a few pixels.
     np.testing.assert_allclose(mapped(to_picture, ends), corners, atol=8)
     assert LIGHT - 10 < min(grey[0].min(), grey[-1].min(), grey[:, 0].min(), grey[:, -1].min())
 
 
 @pytest.mark.parametrize("is_colour", [False, True], ids=["grey", "colour"])
 def test_a_badge_is_cut_out(is_colour: bool) -> None:  # noqa: FBT001
-    """Around it there is the colour that it has most of, and the mask covers it but for its edge."""
+    """It is surrounded by its median colour, and the mask covers it without its edge."""
     covered = disc(90)
     inked = placed(drawn(4)(90, PEN), (HEIGHT, WIDTH))
     grey = np.where(inked > 0.5, DARK, table(covered, LIGHT, DARK)).astype(np.uint8)
-    (region,) = [region for region in regions_on(grey) if region.kind is Kind.BADGE]
+    (region,) = [region for region in regions_on(grey) if region.kind is RegionKind.BADGE]
     picture = np.dstack([grey, grey // 2, 255 - grey]) if is_colour else grey
 
     part, to_picture, mask = rectify(picture, region, 2)
@@ -369,9 +369,9 @@ def test_a_badge_is_cut_out(is_colour: bool) -> None:  # noqa: FBT001
     assert (covered[top:bottom, left:right][mask > 0] == 1).all()
 
 
-def test_of_a_tiny_badge_nothing_may_be_left() -> None:
-    """What has no more than its edge is no ground for a digit: the mask is empty."""
-    region = Region(Kind.BADGE, np.array([(10, 10), (12, 10), (11, 12)], np.float32), 4)
+def test_a_tiny_badge_has_an_empty_mask() -> None:
+    """Nothing is left of it without its edge."""
+    region = Region(RegionKind.BADGE, np.array([(10, 10), (12, 10), (11, 12)], np.float32), 4)
     part, _, mask = rectify(np.full((40, 40), 200, np.uint8), region, 1)
 
     assert mask is not None

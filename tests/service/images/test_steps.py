@@ -15,7 +15,7 @@ SHAPE = (280, 240)
 
 @pytest.mark.parametrize("is_colour", [False, True], ids=["grey", "colour"])
 def test_every_step_has_a_picture(is_colour: bool) -> None:  # noqa: FBT001
-    """In their order, the digit with a box around it, and its picture is left as it was."""
+    """They are in their order, the digit's box is drawn in the first, and the picture itself is unchanged."""
     coverage = placed(drawn(3)(160, PEN), SHAPE)
     pixels = eight_bits(coloured(coverage, (20, 40, 160), (240, 240, 220)) if is_colour else painted(coverage))
     before = pixels.copy()
@@ -35,7 +35,7 @@ def test_every_step_has_a_picture(is_colour: bool) -> None:  # noqa: FBT001
 
 
 def test_components_have_colours() -> None:
-    """Two strokes have two, and the paper is black."""
+    """Two strokes have two colours, and the paper is black."""
     strokes = placed(np.ones((120, 8), np.float32), SHAPE, (0.5, 0.4)) + placed(
         np.ones((120, 8), np.float32), SHAPE, (0.5, 0.6)
     )
@@ -47,7 +47,7 @@ def test_components_have_colours() -> None:
 
 
 def test_the_input_is_magnified() -> None:
-    """A picture in MNIST form has no other steps, and each pixel is eight times as large."""
+    """A picture in MNIST form has no other steps, and its input is magnified eight times."""
     grey = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     grey[4:24, 13:16] = 190
     steps = draw(grey, normalize(grey))

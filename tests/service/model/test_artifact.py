@@ -1,4 +1,4 @@
-"""Tests of service.model.artifact."""
+"""A model file is loaded as it was saved; any other file is rejected with one line."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import safetensors.numpy
 
 from service.errors import ArtifactError
 from service.model import artifact
-from service.model.artifact import Artifact, KnownAnswer, Metadata, Training
-from service.model.calibration import Calibration, novelty
+from service.model.artifact import Artifact, KnownAnswer, Metadata, TrainingRecord
+from service.model.calibration import Calibration, ood_score
 from service.model.network import Layer, Network
 from service.settings import bundled_model
 from service.types import PIXELS
@@ -28,13 +28,13 @@ from tests.conftest import make_detector, make_metadata, make_network
 TINY = make_network(2)
 TINY_METADATA = make_metadata(TINY)
 CONTENT = artifact.serialize(TINY, TINY_METADATA)
-WATCHFUL = make_detector(TINY, 3)
-WATCHFUL_METADATA = make_metadata(TINY, WATCHFUL)
+DETECTOR = make_detector(TINY, 3)
+DETECTOR_METADATA = make_metadata(TINY, DETECTOR)
 HEADER_END = 8 + int.from_bytes(CONTENT[:8], "little")
 
 
-def refusal(path: Path, content: bytes) -> str:
-    """Write a file, see that it is refused by one line that names it, and return the rest of that line."""
+def rejection(path: Path, content: bytes) -> str:
+    """Write a file and assert that it is rejected with one line that names it. Return the rest of the line."""
     path.write_bytes(content)
     with pytest.raises(ArtifactError) as caught:
         artifact.load(path)
@@ -46,7 +46,7 @@ def refusal(path: Path, content: bytes) -> str:
 
 
 def file_of(tensors: dict[str, npt.NDArray[Any]], metadata: str, **header: str) -> bytes:
-    """Return a model file of these parts with the right checksum."""
+    """Return a model file of these tensors and metadata, with a valid checksum."""
     blank = {"format_version": "1", "checksum": "0" * 64, "metadata": metadata} | header
     return with_checksum(safetensors.numpy.save(tensors, blank))
 
@@ -58,13 +58,13 @@ def with_checksum(content: bytes) -> bytes:
 
 
 def raw(header: object, data: bytes = b"") -> bytes:
-    """Return a file with the outer form of safetensors, whatever its header, and the right checksum if it has one."""
+    """Return a file with the layout of safetensors and any header, with a valid checksum if it has a place for one."""
     text = json.dumps(header, separators=(",", ":")).encode()
     return with_checksum(len(text).to_bytes(8, "little") + text + data)
 
 
 def tensors_of(network: Network, detector: Network | None = None) -> dict[str, npt.NDArray[Any]]:
-    """Return a network's tensors, and its detector's, as the file names them."""
+    """Return the tensors of a network and its OOD detector, by their names in the file."""
     named: dict[str, npt.NDArray[Any]] = {}
     for prefix, layers in (("layers", network.layers), ("novelty", detector.layers if detector else ())):
         for i, layer in enumerate(layers):
@@ -72,14 +72,14 @@ def tensors_of(network: Network, detector: Network | None = None) -> dict[str, n
     return named
 
 
-def doctored(**changes: Any) -> str:
-    """Return the tiny model's metadata as JSON, with other values in places."""
+def metadata_with(**changes: Any) -> str:
+    """Return the tiny model's metadata as JSON, with changed fields."""
     return json.dumps(TINY_METADATA.model_dump() | changes)
 
 
-def watchful(**changes: Any) -> str:
-    """Return the metadata of the tiny model with a detector likewise."""
-    return json.dumps(WATCHFUL_METADATA.model_dump() | changes)
+def detector_metadata_with(**changes: Any) -> str:
+    """Return the metadata of the tiny model with an OOD detector as JSON, with changed fields."""
+    return json.dumps(DETECTOR_METADATA.model_dump() | changes)
 
 
 # --- Round trip
@@ -97,8 +97,8 @@ def watchful(**changes: Any) -> str:
     ],
     ids=["one hidden layer", "two", "none", "logistic head", "two classes", "eleven"],
 )
-def test_what_is_saved_is_loaded(tmp_path: Path, network: Network) -> None:
-    """Weights come back bit for bit, metadata equal, and the version is the start of the file's SHA-256."""
+def test_saved_model_is_loaded(tmp_path: Path, network: Network) -> None:
+    """Weights are equal bit for bit, metadata too, and the version is the start of the file's SHA-256."""
     path = tmp_path / "model.safetensors"
     metadata = make_metadata(network)
     saved = artifact.save(path, network, metadata)
@@ -120,7 +120,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, network: Network) -> None:
 @pytest.mark.parametrize(
     ("network", "detector"),
     [
-        (TINY, WATCHFUL),
+        (TINY, DETECTOR),
         (TINY, make_detector(TINY)),
         (TINY, make_detector(TINY, 3, 2, head="softmax")),
         (make_network(3, 2), make_detector(make_network(3, 2), 2)),
@@ -131,7 +131,7 @@ def test_what_is_saved_is_loaded(tmp_path: Path, network: Network) -> None:
     ids=["one hidden layer", "none", "softmax", "on two hidden layers", "on the inputs", "two classes", "eleven"],
 )
 def test_a_detector_is_loaded_with_its_network(tmp_path: Path, network: Network, detector: Network) -> None:
-    """Its weights come back bit for bit, and it tells two classes apart, whatever the network's."""
+    """The weights of the OOD detector are equal bit for bit, and it has two classes."""
     path = tmp_path / "model.safetensors"
     metadata = make_metadata(network, detector)
     saved = artifact.save(path, network, metadata, detector)
@@ -149,8 +149,8 @@ def test_a_detector_is_loaded_with_its_network(tmp_path: Path, network: Network,
     assert path.read_bytes() == loaded.to_bytes()
 
 
-def test_a_model_without_detector_has_none(tiny_model: Path) -> None:
-    """It tells the novelty of no digit."""
+def test_model_without_detector_has_no_ood_scores(tiny_model: Path) -> None:
+    """The OOD scores are None."""
     model = artifact.load(tiny_model)
     probabilities, novelties = model.answer(np.zeros((3, PIXELS), np.float32))
 
@@ -158,8 +158,8 @@ def test_a_model_without_detector_has_none(tiny_model: Path) -> None:
     assert ((3, 10), [None] * 3) == (probabilities.shape, novelties)
 
 
-def test_answers_are_of_both_networks(watchful_model: Path) -> None:
-    """Probabilities are the network's at the temperature, novelties the detector's, a plain number a digit."""
+def test_answer_has_probabilities_and_ood_scores(watchful_model: Path) -> None:
+    """Probabilities are calibrated, and OOD scores are the detector's, as Python floats."""
     model = artifact.load(watchful_model)
     inputs = np.random.default_rng(0).random((5, PIXELS), np.float32)
     features, scores = model.network.feedforward(inputs)  # One hidden layer: its activations are the features.
@@ -168,13 +168,13 @@ def test_answers_are_of_both_networks(watchful_model: Path) -> None:
     probabilities, novelties = model.answer(inputs)
 
     np.testing.assert_array_equal(model.network.probabilities(scores, 1.5), probabilities)
-    assert novelty(model.detector, features).tolist() == novelties
-    assert [float] * 5 == [type(unlike) for unlike in novelties]
+    assert ood_score(model.detector, features).tolist() == novelties
+    assert [float] * 5 == [type(score) for score in novelties]
     assert ((0, 10), 0) == (model.answer(inputs[:0])[0].shape, len(model.answer(inputs[:0])[1]))
 
 
-def test_a_file_of_before_there_were_detectors_is_read() -> None:
-    """Metadata that lack what came later have nothing to say of it."""
+def test_file_without_later_fields_is_read() -> None:
+    """Fields that did not exist are absent, also when the file is written again: its version is a hash of its bytes."""
     fields = TINY_METADATA.model_dump()
     del fields["novelty_activations"], fields["known_answer"]["novelty"], fields["calibration"]["novel_from"]
     fields["training"] = {"recipe": "none", "seed": None, "settings": {}, "data": {}, "libraries": {}}
@@ -183,18 +183,18 @@ def test_a_file_of_before_there_were_detectors_is_read() -> None:
     assert model.detector is None
     assert TINY_METADATA == model.metadata
     assert ([], []) == (model.metadata.training.losses, model.metadata.training.validation_errors)
-    # It is given away as it was read, since its version is that of its bytes.
+    # It is serialized as it was read, since its version is a hash of its bytes.
     content = model.to_bytes()
     header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     assert fields == json.loads(header["__metadata__"]["metadata"])
 
 
-def test_metadata_of_all_kinds_come_back() -> None:
-    """Text of any script, nested settings, missing seeds and numbers to the last digit."""
+def test_metadata_are_loaded_exactly() -> None:
+    """Unicode, nested settings, missing seeds and floats are equal after loading."""
     metadata = TINY_METADATA.model_copy(
         update={
             "name": 'Ziffern "0\u20119" \u6570\u5b57\n',
-            "training": Training(
+            "training": TrainingRecord(
                 recipe="lecture",
                 seed=1,
                 settings={"hidden": [50], "alpha": 1e-4, "early": None, "deep": {"on": True}},
@@ -212,23 +212,23 @@ def test_metadata_of_all_kinds_come_back() -> None:
     assert metadata == Artifact.from_bytes(artifact.serialize(TINY, metadata)).metadata
 
 
-def test_the_same_model_is_the_same_file() -> None:
-    """Writing twice, or reading and writing again, gives the same bytes and so the same version."""
+def test_serialization_is_deterministic() -> None:
+    """Equal models are equal files, with equal versions."""
     again = {artifact.serialize(TINY, TINY_METADATA) for _ in range(20)}
 
     assert {CONTENT} == again
     assert CONTENT == Artifact.from_bytes(CONTENT).to_bytes()
-    content = artifact.serialize(TINY, WATCHFUL_METADATA, WATCHFUL)
+    content = artifact.serialize(TINY, DETECTOR_METADATA, DETECTOR)
     assert content == Artifact.from_bytes(content).to_bytes() != CONTENT
 
 
-def test_the_bundled_model_is_written_as_it_was_read(bundled: Artifact) -> None:
-    """What `/model/weights` gives away as safetensors is the file itself, with its version."""
+def test_bundled_model_is_serialized_to_the_same_bytes(bundled: Artifact) -> None:
+    """`/model/weights` returns the file itself, with its version."""
     assert hashlib.sha256(bundled_model().read_bytes()).hexdigest() == hashlib.sha256(bundled.to_bytes()).hexdigest()
 
 
-def test_the_file_is_plain_safetensors(watchful_model: Path) -> None:
-    """Anybody can read it with the library alone: the documented tensors and three strings."""
+def test_file_is_plain_safetensors(watchful_model: Path) -> None:
+    """The library alone reads the documented tensors and strings."""
     with safetensors.safe_open(watchful_model, "np") as file:
         strings = file.metadata()
         shapes = {name: (file.get_tensor(name).shape, file.get_tensor(name).dtype) for name in file.keys()}  # noqa: SIM118 - no dict
@@ -248,15 +248,15 @@ def test_the_file_is_plain_safetensors(watchful_model: Path) -> None:
     }
 
 
-def test_the_checksum_is_the_documented_one() -> None:
+def test_checksum_is_as_documented() -> None:
     """It is the SHA-256 of the file with its own 64 digits set to zero."""
     checksum = json.loads(CONTENT[8:HEADER_END])["__metadata__"]["checksum"]
 
     assert hashlib.sha256(CONTENT.replace(checksum.encode(), b"0" * 64)).hexdigest() == checksum
 
 
-def test_loaded_weights_cannot_be_changed(watchful_model: Path) -> None:
-    """What many requests share is read-only."""
+def test_loaded_weights_are_read_only(watchful_model: Path) -> None:
+    """Concurrent requests share the weights."""
     model = artifact.load(watchful_model)
     assert model.detector is not None
 
@@ -265,8 +265,8 @@ def test_loaded_weights_cannot_be_changed(watchful_model: Path) -> None:
             network.layers[0].weights[0, 0] = 1
 
 
-def test_the_known_answer_is_scaled_like_any_digit() -> None:
-    """Its 0 to 255 become 0 to 1 in a row of 784."""
+def test_known_answer_is_scaled_to_inputs() -> None:
+    """0 to 255 become 0 to 1, in a row of 784."""
     known = KnownAnswer(pixels=[0, 51, 255] + [0] * 781, probabilities=[0.5, 0.5])
 
     assert (1, PIXELS) == known.inputs.shape
@@ -274,8 +274,8 @@ def test_the_known_answer_is_scaled_like_any_digit() -> None:
     assert pytest.approx([0, 0.2, 1]) == known.inputs[0, :3].tolist()
 
 
-def test_the_known_answer_depends_on_the_temperature() -> None:
-    """The probabilities that are checked are the calibrated ones that clients get."""
+def test_known_answer_has_calibrated_probabilities() -> None:
+    """Another temperature fails the known-answer test."""
     cooler = TINY_METADATA.model_copy(update={"calibration": Calibration(temperature=0.5, ambiguous_below=0.6)})
 
     Artifact(TINY, TINY_METADATA, "").check_known_answer()
@@ -283,11 +283,11 @@ def test_the_known_answer_depends_on_the_temperature() -> None:
         Artifact(TINY, cooler, "").check_known_answer()
 
 
-# --- Files that are refused
+# --- Files that are rejected
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    """The line says which file, why, and which variable names another."""
+def test_missing_file_is_rejected(tmp_path: Path) -> None:
+    """The line has the path, the reason, and the setting that names another file."""
     path = tmp_path / "none.safetensors"
     expected = f"model {path} cannot be read: No such file or directory; set DIGITS_MODEL to a model file"
 
@@ -295,50 +295,50 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
         artifact.load(path)
 
 
-def test_a_directory_is_refused(tmp_path: Path) -> None:
-    """A folder is no model."""
+def test_directory_is_rejected(tmp_path: Path) -> None:
+    """A directory cannot be read as a file."""
     expected = f"model {tmp_path} cannot be read: Is a directory; set DIGITS_MODEL to a model file"
 
     with pytest.raises(ArtifactError, match=f"^{re.escape(expected)}$"):
         artifact.load(tmp_path)
 
 
-@pytest.mark.parametrize("length", [0, 1, 7, 8, 9, 100, HEADER_END - 9, HEADER_END, HEADER_END + 1, len(CONTENT) - 1])
-def test_a_truncated_file_is_refused(tmp_path: Path, length: int) -> None:
-    """Cut off anywhere, in its length, its header or its weights."""
+@pytest.mark.parametrize("length", [0, 7, 100, HEADER_END - 9, HEADER_END, len(CONTENT) - 1])
+def test_truncated_file_is_rejected(tmp_path: Path, length: int) -> None:
+    """A file truncated in its length, header or weights is rejected."""
     expected = "truncated" if length < HEADER_END - 8 else "checksum"
 
-    assert expected in refusal(tmp_path / "short", CONTENT[:length])
+    assert expected in rejection(tmp_path / "short", CONTENT[:length])
 
 
-def test_a_longer_file_is_refused(tmp_path: Path) -> None:
-    """Something after the end is damage too."""
-    assert "checksum" in refusal(tmp_path / "long", CONTENT + b"\x00")
+def test_longer_file_is_rejected(tmp_path: Path) -> None:
+    """Bytes after the end do not match the checksum."""
+    assert "checksum" in rejection(tmp_path / "long", CONTENT + b"\x00")
 
 
 @pytest.mark.parametrize("part", ["length and header", "data"])
-def test_every_damaged_byte_is_noticed(tmp_path: Path, part: str) -> None:
-    """A byte that is different, wherever it lies and however it differs, makes the file another one."""
+def test_damaged_byte_is_detected(tmp_path: Path, part: str) -> None:
+    """A changed byte anywhere in the file is detected."""
     start, end = (0, HEADER_END) if part == "length and header" else (HEADER_END, len(CONTENT))
     places = sorted({*range(start, min(start + 40, end)), *np.linspace(start, end - 1, 160, dtype=int).tolist()})
     rng = np.random.default_rng(0)
     for place in places:
         damaged = bytearray(CONTENT)
         damaged[place] ^= int(rng.integers(1, 256))
-        line = refusal(tmp_path / "damaged", bytes(damaged))
+        line = rejection(tmp_path / "damaged", bytes(damaged))
 
         assert re.match("does not match its checksum|is not a model|has format version", line), (place, line)
 
 
-def test_every_damaged_bit_of_the_checksum_is_noticed(tmp_path: Path) -> None:
-    """The one part that the checksum does not cover is compared itself, capital letters and all."""
+def test_damaged_checksum_is_detected(tmp_path: Path) -> None:
+    """Every digit of the checksum is compared, with its case."""
     start = CONTENT.index(b'"checksum":"') + len(b'"checksum":"')
     for place in range(start, start + 64):
         for bit in (0, 5):
             damaged = bytearray(CONTENT)
             damaged[place] ^= 1 << bit
 
-            assert re.search("checksum|truncated", refusal(tmp_path / "damaged", bytes(damaged)))
+            assert re.search("checksum|truncated", rejection(tmp_path / "damaged", bytes(damaged)))
 
 
 @pytest.mark.parametrize(
@@ -346,68 +346,55 @@ def test_every_damaged_bit_of_the_checksum_is_noticed(tmp_path: Path) -> None:
     [
         b'{"weights": [1, 2, 3]}',
         b"\x80\x04\x95 this was a pickle",
-        b"\x93NUMPY\x01\x00",
         bytes(1000),
-        b"\xff" * 1000,
-        b"\x10\x00\x00\x00\x00\x00\x00\x00" + b"[" * 200_000,
         (200_000).to_bytes(8, "little") + b"[" * 200_000,
         safetensors.numpy.save({"w": np.zeros((2, 2), np.float32)}),
         raw([1, 2, 3]),
-        raw("text"),
-        raw({"__metadata__": ["checksum"]}),
-        raw({"__metadata__": "checksum"}),
         raw({"__metadata__": None}),
     ],
     ids=[
         "JSON",
         "pickle",
-        "npy",
         "zeros",
-        "ones",
-        "no end",
         "deep",
         "safetensors without strings",
         "list",
-        "text",
-        "list of strings",
-        "string",
         "null",
     ],
 )
-def test_what_is_no_model_is_refused(tmp_path: Path, content: bytes) -> None:
-    """Files of other kinds, and safetensors that are nobody's model of digits."""
-    assert "is not a model of this service, or is truncated" == refusal(tmp_path / "foreign", content)
+def test_file_of_another_kind_is_rejected(tmp_path: Path, content: bytes) -> None:
+    """Other formats, and safetensors files without strings, are no models."""
+    assert "is not a model of this service, or is truncated" == rejection(tmp_path / "foreign", content)
 
 
 @pytest.mark.parametrize(
     ("strings", "expected"),
     [
-        ({"format": "pt"}, "has format version none; this release reads 1: train it anew, or update"),
-        ({"format_version": "2"}, "has format version 2; this release reads 1: train it anew, or update"),
-        ({"format_version": "1"}, "does not match its checksum: it is damaged, get it anew"),
-        ({"format_version": 1, "checksum": 7}, "does not match its checksum: it is damaged, get it anew"),
+        ({"format": "pt"}, "has format version none; this release reads 1: retrain it, or update"),
+        ({"format_version": "2"}, "has format version 2; this release reads 1: retrain it, or update"),
+        ({"format_version": "1"}, "does not match its checksum: the file is damaged, replace it"),
         (
             {"format_version": "1", "checksum": "\ud800" * 64},
-            "does not match its checksum: it is damaged, get it anew",
+            "does not match its checksum: the file is damaged, replace it",
         ),
     ],
-    ids=["somebody else's", "another version", "no checksum", "numbers", "no characters"],
+    ids=["somebody else's", "another version", "no checksum", "surrogates"],
 )
-def test_safetensors_of_others_are_refused(tmp_path: Path, strings: dict[str, Any], expected: str) -> None:
-    """The line tells another format from damage."""
-    assert expected == refusal(tmp_path / "foreign", raw({"__metadata__": strings}))
+def test_other_safetensors_files_are_rejected(tmp_path: Path, strings: dict[str, Any], expected: str) -> None:
+    """The line distinguishes another format from damage."""
+    assert expected == rejection(tmp_path / "foreign", raw({"__metadata__": strings}))
 
 
-def test_another_format_version_is_refused_whatever_its_checksum(tmp_path: Path) -> None:
-    """A whole file of a later release is not called damaged."""
-    content = file_of(tensors_of(TINY), doctored(), format_version="2")
+def test_other_format_version_is_rejected(tmp_path: Path) -> None:
+    """A valid file of a later release is not called damaged."""
+    content = file_of(tensors_of(TINY), metadata_with(), format_version="2")
 
-    assert "has format version 2; this release reads 1: train it anew, or update" == refusal(tmp_path / "m", content)
+    assert "has format version 2; this release reads 1: retrain it, or update" == rejection(tmp_path / "m", content)
 
 
-def test_the_helper_makes_files_that_are_accepted() -> None:
-    """What the tests below find wrong is what they have changed, not the file around it."""
-    assert TINY_METADATA == Artifact.from_bytes(file_of(tensors_of(TINY), doctored())).metadata
+def test_helper_makes_valid_files() -> None:
+    """The defects in the tests below are those they introduce."""
+    assert TINY_METADATA == Artifact.from_bytes(file_of(tensors_of(TINY), metadata_with())).metadata
 
 
 NAMES = ["layers.0.biases", "layers.0.weights", "layers.1.biases", "layers.1.weights"]
@@ -422,14 +409,6 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
             "layers.0 has weights (783, 2) and biases (2,), for 784 inputs",
         ),
         (
-            {"layers.0.weights": WEIGHTS.T.copy()},
-            "layers.0 has weights (2, 784) and biases (2,), for 784 inputs",
-        ),
-        (
-            {"layers.0.weights": WEIGHTS.reshape(28, 28, 2)},
-            "layers.0 has weights (28, 28, 2) and biases (2,), for 784 inputs",
-        ),
-        (
             {"layers.0.weights": WEIGHTS[:, :, None], "layers.0.biases": BIASES[:, None]},
             "layers.0 has weights (784, 2, 1) and biases (2, 1), for 784 inputs",
         ),
@@ -437,10 +416,6 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
         (
             {"layers.0.biases": np.zeros(3, np.float32)},
             "layers.0 has weights (784, 2) and biases (3,), for 784 inputs",
-        ),
-        (
-            {"layers.0.biases": np.zeros((1, 2), np.float32)},
-            "layers.0 has weights (784, 2) and biases (1, 2), for 784 inputs",
         ),
         (
             {"layers.1.weights": np.zeros((3, 10), np.float32)},
@@ -451,7 +426,6 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
             "its head has 9 units for 10 classes",
         ),
         ({"layers.0.weights": WEIGHTS.astype(np.float64)}, "layers.0 is float64, not float32"),
-        ({"layers.0.biases": BIASES.astype(np.float16)}, "layers.0 is float16, not float32"),
         ({"layers.1.biases": np.zeros(10, np.int32)}, "layers.1 is int32, not float32"),
         ({"layers.0.weights": WEIGHTS * np.float32(np.nan)}, "layers.0 has weights that are not finite"),
         ({"layers.1.biases": np.full(10, -np.inf, np.float32)}, "layers.1 has weights that are not finite"),
@@ -466,16 +440,12 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
     ],
     ids=[
         "too few inputs",
-        "transposed",
         "three axes",
-        "three axes that join",
         "one axis",
         "too many biases",
-        "biases with two axes",
         "layers that do not join",
         "head of nine",
         "float64",
-        "float16",
         "integers",
         "NaN",
         "infinity",
@@ -483,16 +453,16 @@ WEIGHTS, BIASES = TINY.layers[0].weights, TINY.layers[0].biases
         "one missing",
     ],
 )
-def test_tensors_that_do_not_fit_are_refused(
+def test_invalid_tensors_are_rejected(
     tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], expected: str
 ) -> None:
-    """Shapes, types, names and values are checked, and the line says which is wrong."""
+    """Shapes, dtypes, names and values are checked, and the line names the invalid tensor."""
     tensors = {name: tensor for name, tensor in (tensors_of(TINY) | changes).items() if tensor is not None}
 
-    assert f"is not a model of this service: {expected}" == refusal(tmp_path / "m", file_of(tensors, doctored()))
+    assert f"is not a model of this service: {expected}" == rejection(tmp_path / "m", file_of(tensors, metadata_with()))
 
 
-FIRST, LAST = WATCHFUL.layers
+FIRST, LAST = DETECTOR.layers
 NOVELTY_NAMES = ["novelty.0.biases", "novelty.0.weights", "novelty.1.biases", "novelty.1.weights"]
 
 
@@ -504,26 +474,11 @@ NOVELTY_NAMES = ["novelty.0.biases", "novelty.0.weights", "novelty.1.biases", "n
             "novelty.0 has weights (3, 3) and biases (3,), for 2 inputs",
         ),
         (
-            {"novelty.0.weights": np.zeros((PIXELS, 3), np.float32)},
-            "novelty.0 has weights (784, 3) and biases (3,), for 2 inputs",
-        ),
-        ({"novelty.0.weights": FIRST.weights.ravel()}, "novelty.0 has weights (6,) and biases (3,), for 2 inputs"),
-        (
-            {"novelty.0.biases": np.zeros(2, np.float32)},
-            "novelty.0 has weights (2, 3) and biases (2,), for 2 inputs",
-        ),
-        (
-            {"novelty.1.weights": np.zeros((2, 1), np.float32)},
-            "novelty.1 has weights (2, 1) and biases (1,), for 3 inputs",
-        ),
-        (
             {"novelty.1.weights": np.zeros((3, 2), np.float32), "novelty.1.biases": np.zeros(2, np.float32)},
             "its head has 2 units for 2 classes",
         ),
         ({"novelty.0.weights": FIRST.weights.astype(np.float64)}, "novelty.0 is float64, not float32"),
-        ({"novelty.1.biases": np.zeros(1, np.int32)}, "novelty.1 is int32, not float32"),
         ({"novelty.1.weights": LAST.weights * np.float32(np.nan)}, "novelty.1 has weights that are not finite"),
-        ({"novelty.0.biases": np.full(3, np.inf, np.float32)}, "novelty.0 has weights that are not finite"),
         (
             {"novelty.2.biases": np.zeros(1, np.float32)},
             f"its tensors are {[*NAMES, *NOVELTY_NAMES[:4], 'novelty.2.biases']}, not {[*NAMES, *NOVELTY_NAMES]}",
@@ -539,141 +494,127 @@ NOVELTY_NAMES = ["novelty.0.biases", "novelty.0.weights", "novelty.1.biases", "n
     ],
     ids=[
         "other features",
-        "for pixels",
-        "one axis",
-        "too few biases",
-        "layers that do not join",
         "head of two",
         "float64",
-        "integers",
         "NaN",
-        "infinity",
         "one too many",
         "one missing",
         "none",
     ],
 )
-def test_tensors_of_a_detector_that_do_not_fit_are_refused(
+def test_invalid_tensors_of_a_detector_are_rejected(
     tmp_path: Path, changes: dict[str, npt.NDArray[Any] | None], expected: str
 ) -> None:
-    """They are checked as the network's are, and the line says which is wrong."""
-    tensors = {name: t for name, t in (tensors_of(TINY, WATCHFUL) | changes).items() if t is not None}
-    line = refusal(tmp_path / "m", file_of(tensors, watchful()))
+    """The OOD detector's tensors are checked like the network's."""
+    tensors = {name: t for name, t in (tensors_of(TINY, DETECTOR) | changes).items() if t is not None}
+    line = rejection(tmp_path / "m", file_of(tensors, detector_metadata_with()))
 
     assert f"is not a model of this service: {expected}" == line
 
 
-def test_the_helper_makes_detectors_that_are_accepted() -> None:
-    """What the tests above and below find wrong is what they have changed."""
-    content = file_of(tensors_of(TINY, WATCHFUL), watchful())
+def test_helper_makes_valid_detectors() -> None:
+    """The defects in the tests above and below are those they introduce."""
+    content = file_of(tensors_of(TINY, DETECTOR), detector_metadata_with())
 
-    assert WATCHFUL_METADATA == Artifact.from_bytes(content).metadata
+    assert DETECTOR_METADATA == Artifact.from_bytes(content).metadata
 
 
-def test_a_detector_that_the_metadata_do_not_name_is_refused(tmp_path: Path) -> None:
-    """Tensors that nobody asks for are foreign."""
+def test_undeclared_detector_is_rejected(tmp_path: Path) -> None:
+    """Tensors that the metadata do not declare are rejected."""
     expected = f"is not a model of this service: its tensors are {[*NAMES, *NOVELTY_NAMES]}, not {NAMES}"
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY, WATCHFUL), doctored()))
+    assert expected == rejection(tmp_path / "m", file_of(tensors_of(TINY, DETECTOR), metadata_with()))
 
 
-@pytest.mark.parametrize(
-    "activations", [["swish", "logistic"], ["relu", "relu"], ["logistic", "tanh"], ["relu", "Logistic"]], ids=repr
-)
-def test_unknown_activations_of_a_detector_are_refused(tmp_path: Path, activations: list[str]) -> None:
-    """Only what the network can compute, each in its place."""
+@pytest.mark.parametrize("activations", [["swish", "logistic"], ["relu", "relu"]], ids=repr)
+def test_unknown_activations_of_a_detector_are_rejected(tmp_path: Path, activations: list[str]) -> None:
+    """A hidden activation, and a head, must be one of the supported ones."""
     expected = f"is not a model of this service: it has activations {activations}"
-    metadata = watchful(novelty_activations=activations)
+    metadata = detector_metadata_with(novelty_activations=activations)
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY, WATCHFUL), metadata))
+    assert expected == rejection(tmp_path / "m", file_of(tensors_of(TINY, DETECTOR), metadata))
 
 
-@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3"])
-def test_types_that_numpy_lacks_are_refused(tmp_path: Path, dtype: str) -> None:
-    """Half-sized floats of other libraries are named instead of failing on."""
-    size = {"BF16": 2, "F8_E4M3": 1}[dtype]
+def test_types_that_numpy_lacks_are_rejected(tmp_path: Path) -> None:
+    """A dtype that numpy does not support is named."""
     header = {
-        "__metadata__": {"checksum": "0" * 64, "format_version": "1", "metadata": doctored()},
-        "layers.0.weights": {"dtype": dtype, "shape": [4], "data_offsets": [0, 4 * size]},
+        "__metadata__": {"checksum": "0" * 64, "format_version": "1", "metadata": metadata_with()},
+        "layers.0.weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]},
     }
-    expected = f"is not a model of this service: it has tensors of type '{dtype}', which numpy lacks"
+    expected = "is not a model of this service: it has tensors of type 'BF16', which numpy does not support"
 
-    assert expected == refusal(tmp_path / "m", raw(header, bytes(4 * size)))
+    assert expected == rejection(tmp_path / "m", raw(header, bytes(8)))
 
 
-def test_a_header_that_does_not_fit_its_data_is_refused(tmp_path: Path) -> None:
-    """Offsets that lie beyond the data are found by the library, and its reason is passed on in one line."""
+def test_offsets_beyond_the_data_are_rejected(tmp_path: Path) -> None:
+    """The reason of the safetensors library is reported in one line."""
     header = {
-        "__metadata__": {"checksum": "0" * 64, "format_version": "1", "metadata": doctored()},
+        "__metadata__": {"checksum": "0" * 64, "format_version": "1", "metadata": metadata_with()},
         "layers.0.weights": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]},
     }
 
-    assert refusal(tmp_path / "m", raw(header, bytes(8))).startswith("is not a model of this service: ")
+    assert rejection(tmp_path / "m", raw(header, bytes(8))).startswith("is not a model of this service: ")
 
 
-def test_a_logistic_head_is_for_two_classes(tmp_path: Path) -> None:
-    """One unit cannot tell three classes apart."""
+def test_logistic_head_has_two_classes(tmp_path: Path) -> None:
+    """A logistic head with three classes is rejected."""
     network = make_network(2, head="logistic", classes=(0, 1))
     changes = {"activations": ["relu", "logistic"], "classes": [0, 1, 2]}
-    expected = "is not a model of this service: a logistic head tells two classes apart, not 3"
+    expected = "is not a model of this service: a logistic head has two classes, not 3"
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(network), doctored(**changes)))
+    assert expected == rejection(tmp_path / "m", file_of(tensors_of(network), metadata_with(**changes)))
 
 
-def test_a_logistic_head_has_one_unit(tmp_path: Path) -> None:
-    """Two units belong to a softmax."""
+def test_logistic_head_has_one_unit(tmp_path: Path) -> None:
+    """A logistic head with two units is rejected."""
     network = make_network(2, classes=(0, 1))
     changes = {"activations": ["relu", "logistic"], "classes": [0, 1]}
     expected = "is not a model of this service: its head has 2 units for 2 classes"
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(network), doctored(**changes)))
+    assert expected == rejection(tmp_path / "m", file_of(tensors_of(network), metadata_with(**changes)))
 
 
-@pytest.mark.parametrize(
-    "activations", [["swish", "softmax"], ["relu", "relu"], ["softmax", "softmax"], ["relu", "Softmax"]], ids=repr
-)
-def test_unknown_activations_are_refused(tmp_path: Path, activations: list[str]) -> None:
-    """Only what the network can compute, each in its place."""
+@pytest.mark.parametrize("activations", [["swish", "softmax"], ["relu", "relu"]], ids=repr)
+def test_unknown_activations_are_rejected(tmp_path: Path, activations: list[str]) -> None:
+    """A hidden activation, and a head, must be one of the supported ones."""
     expected = f"is not a model of this service: it has activations {activations}"
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY), doctored(activations=activations)))
+    assert expected == rejection(tmp_path / "m", file_of(tensors_of(TINY), metadata_with(activations=activations)))
 
 
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [
         ("", "metadata: Invalid JSON"),
-        ("{", "metadata: Invalid JSON"),
         ("[]", "metadata: Input should be an object"),
         ("{}", "metadata.name: Field required"),
-        (doctored(owner="me"), "metadata.owner: Extra inputs are not permitted"),
-        (doctored(classes=[0]), "metadata.classes: List should have at least 2 items"),
-        (doctored(activations=[]), "metadata.activations: List should have at least 1 item"),
-        (doctored(figures={"loss": float("nan")}), "metadata.figures.loss: Input should be a finite number"),
+        (metadata_with(owner="me"), "metadata.owner: Extra inputs are not permitted"),
+        (metadata_with(classes=[0]), "metadata.classes: List should have at least 2 items"),
+        (metadata_with(activations=[]), "metadata.activations: List should have at least 1 item"),
+        (metadata_with(figures={"loss": float("nan")}), "metadata.figures.loss: Input should be a finite number"),
         (
-            doctored(calibration={"temperature": 0, "ambiguous_below": 0.5}),
+            metadata_with(calibration={"temperature": 0, "ambiguous_below": 0.5}),
             "metadata.calibration.temperature: Input should be greater than 0",
         ),
         (
-            doctored(calibration={"temperature": 1, "ambiguous_below": 0.5, "novel_from": 1.5}),
+            metadata_with(calibration={"temperature": 1, "ambiguous_below": 0.5, "novel_from": 1.5}),
             "metadata.calibration.novel_from: Input should be less than or equal to 1",
         ),
         (
-            doctored(known_answer={"pixels": [0] * 783, "probabilities": []}),
+            metadata_with(known_answer={"pixels": [0] * 783, "probabilities": []}),
             "metadata.known_answer.pixels: List should have at least 784 items",
         ),
         (
-            doctored(known_answer={"pixels": [0] * 783 + [256], "probabilities": []}),
+            metadata_with(known_answer={"pixels": [0] * 783 + [256], "probabilities": []}),
             "metadata.known_answer.pixels.783: Input should be less than or equal to 255",
         ),
         (
-            doctored(known_answer={"pixels": [10**400] + [0] * 783, "probabilities": []}),
+            metadata_with(known_answer={"pixels": [10**400] + [0] * 783, "probabilities": []}),
             "metadata.known_answer.pixels.0: Input should be less than or equal to 255",
         ),
     ],
     ids=[
         "nothing",
-        "half",
         "list",
         "no fields",
         "extra field",
@@ -687,25 +628,25 @@ def test_unknown_activations_are_refused(tmp_path: Path, activations: list[str])
         "pixel beyond float",
     ],
 )
-def test_metadata_that_make_no_sense_are_refused(tmp_path: Path, metadata: str, expected: str) -> None:
-    """The line names the first field that is wrong, and only that."""
-    line = refusal(tmp_path / "m", file_of(tensors_of(TINY), metadata))
+def test_invalid_metadata_are_rejected(tmp_path: Path, metadata: str, expected: str) -> None:
+    """The line names the first invalid field."""
+    line = rejection(tmp_path / "m", file_of(tensors_of(TINY), metadata))
 
     assert line.startswith(f"is not a model of this service: {expected}")
 
 
-@pytest.mark.parametrize("field", sorted(set(Metadata.model_fields) - {"novelty_activations"}))
-def test_every_field_is_required(tmp_path: Path, field: str) -> None:
-    """Metadata that lack one are refused by its name, but for what came later."""
-    fields = TINY_METADATA.model_dump()
-    del fields[field]
-    expected = f"is not a model of this service: metadata.{field}: Field required"
+def test_every_field_is_required(tmp_path: Path) -> None:
+    """A missing field is named. Only fields that release 0.1 did not have are optional."""
+    for field in set(Metadata.model_fields) - {"novelty_activations"}:
+        fields = TINY_METADATA.model_dump()
+        del fields[field]
+        expected = f"is not a model of this service: metadata.{field}: Field required"
 
-    assert expected == refusal(tmp_path / "m", file_of(tensors_of(TINY), json.dumps(fields)))
+        assert expected == rejection(tmp_path / "m", file_of(tensors_of(TINY), json.dumps(fields)))
 
 
-def shifted(change: Callable[[list[float]], list[float]]) -> Metadata:
-    """Return the tiny model's metadata with another known answer."""
+def with_known_probabilities(change: Callable[[list[float]], list[float]]) -> Metadata:
+    """Return the tiny model's metadata with changed probabilities of the known answer."""
     known = TINY_METADATA.known_answer
     return TINY_METADATA.model_copy(
         update={"known_answer": known.model_copy(update={"probabilities": change(known.probabilities)})}
@@ -715,88 +656,88 @@ def shifted(change: Callable[[list[float]], list[float]]) -> Metadata:
 @pytest.mark.parametrize(
     "metadata",
     [
-        shifted(lambda p: [p[0] + 2e-4, *p[1:]]),
-        shifted(lambda p: [*p[1:], p[0]]),
-        shifted(lambda p: p[:9]),
-        shifted(lambda p: [*p, 0.0]),
-        shifted(lambda _: []),
+        with_known_probabilities(lambda p: [p[0] + 2e-4, *p[1:]]),
+        with_known_probabilities(lambda p: [*p[1:], p[0]]),
+        with_known_probabilities(lambda p: p[:9]),
+        with_known_probabilities(lambda p: [*p, 0.0]),
+        with_known_probabilities(lambda _: []),
     ],
     ids=["a little off", "other order", "one too few", "one too many", "none"],
 )
-def test_a_wrong_known_answer_is_refused(tmp_path: Path, metadata: Metadata) -> None:
-    """A network that does not give the probabilities that the file knows is not served."""
-    expected = "fails its known-answer test: the probabilities of the digit it carries come out differently"
+def test_wrong_known_answer_is_rejected(tmp_path: Path, metadata: Metadata) -> None:
+    """A network whose probabilities are not the stored ones is not served."""
+    expected = "fails its known-answer test: the network's output for the stored digit is not the stored one"
 
-    assert expected == refusal(tmp_path / "m", artifact.serialize(TINY, metadata))
+    assert expected == rejection(tmp_path / "m", artifact.serialize(TINY, metadata))
 
 
-def known_to_have(unlike: float | None, metadata: Metadata = WATCHFUL_METADATA) -> Metadata:
-    """Return metadata with another novelty of the known answer."""
-    known = metadata.known_answer.model_copy(update={"novelty": unlike})
+def with_known_score(score: float | None, metadata: Metadata = DETECTOR_METADATA) -> Metadata:
+    """Return metadata with another OOD score of the known answer."""
+    known = metadata.known_answer.model_copy(update={"novelty": score})
     return metadata.model_copy(update={"known_answer": known})
 
 
-NOVELTY = WATCHFUL_METADATA.known_answer.novelty or 0
+NOVELTY = DETECTOR_METADATA.known_answer.novelty or 0
 
 
-@pytest.mark.parametrize("unlike", [NOVELTY + 2e-4, NOVELTY - 2e-4, 1 - NOVELTY, 0.0, None], ids=repr)
-def test_a_wrong_known_novelty_is_refused(tmp_path: Path, unlike: float | None) -> None:
-    """A detector that does not give the novelty that the file knows, or none, is not served."""
-    content = artifact.serialize(TINY, known_to_have(unlike), WATCHFUL)
+@pytest.mark.parametrize("score", [NOVELTY + 2e-4, NOVELTY - 2e-4, None], ids=repr)
+def test_wrong_known_ood_score_is_rejected(tmp_path: Path, score: float | None) -> None:
+    """A detector whose OOD score is not the stored one is not served."""
+    content = artifact.serialize(TINY, with_known_score(score), DETECTOR)
 
-    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
-
-
-@pytest.mark.parametrize("unlike", [0.0, 0.5])
-def test_a_known_novelty_without_a_detector_is_refused(tmp_path: Path, unlike: float) -> None:
-    """A file that knows a novelty has lost the network that tells it."""
-    content = artifact.serialize(TINY, known_to_have(unlike, TINY_METADATA))
-
-    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
+    assert rejection(tmp_path / "m", content).startswith("fails its known-answer test: ")
 
 
-def test_a_detector_without_a_known_novelty_is_refused(tmp_path: Path) -> None:
-    """Half of such a model would be served untested, even where its novelty is 0."""
+@pytest.mark.parametrize("score", [0.0, 0.5])
+def test_known_ood_score_without_a_detector_is_rejected(tmp_path: Path, score: float) -> None:
+    """A file with a stored OOD score must have a detector, even if the score is 0."""
+    content = artifact.serialize(TINY, with_known_score(score, TINY_METADATA))
+
+    assert rejection(tmp_path / "m", content).startswith("fails its known-answer test: ")
+
+
+def test_detector_without_a_known_ood_score_is_rejected(tmp_path: Path) -> None:
+    """A detector must be tested, even if its OOD score is 0."""
     lowest = Layer(LAST.weights, np.full(1, -1e30, np.float32), LAST.activation)
-    content = artifact.serialize(TINY, known_to_have(None), Network((FIRST, lowest), (0, 1)))
+    content = artifact.serialize(TINY, with_known_score(None), Network((FIRST, lowest), (0, 1)))
 
-    assert refusal(tmp_path / "m", content).startswith("fails its known-answer test: ")
+    assert rejection(tmp_path / "m", content).startswith("fails its known-answer test: ")
 
 
-def test_other_processors_round_differently() -> None:
-    """Probabilities and a novelty that differ in the last digits of float32 are the known ones."""
-    metadata = shifted(lambda p: [p[0] + 5e-5, *p[1:]])
-    nearly = known_to_have(NOVELTY + 5e-5)
+def test_known_answer_has_a_tolerance() -> None:
+    """Differences by float32 rounding on other processors are accepted."""
+    metadata = with_known_probabilities(lambda p: [p[0] + 5e-5, *p[1:]])
+    nearly = with_known_score(NOVELTY + 5e-5)
 
     assert metadata == Artifact.from_bytes(artifact.serialize(TINY, metadata)).metadata
-    assert nearly == Artifact.from_bytes(artifact.serialize(TINY, nearly, WATCHFUL)).metadata
+    assert nearly == Artifact.from_bytes(artifact.serialize(TINY, nearly, DETECTOR)).metadata
 
 
-def test_weights_that_overflow_are_refused(tmp_path: Path) -> None:
-    """Finite weights whose sums are not finite fail the known answer, without a word from numpy."""
+def test_overflowing_weights_are_rejected(tmp_path: Path) -> None:
+    """Finite weights with infinite sums fail the known-answer test, without a numpy warning."""
     layers = (Layer(np.full((PIXELS, 2), 3e38, np.float32), BIASES, "relu"), TINY.layers[1])
 
-    assert "known-answer test" in refusal(
+    assert "known-answer test" in rejection(
         tmp_path / "m", artifact.serialize(Network(layers, TINY.classes), TINY_METADATA)
     )
 
 
-def test_a_detector_that_overflows_is_refused(tmp_path: Path) -> None:
-    """Finite weights whose sums are not finite fail the known answer, without a word from numpy."""
+def test_overflowing_detector_is_rejected(tmp_path: Path) -> None:
+    """Finite weights with infinite sums fail the known-answer test, without a numpy warning."""
     layers = (Layer(np.full((2, 3), 3e38, np.float32), FIRST.biases, "identity"), LAST)
     network = Network((Layer(np.full((PIXELS, 2), 1.0, np.float32), BIASES, "relu"), TINY.layers[1]), TINY.classes)
     detector = Network(layers, (0, 1))
     with np.errstate(all="ignore"):
-        metadata = known_to_have(0.5, make_metadata(network, detector))
+        metadata = with_known_score(0.5, make_metadata(network, detector))
 
-    assert "known-answer test" in refusal(tmp_path / "m", artifact.serialize(network, metadata, detector))
+    assert "known-answer test" in rejection(tmp_path / "m", artifact.serialize(network, metadata, detector))
 
 
 # --- Saving
 
 
-def test_saving_makes_folders_and_a_readable_file(tmp_path: Path) -> None:
-    """The file can be read by whoever runs the service, and nothing else is left beside it."""
+def test_save_creates_folders_and_a_readable_file(tmp_path: Path) -> None:
+    """The file has mode 644, and no temporary file is left."""
     path = tmp_path / "new" / "folder" / "model.safetensors"
     artifact.save(path, TINY, TINY_METADATA)
 
@@ -805,22 +746,22 @@ def test_saving_makes_folders_and_a_readable_file(tmp_path: Path) -> None:
     assert [path] == list(path.parent.iterdir())
 
 
-def test_a_detector_that_could_not_be_read_is_not_written(tmp_path: Path) -> None:
-    """Saving refuses a detector for another network, and one that the metadata do not name."""
+def test_invalid_detector_is_not_written(tmp_path: Path) -> None:
+    """A detector for another network, or an undeclared or missing one, is rejected."""
     path = tmp_path / "model.safetensors"
 
     for detector, metadata in (
-        (make_detector(make_network(3), 3), WATCHFUL_METADATA),
-        (WATCHFUL, TINY_METADATA),
-        (None, WATCHFUL_METADATA),
+        (make_detector(make_network(3), 3), DETECTOR_METADATA),
+        (DETECTOR, TINY_METADATA),
+        (None, DETECTOR_METADATA),
     ):
         with pytest.raises(ArtifactError, match="is not a model of this service: "):
             artifact.save(path, TINY, metadata, detector)
     assert [] == list(tmp_path.iterdir())
 
 
-def test_saving_replaces_what_was_there(tmp_path: Path) -> None:
-    """A reader of the old file goes on reading it whole: the new one is another file under its name."""
+def test_save_replaces_the_file_atomically(tmp_path: Path) -> None:
+    """A reader that has the old file open reads all of it."""
     path = tmp_path / "model.safetensors"
     artifact.save(path, make_network(1), make_metadata(make_network(1)))
     before = path.read_bytes()
@@ -833,8 +774,8 @@ def test_saving_replaces_what_was_there(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
-    """Where the file cannot take its name, the one it was written to is removed."""
+def test_folder_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """The temporary file is removed when it cannot replace the path."""
     path = tmp_path / "model.safetensors"
     (path / "inside").mkdir(parents=True)
 
@@ -843,8 +784,8 @@ def test_a_folder_in_the_way_leaves_nothing_behind(tmp_path: Path) -> None:
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
-    """A path that leads through a file cannot be written."""
+def test_file_in_place_of_the_folder_is_an_error(tmp_path: Path) -> None:
+    """A path through a file cannot be written."""
     blocker = tmp_path / "file"
     blocker.write_text("in the way")
     path = blocker / "model.safetensors"
@@ -857,7 +798,7 @@ def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("network", "metadata", "expected"),
     [
-        (make_network(3), shifted(lambda p: p), "known-answer test"),
+        (make_network(3), with_known_probabilities(lambda p: p), "known-answer test"),
         (make_network(2, 2), TINY_METADATA, "its tensors are"),
         (
             Network((Layer(WEIGHTS * np.float32(np.inf), BIASES, "relu"), TINY.layers[1]), TINY.classes),
@@ -872,10 +813,8 @@ def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     ],
     ids=["other answer", "other layers", "not finite", "other inputs"],
 )
-def test_a_model_that_could_not_be_read_is_not_written(
-    tmp_path: Path, network: Network, metadata: Metadata, expected: str
-) -> None:
-    """Saving refuses what loading would, and leaves the file that was there alone."""
+def test_invalid_model_is_not_written(tmp_path: Path, network: Network, metadata: Metadata, expected: str) -> None:
+    """A model that loading rejects is not written, and the existing file is unchanged."""
     path = tmp_path / "model.safetensors"
     path.write_bytes(CONTENT)
 

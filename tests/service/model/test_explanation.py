@@ -1,4 +1,4 @@
-"""Tests of service.model.explanation."""
+"""Attributions and effective weights equal numerical derivatives and the forward pass."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from service.model.explanation import explain
 from service.model.network import Layer, Network
 from service.types import IMAGE_SIDE, PIXELS, FloatArray
 from tests.conftest import make_network
-from training import pen
+from training import synthetic_digits
 
 Doubles = npt.NDArray[np.float64]
 
@@ -29,14 +29,14 @@ ACTIVATIONS: dict[str, Callable[[Doubles], Doubles]] = {
 
 @pytest.fixture
 def digit() -> FloatArray:
-    """Return random ink in the middle of an empty square, shape (784,)."""
+    """Return random foreground in the middle of an empty image, shape (784,)."""
     pixels = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.float32)
     pixels[6:22, 6:22] = np.random.default_rng(1).uniform(0.1, 1, (16, 16))
     return pixels.ravel()
 
 
-def lead(network: Network, inputs: Doubles, answer: int) -> Doubles:
-    """Return how far the answer's score is above the mean one, in float64, for inputs (n, 784)."""
+def margin(network: Network, inputs: Doubles, answer: int) -> Doubles:
+    """Return the answer's score minus the mean score, float64 (n,), for inputs (n, 784)."""
     signal = inputs
     for layer in network.layers[:-1]:
         signal = ACTIVATIONS[layer.activation](signal @ layer.weights.astype(float) + layer.biases)
@@ -51,19 +51,18 @@ def lead(network: Network, inputs: Doubles, answer: int) -> Doubles:
     ("head", "classes", "answer"),
     [
         ("softmax", tuple(range(10)), 7),
-        ("softmax", (3, 8), 0),
         ("logistic", (3, 8), 0),
         ("logistic", (3, 8), 1),
     ],
-    ids=["softmax of ten", "softmax of two", "logistic no", "logistic yes"],
+    ids=["softmax", "logistic, first class", "logistic, second class"],
 )
-def test_relevance_is_ink_times_slope(
+def test_relevance_is_gradient_times_input(
     digit: FloatArray, activation: str, head: str, classes: tuple[int, ...], answer: int
 ) -> None:
-    """Backpropagation gives what central differences of the answer's lead give."""
+    """Backpropagation gives the central differences of the answer's margin, times the input."""
     network = make_network(9, 8, activation=activation, head=head, classes=classes)
     steps = STEP * np.eye(PIXELS)
-    slope = (lead(network, digit + steps, answer) - lead(network, digit - steps, answer)) / (2 * STEP)
+    slope = (margin(network, digit + steps, answer) - margin(network, digit - steps, answer)) / (2 * STEP)
     expected = (digit * slope).reshape(IMAGE_SIDE, IMAGE_SIDE)
     relevance = explain(network, digit, answer).relevance
 
@@ -72,27 +71,27 @@ def test_relevance_is_ink_times_slope(
     np.testing.assert_allclose(relevance, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def test_relevance_without_hidden_layers_is_exact(digit: FloatArray) -> None:
-    """In a linear model the relevance of all pixels and the biases add up to the answer's lead."""
+def test_relevance_of_a_linear_model_sums_to_the_margin(digit: FloatArray) -> None:
+    """In a linear model all attributions and the biases sum to the answer's margin."""
     network = make_network()
     relevance = explain(network, digit, 4).relevance
     biases = network.layers[0].biases
 
-    assert pytest.approx(float(lead(network, digit[None].astype(float), 4)[0]), abs=1e-5) == float(
+    assert pytest.approx(float(margin(network, digit[None].astype(float), 4)[0]), abs=1e-5) == float(
         relevance.sum() + biases[4] - biases.mean()
     )
 
 
-def test_paper_has_no_relevance(digit: FloatArray) -> None:
-    """Where there is no ink, nothing speaks for the answer or against it."""
+def test_background_has_no_relevance(digit: FloatArray) -> None:
+    """The attribution of a pixel that is 0 is 0."""
     relevance = explain(make_network(9), digit, 2).relevance.ravel()
 
     assert not relevance[digit == 0].any()
     assert relevance[digit > 0].all()
 
 
-def test_what_all_classes_have_in_common_is_not_relevant(digit: FloatArray) -> None:
-    """A pixel that raises all scores alike changes no softmax, and counts for nothing."""
+def test_common_score_has_no_relevance(digit: FloatArray) -> None:
+    """A pixel that raises all scores equally does not change a softmax, so its attribution is 0."""
     network = Network((Layer(np.ones((PIXELS, 4), np.float32), np.zeros(4, np.float32), "softmax"),), (0, 1, 2, 3))
 
     assert not explain(network, digit, 1).relevance.any()
@@ -102,7 +101,7 @@ def test_what_all_classes_have_in_common_is_not_relevant(digit: FloatArray) -> N
     ("head", "classes"), [("softmax", tuple(range(10))), ("logistic", (3, 8))], ids=["softmax", "logistic"]
 )
 def test_activations_are_those_of_feedforward(digit: FloatArray, head: str, classes: tuple[int, ...]) -> None:
-    """Hidden activations and scores come from the network itself, and the last activation is the head's."""
+    """Hidden activations and scores are those of the forward pass, the last activation is the head's."""
     network = make_network(9, 8, head=head, classes=classes)
     *hidden, scores = (output[0] for output in network.feedforward(digit[None]))
     explanation = explain(network, digit, 0)
@@ -116,14 +115,14 @@ def test_activations_are_those_of_feedforward(digit: FloatArray, head: str, clas
 
 
 @pytest.mark.parametrize("activation", ["relu", "identity"])
-@pytest.mark.parametrize("units", [(), (9,), (9, 8), (9, 8, 7)], ids=len)
+@pytest.mark.parametrize("units", [(), (9, 8)], ids=len)
 @pytest.mark.parametrize(
     ("head", "classes"), [("softmax", tuple(range(10))), ("logistic", (3, 8))], ids=["softmax", "logistic"]
 )
-def test_stencils_are_the_network(
+def test_stencils_are_effective_weights(
     digit: FloatArray, activation: str, units: tuple[int, ...], head: str, classes: tuple[int, ...]
 ) -> None:
-    """For any depth and either head, stencil times ink plus offset is the score that the feedforward gives."""
+    """For any depth and head, effective weights times input plus effective bias is the score."""
     network = make_network(*units, activation=activation, head=head, classes=classes)
     explanation = explain(network, digit, 0)
     scores = network.feedforward(digit[None])[-1][0]
@@ -136,8 +135,10 @@ def test_stencils_are_the_network(
 
 
 def test_stencils_of_the_served_model_are_exact(bundled: Artifact) -> None:
-    """They give the scores of drawn digits to 1e-4."""
-    digits = pen.write(20, np.random.default_rng(2)).images.reshape(-1, PIXELS).astype(np.float32) / 255
+    """They give the scores of synthetic digits, to 1e-4."""
+    digits = (
+        synthetic_digits.synthesize(20, np.random.default_rng(2)).images.reshape(-1, PIXELS).astype(np.float32) / 255
+    )
     for pixels in digits:
         explanation = explain(bundled.network, pixels, 0)
         assert explanation.stencils is not None
@@ -146,9 +147,9 @@ def test_stencils_of_the_served_model_are_exact(bundled: Artifact) -> None:
         np.testing.assert_allclose(sums + explanation.offsets, explanation.scores, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("activation", ["logistic", "tanh"])
-def test_curves_have_no_stencils(digit: FloatArray, activation: str) -> None:
-    """A network whose units are not on or off has neither stencils nor offsets."""
+@pytest.mark.parametrize("activation", ["tanh"])
+def test_smooth_activations_have_no_stencils(digit: FloatArray, activation: str) -> None:
+    """A network that is not piecewise linear has no effective weights."""
     explanation = explain(make_network(9, activation=activation), digit, 0)
 
     assert explanation.stencils is None

@@ -1,4 +1,4 @@
-"""Tests of service.model.weight_images."""
+"""Weight images have the lecture's greys, one tile per unit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def layer(weights: npt.NDArray[np.float32]) -> Layer:
 
 
 def sheet(weights: npt.NDArray[np.float32], rows: int, columns: int, first: int = 0) -> npt.NDArray[np.uint8]:
-    """Return what is drawn as an array."""
+    """Return the PNG as an array."""
     image = Image.open(io.BytesIO(weight_images.draw(layer(weights), rows, columns, first)))
     assert image.format == "PNG"
     assert image.mode == "L"
@@ -40,12 +40,12 @@ def tile(drawn: npt.NDArray[np.uint8], row: int, column: int) -> npt.NDArray[np.
 
 
 def constant(*values: float) -> npt.NDArray[np.float32]:
-    """Return weights where every unit has the same weight for all pixels."""
+    """Return weights that are constant for each unit."""
     return np.tile(np.array(values, np.float32), (PIXELS, 1))
 
 
 def test_greys_are_those_of_the_lecture() -> None:
-    """Black is half the smallest weight of all units, white half the largest, and greys lie between evenly."""
+    """Black is half the smallest weight of all units, white half the largest, and greys are linear between."""
     # The lecture: vmin, vmax = coefs[0].min(), coefs[0].max(); matshow(..., vmin=.5 * vmin, vmax=.5 * vmax).
     # Weights from -2 to 4 make vmin / 2 = -1 and vmax / 2 = 2: a weight w has the grey 255 * (w + 1) / 3.
     drawn = sheet(constant(-2, -1, -0.4, 0, 0.8, 2, 4), 1, 7)
@@ -53,13 +53,13 @@ def test_greys_are_those_of_the_lecture() -> None:
     assert [[0], [0], [51], [85], [153], [255], [255]] == [np.unique(tile(drawn, 0, i)).tolist() for i in range(7)]
 
 
-def test_the_scale_is_common_to_all_units_shown_or_not() -> None:
-    """A window on some units has the greys of the whole layer, so that windows can be compared."""
+def test_scale_is_that_of_the_whole_layer() -> None:
+    """A window has the greys of the whole layer, so that windows can be compared."""
     assert [85] == np.unique(sheet(constant(-2, 4, 0), 1, 1, first=2)).tolist()
 
 
-def test_a_column_becomes_a_picture_row_by_row() -> None:
-    """Weight number 28 * y + x of a unit is the square at x to the right and y down."""
+def test_tile_is_in_row_major_order() -> None:
+    """Weight 28 * y + x of a unit is the square at column x and row y."""
     weights = np.zeros((PIXELS, 1), np.float32)
     weights[28 * 3 + 5] = 1
     weights[28 * 20 + 27] = -1
@@ -72,8 +72,8 @@ def test_a_column_becomes_a_picture_row_by_row() -> None:
     np.testing.assert_array_equal(drawn, expected)
 
 
-def test_units_lie_row_by_row_with_white_between() -> None:
-    """Two rows of three from number 1 on: 1 2 3 over 4 5, and nothing in the last place."""
+def test_tiles_are_row_by_row_with_white_gaps() -> None:
+    """Two rows of three from unit 1 on are 1 2 3 above 4 5 and an empty tile."""
     # Half the extremes are 0 and 5: the grey of a weight w is 51 * w.
     drawn = sheet(constant(0, 1, 2, 3, 4, 10), 2, 3, first=1)
     greys = [[np.unique(tile(drawn, row, column)).tolist() for column in range(3)] for row in range(2)]
@@ -84,25 +84,25 @@ def test_units_lie_row_by_row_with_white_between() -> None:
     assert [255] == np.unique(drawn[:, TILE : TILE + GAP]).tolist()
 
 
-@pytest.mark.parametrize("first", [0, 1, 4])
-def test_a_window_shows_no_more_than_its_places(first: int) -> None:
-    """One place shows one unit, the one of the number asked for."""
+@pytest.mark.parametrize("first", [0, 4])
+def test_window_of_one_tile_shows_the_first_unit(first: int) -> None:
+    """A window of one tile shows the unit `first`."""
     assert [51 * first] == np.unique(sheet(constant(0, 1, 2, 3, 4, 10), 1, 1, first)).tolist()
 
 
-def test_a_layer_without_contrast_can_be_drawn() -> None:
-    """Weights that are all the same are one grey, and no division by zero."""
+def test_constant_layer_can_be_drawn() -> None:
+    """Equal weights are one grey, without a division by zero."""
     assert [0] == np.unique(sheet(constant(0, 0), 1, 2)[:, :TILE]).tolist()
 
 
-@pytest.mark.parametrize("first", [-1, 3, 4, 1000])
-def test_a_window_without_units_is_refused(first: int) -> None:
-    """The line says which numbers there are."""
+@pytest.mark.parametrize("first", [-1, 3])
+def test_window_without_units_is_rejected(first: int) -> None:
+    """The error has the range of the units."""
     with pytest.raises(NotAPicture, match=f"^first is {first}, but the layer's units are numbered 0 to 2$"):
         weight_images.draw(layer(constant(1, 2, 3)), 1, 1, first)
 
 
-def test_later_layers_are_no_pictures() -> None:
-    """The inputs of any but the first layer are units, and have no place in a picture."""
+def test_later_layers_are_rejected() -> None:
+    """The inputs of other layers than the first are units, not pixels."""
     with pytest.raises(NotAPicture, match="this layer's 20 inputs are units of the layer before, not pixels"):
         weight_images.draw(make_network(20).layers[1], 1, 1, 0)

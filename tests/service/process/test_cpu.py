@@ -11,23 +11,23 @@ import pytest
 from service.process import cpu
 
 
-def test_there_are_no_more_than_the_machine_has() -> None:
-    """One at least."""
+def test_count_is_at_most_that_of_the_machine() -> None:
+    """And at least 1."""
     assert 1 <= cpu.count() <= (os.cpu_count() or 1)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system binds no process to processors")
-def test_a_bound_process_counts_those_it_is_bound_to() -> None:
-    """As `taskset` and the CPU manager of Kubernetes bind it."""
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no CPU affinity")
+def test_count_respects_cpu_affinity() -> None:
+    """`taskset` and the CPU manager of Kubernetes set it."""
     program = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))}); from service.process import cpu; "
     command = [sys.executable, "-c", program + "print(cpu.count())"]
 
     assert "1\n" == subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize(("n_processes", "expected"), [(1, 6), (2, 3), (4, 1), (6, 1), (7, 1)])
-def test_processes_share_processors(monkeypatch: pytest.MonkeyPatch, n_processes: int, expected: int) -> None:
-    """Each gets whole ones, and at least one, which then is another's too."""
+@pytest.mark.parametrize(("n_processes", "expected"), [(2, 3), (4, 1), (7, 1)])
+def test_share_of_each_process(monkeypatch: pytest.MonkeyPatch, n_processes: int, expected: int) -> None:
+    """Rounded down, and at least 1."""
     monkeypatch.setattr(cpu, "count", lambda: 6)
 
     assert expected == cpu.share(n_processes)

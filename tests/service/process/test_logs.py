@@ -17,7 +17,7 @@ FACTS = {"request_id": "r1", "path": "/predict", "milliseconds": 1.5, "codes": [
 
 @pytest.fixture
 def record() -> logging.LogRecord:
-    """Return what a module logs of a request."""
+    """Return a log record with facts of a request."""
     record = logging.LogRecord("service.x", logging.INFO, "x.py", 1, "POST %s", ("/predict",), None)
     record.created = 0.25
     record.facts = FACTS
@@ -26,7 +26,7 @@ def record() -> logging.LogRecord:
 
 @pytest.fixture
 def _logging() -> Iterator[None]:
-    """Give back what configuring takes: handlers and level of the root logger."""
+    """Restore handlers and level of the root logger."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -34,8 +34,8 @@ def _logging() -> Iterator[None]:
     root.setLevel(level)
 
 
-def test_a_line_is_one_json_object(record: logging.LogRecord) -> None:
-    """Time in UTC, level, logger, message, and the facts as members."""
+def test_json_line(record: logging.LogRecord) -> None:
+    """One object with time in UTC, level, logger, message, and the facts."""
     line = json.loads(JsonFormatter().format(record))
 
     assert {
@@ -46,8 +46,8 @@ def test_a_line_is_one_json_object(record: logging.LogRecord) -> None:
     } | FACTS == line
 
 
-def test_an_exception_stays_within_its_line(record: logging.LogRecord) -> None:
-    """A traceback is a member, not lines of its own."""
+def test_json_line_contains_the_traceback(record: logging.LogRecord) -> None:
+    """As a member, not as further lines."""
     try:
         _ = 1 / 0
     except ZeroDivisionError:
@@ -58,38 +58,38 @@ def test_an_exception_stays_within_its_line(record: logging.LogRecord) -> None:
     assert "ZeroDivisionError" in json.loads(text)["exception"]
 
 
-def test_half_a_character_breaks_no_line(record: logging.LogRecord) -> None:
-    """As the name of a file has where it is not in UTF-8: it stands there as JSON can have it."""
+def test_lone_surrogate_is_escaped(record: logging.LogRecord) -> None:
+    """A file name that is not UTF-8 contains one. JSON can escape it."""
     record.args = ("\udcff",)
 
     assert "POST \udcff" == json.loads(JsonFormatter().format(record))["message"]
 
 
-def test_text_tells_the_same_for_people(record: logging.LogRecord) -> None:
-    """The message, how long it took, what was wrong and under which id."""
+def test_text_line(record: logging.LogRecord) -> None:
+    """The message, the duration, the problem codes and the request id."""
     assert (
         TextFormatter().format(record).endswith("INFO    POST /predict milliseconds=1.5 codes=['no-ink'] request_id=r1")
     )
 
 
 @pytest.mark.usefixtures("_logging")
-@pytest.mark.parametrize(("form", "is_json"), [("json", True), ("text", False), ("auto", True)])
-def test_the_configuration_is_one_that_logging_takes(
-    capsys: pytest.CaptureFixture[str], form: str, *, is_json: bool
+@pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False), ("auto", True)])
+def test_configuration_applies_to_all_loggers(
+    capsys: pytest.CaptureFixture[str], log_format: str, *, is_json: bool
 ) -> None:
-    """What any library logs comes out in the form chosen; without a terminal, that is JSON."""
-    logging.config.dictConfig(configuration("info", form))  # type: ignore[arg-type]
+    """Records of libraries have the chosen format, too. `auto` without a terminal is JSON."""
+    logging.config.dictConfig(configuration("info", log_format))  # type: ignore[arg-type]
     logging.getLogger("any").info("hello")
     logging.getLogger("any").debug("whisper")
-    logging.getLogger("python_multipart.multipart").warning("the form is damaged, as the line of its request tells")
+    logging.getLogger("python_multipart.multipart").warning("noise")
     (line,) = capsys.readouterr().err.splitlines()
 
     assert is_json == line.startswith("{")
     assert "hello" in line
 
 
-def test_a_terminal_gets_text(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where somebody looks on, lines are for reading."""
+def test_auto_is_text_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error decides."""
 
     class Terminal:
         def isatty(self) -> bool:

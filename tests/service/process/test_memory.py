@@ -13,18 +13,18 @@ import pytest
 
 from service.process import memory
 
-# Prints what glibc says of its memory after threads have used some.
+# Prints malloc_info of a process in which four threads have allocated memory at the same time.
 _PROGRAM = """
 import ctypes, sys, threading
 from service.process import memory
 
-if sys.argv[1] == "told":
+if sys.argv[1] == "configured":
     assert memory.configure_malloc()
-used = threading.Barrier(4)
+allocated = threading.Barrier(4)
 
 def work():
-    piece = bytearray(100_000)
-    used.wait()
+    block = bytearray(100_000)
+    allocated.wait()
 
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads:
@@ -38,52 +38,52 @@ library.fflush(None)
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
-def test_threads_share_their_memory() -> None:
-    """What one has freed is there for the others; without being told, each would keep it for itself."""
+def test_threads_share_one_arena() -> None:
+    """M_ARENA_MAX=1 leaves one arena. By default each thread gets its own."""
 
-    def n_heaps(told: str) -> int:
-        command = [sys.executable, "-c", _PROGRAM, told]
+    def n_arenas(mode: str) -> int:
+        command = [sys.executable, "-c", _PROGRAM, mode]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.count("<heap nr=")
 
-    assert 1 == n_heaps("told") < n_heaps("not told")
+    assert 1 == n_arenas("configured") < n_arenas("default")
 
 
-def test_other_libraries_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where there is no such function, nothing is done."""
+def test_configure_malloc_without_mallopt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another C library it returns False."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
 
     assert not memory.configure_malloc()
 
 
-def resident() -> int:
-    """Return how many bytes of memory this process has."""
+def resident_bytes() -> int:
+    """Return the resident set size of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="not glibc")
-def test_what_is_free_between_what_is_used_is_given_back() -> None:
-    """Of 64 MB in pieces, every other is freed: that much less, or most of it, soon belongs to the process."""
+def test_free_pages_between_used_blocks_are_returned() -> None:
+    """After every other block of 64 MB is freed, malloc_trim returns at least 16 MB."""
 
-    async def use_and_free() -> None:
-        pieces = [bytearray(b"x" * 64_000) for _ in range(1_000)]
-        async with memory.trimmed(seconds=0.01):
-            held = resident()
-            del pieces[::2]
+    async def allocate_and_free() -> None:
+        blocks = [bytearray(b"x" * 64_000) for _ in range(1_000)]
+        async with memory.trimmed_periodically(interval=0.01):
+            before = resident_bytes()
+            del blocks[::2]
             for _ in range(1_000):
                 await asyncio.sleep(0.01)
-                if resident() < held - 16_000_000:
+                if resident_bytes() < before - 16_000_000:
                     return
-        pytest.fail("nothing was given back")
+        pytest.fail("no memory was returned")
 
-    asyncio.run(use_and_free())
+    asyncio.run(allocate_and_free())
 
 
-def test_without_the_function_nothing_is_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The context is there all the same."""
+def test_trimming_without_malloc_trim(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With another C library the context does nothing."""
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
 
     async def pass_through() -> bool:
-        async with memory.trimmed(seconds=0):
+        async with memory.trimmed_periodically(interval=0):
             await asyncio.sleep(0.01)
         return True
 

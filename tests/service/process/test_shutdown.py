@@ -15,42 +15,42 @@ from service.process.shutdown import draining
 
 @pytest.fixture
 def stopped() -> Iterator[list[int]]:
-    """Return the signals that the server hears of."""
-    heard: list[int] = []
+    """Return the signals that reach the handler of the server."""
+    received: list[int] = []
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
-        heard.append(number)
+        received.append(number)
 
     before = signal.signal(signal.SIGTERM, on_signal)
-    yield heard
+    yield received
     signal.signal(signal.SIGTERM, before)
 
 
-def test_the_server_hears_of_it_after_the_service(stopped: list[int]) -> None:
-    """First the service is not ready, then the server stops; afterwards all is as it was."""
-    told: list[list[int]] = []
-    heard = anyio.Event()
+def test_readiness_ends_before_the_server_stops(stopped: list[int]) -> None:
+    """SIGTERM calls `begin`, later the previous handler. The context restores that handler."""
+    stopped_at_begin: list[list[int]] = []
+    is_stopped = anyio.Event()
 
     def on_signal(number: int, _frame: FrameType | None) -> None:
         stopped.append(number)
-        heard.set()
+        is_stopped.set()
 
     async def main() -> None:
         signal.signal(signal.SIGTERM, on_signal)
-        with draining(lambda: told.append(stopped.copy()), 0.05):
+        with draining(lambda: stopped_at_begin.append(stopped.copy()), 0.05):
             signal.raise_signal(signal.SIGTERM)
             with anyio.fail_after(30):
-                await heard.wait()
+                await is_stopped.wait()
         signal.raise_signal(signal.SIGTERM)
 
     anyio.run(main)
 
-    assert [[]] == told
+    assert [[]] == stopped_at_begin
     assert [signal.SIGTERM] * 2 == stopped
 
 
 def test_without_a_handler_nothing_changes() -> None:
-    """Where a process ends on SIGTERM, it still does."""
+    """SIGTERM still terminates the process."""
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         with draining(lambda: None, 0):
@@ -60,7 +60,7 @@ def test_without_a_handler_nothing_changes() -> None:
 
 
 def test_outside_of_the_main_thread_nothing_changes(stopped: list[int]) -> None:
-    """Signals arrive in the main thread only, and only there can be listened for."""
+    """Only the main thread receives signals and can install handlers."""
     handler = signal.getsignal(signal.SIGTERM)
     seen = []
 

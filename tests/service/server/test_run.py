@@ -1,4 +1,4 @@
-"""Tests of service.server.run, in processes of its own."""
+"""Tests of service.server.run, in subprocesses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PICTURE = encode(draw(4))
 _PS = ["ps", "-ww", "-o", "pid=,args=", "--ppid"]
 
 
-def test_a_taken_port_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A second start says in one line which address is taken, and what to set."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+def test_port_in_use_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line has the address and the variables to set."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         monkeypatch.setenv("DIGITS_PORT", str(port))
         status = main(["serve"])
 
@@ -38,30 +38,30 @@ def test_a_taken_port_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     )
 
 
-def test_an_address_of_nobody_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nor is an address that this machine does not have."""
+def test_foreign_address_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An address of another machine cannot be bound."""
     monkeypatch.setenv("DIGITS_HOST", "2001:db8::1")
 
     assert 1 == main(["serve"])
     assert capsys.readouterr().err.startswith("digits: cannot listen on 2001:db8::1, port 8000: ")
 
 
-class Askers:
-    """Ask a service, from several threads, until nobody listens any more."""
+class LoadGenerator:
+    """Sends requests from several threads until the connection is refused."""
 
     def __init__(self, address: str, n: int) -> None:
         self.address = address
         self.statuses: list[int] = []
-        self._threads = [threading.Thread(target=self._ask) for _ in range(n)]
+        self._threads = [threading.Thread(target=self._send_requests) for _ in range(n)]
         for thread in self._threads:
             thread.start()
 
     def join(self) -> None:
-        """Wait until there is nobody to ask any more."""
+        """Wait until all threads have been refused."""
         for thread in self._threads:
             thread.join(60)
 
-    def _ask(self) -> None:
+    def _send_requests(self) -> None:
         with httpx.Client() as client:
             while True:
                 try:
@@ -69,14 +69,13 @@ class Askers:
                 except httpx.ConnectError:
                     return
                 except httpx.TransportError:
-                    # The connection was still in the system's line when nobody listened any more: the service never
-                    # saw it, as its log shows.
+                    # The connection was in the listen queue when the socket was closed: no worker accepted it.
                     continue
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Return the file that a service's log goes to."""
+    """Return the path of the service's log."""
     return tmp_path / "log"
 
 
@@ -84,37 +83,39 @@ def log(tmp_path: Path) -> Path:
 def process(
     request: pytest.FixtureRequest, tiny_model: Path, log: Path
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Return the address and the process of a service with the tiny model."""
+    """Return base URL and process of a service with the tiny model."""
     variables = {
         "DIGITS_MODEL": str(tiny_model),
         "DIGITS_WORKERS": str(request.param),
         "DIGITS_DRAIN_SECONDS": "0.5",
     }
-    with log.open("wb") as stderr, servers.process(variables, stderr) as found:
-        yield found
+    with log.open("wb") as stderr, servers.process(variables, stderr) as running:
+        yield running
 
 
-def test_a_stop_under_load_loses_nothing(process: tuple[str, subprocess.Popen[bytes]], log: Path) -> None:
-    """Every request that was taken is answered, the answer gets there, and the process ends with status 0.
+def test_graceful_shutdown_under_load_loses_no_request(process: tuple[str, subprocess.Popen[bytes]], log: Path) -> None:
+    """Every accepted request gets its response, and the process exits with status 0.
 
-    On a machine with much else to do, that a request came too soon may be an answer, too.
+    On a busy machine some requests may be shed with 503.
     """
     address, server = process
-    askers = Askers(address, 4)
-    while len(askers.statuses) < 100:
+    load = LoadGenerator(address, 4)
+    while len(load.statuses) < 100:
         assert server.poll() is None
     server.send_signal(signal.SIGTERM)
-    askers.join()
+    load.join()
     status = server.wait(60)
-    taken = [line["status"] for line in map(json.loads, log.read_text().splitlines()) if line.get("path") == "/predict"]
+    logged = [
+        line["status"] for line in map(json.loads, log.read_text().splitlines()) if line.get("path") == "/predict"
+    ]
 
     assert 0 == status
-    assert len(taken) == len(askers.statuses) >= 100
-    assert {200} <= set(askers.statuses) == set(taken) <= {200, 503}
+    assert len(logged) == len(load.statuses) >= 100
+    assert {200} <= set(load.statuses) == set(logged) <= {200, 503}
 
 
-def test_readiness_fails_before_the_end(process: tuple[str, subprocess.Popen[bytes]]) -> None:
-    """After SIGTERM probes see that it is not ready, while it still answers."""
+def test_readiness_fails_before_the_server_stops(process: tuple[str, subprocess.Popen[bytes]]) -> None:
+    """After SIGTERM /readyz is 503, while requests are still answered."""
     address, server = process
     with httpx.Client(base_url=address) as client:
         ready = client.get("/readyz").status_code
@@ -127,8 +128,8 @@ def test_readiness_fails_before_the_end(process: tuple[str, subprocess.Popen[byt
     assert 0 == server.wait(60)
 
 
-def test_a_killed_worker_is_replaced(tiny_model: Path) -> None:
-    """The others go on answering, and there are as many as before."""
+def test_killed_worker_is_replaced(tiny_model: Path) -> None:
+    """The other worker continues to serve, and the number of workers is restored."""
     with servers.process({"DIGITS_MODEL": str(tiny_model), "DIGITS_WORKERS": "2"}) as (address, server):
         workers = _children(server.pid)
         os.kill(workers[0], signal.SIGKILL)

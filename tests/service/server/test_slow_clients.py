@@ -13,50 +13,50 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from service.server.slow_clients import MOST_HEAD_BYTES, Connection
+from service.server.slow_clients import MAX_HEAD_BYTES, Connection
 from tests import servers
 
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
 LARGE = bytes(30_000_000)
 
 
-class Hasty(Connection):
-    """A connection that waits half a second."""
+class HastyConnection(Connection):
+    """A connection with timeouts of half a second."""
 
-    head_seconds = fetch_seconds = 0.5
+    head_timeout = write_timeout = 0.5
 
 
 async def short(request: Request) -> Response:
-    """Answer at once, whatever is sent."""
+    """Respond with the size of the body."""
     return PlainTextResponse(f"{len(await request.body())} bytes")
 
 
 async def large(_: Request) -> Response:
-    """Answer with more than lies between two sockets."""
+    """Respond with more than socket buffers hold."""
     return Response(LARGE)
 
 
 async def streamed(_: Request) -> Response:
-    """Answer the same, piece by piece."""
+    """Respond with the same in chunks."""
     return StreamingResponse(iter([LARGE[start : start + 100_000] for start in range(0, len(LARGE), 100_000)]))
 
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    """Return the port of a server that waits half a second."""
+    """Return the port of a server with timeouts of half a second."""
     routes = [
         Route("/short", short, methods=["GET", "POST"]),
         Route("/large", large),
         Route("/streamed", streamed),
     ]
-    # Idle connections are uvicorn's, and kept long enough here to see the difference.
-    with servers.in_thread(Starlette(routes=routes), http=Hasty, ws="none", timeout_keep_alive=60) as address:
+    # uvicorn's keep-alive timeout is long, so that only the timeouts under test close connections.
+    with servers.in_thread(Starlette(routes=routes), http=HastyConnection, ws="none", timeout_keep_alive=60) as address:
         yield int(address.rpartition(":")[2])
 
 
 @pytest.fixture
 def connection(port: int) -> Iterator[socket.socket]:
-    """Return a connection to that server, which takes in little that it has not read."""
+    """Return a connection to that server with a small receive buffer."""
     with socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         connection.settimeout(60)
@@ -64,26 +64,26 @@ def connection(port: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def answer(connection: socket.socket) -> bytes:
-    """Return the body of the next answer, in however many pieces it comes."""
+def read_response(connection: socket.socket) -> bytes:
+    """Return the body of the next response."""
     response = HTTPResponse(connection)
     response.begin()
     return response.read()
 
 
-def rest(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side closes or breaks off."""
-    found = b""
+def read_until_closed(connection: socket.socket) -> bytes:
+    """Return all bytes until the server closes or aborts the connection."""
+    received = b""
     try:
-        while piece := connection.recv(65_536):
-            found += piece
+        while chunk := connection.recv(65_536):
+            received += chunk
     except ConnectionError:
-        return found
-    return found
+        return received
+    return received
 
 
 def flood(connection: socket.socket) -> int:
-    """Return how many bytes, of very many, are taken before the other side breaks off."""
+    """Send up to 50 MB and return the number of bytes sent before the server aborts."""
     sent = 0
     while sent < 50_000_000:
         try:
@@ -93,16 +93,16 @@ def flood(connection: socket.socket) -> int:
     return sent
 
 
-@pytest.mark.parametrize("sent", [b"", b"G", GET[:-2], b"\r\n" * 9, b"POST /short HTTP/1.1\r\nContent-Length: 9\r\n"])
-def test_a_connection_without_a_head_is_closed(connection: socket.socket, sent: bytes) -> None:
-    """Whoever connects and does not ask is not waited for."""
+@pytest.mark.parametrize("sent", [b"", GET[:-2], b"\r\n" * 9], ids=["nothing", "unfinished", "blank lines"])
+def test_head_timeout(connection: socket.socket, sent: bytes) -> None:
+    """A connection without a complete head is closed."""
     connection.sendall(sent)
 
-    assert b"" == rest(connection)
+    assert b"" == read_until_closed(connection)
 
 
-def test_a_head_that_trickles_is_closed(connection: socket.socket) -> None:
-    """Bytes that come one by one do not buy time."""
+def test_trickled_head_does_not_extend_the_timeout(connection: socket.socket) -> None:
+    """Slowloris: single bytes do not restart the timer."""
     for byte in GET[:40]:
         try:
             connection.sendall(bytes([byte]))
@@ -110,45 +110,45 @@ def test_a_head_that_trickles_is_closed(connection: socket.socket) -> None:
             break
         time.sleep(0.05)
 
-    assert b"" == rest(connection)
+    assert b"" == read_until_closed(connection)
 
 
-def test_half_a_head_after_an_answer_is_closed(connection: socket.socket) -> None:
-    """The next request of a connection has as long as the first."""
+def test_head_timeout_of_the_second_request(connection: socket.socket) -> None:
+    """The timer starts again after a response."""
     connection.sendall(GET % b"short")
-    first = answer(connection)
+    first = read_response(connection)
     connection.sendall(GET[:9])
 
     assert b"0 bytes" == first
-    assert b"" == rest(connection)
+    assert b"" == read_until_closed(connection)
 
 
-def test_requests_one_after_the_other_are_answered(connection: socket.socket) -> None:
-    """A connection lives as long as somebody asks, longer than it is waited for."""
-    answers = []
+def test_keep_alive_connection_outlives_the_timeout(connection: socket.socket) -> None:
+    """Each request restarts the timer."""
+    bodies = []
     for _ in range(4):
         connection.sendall(GET % b"short")
-        answers.append(answer(connection))
+        bodies.append(read_response(connection))
         time.sleep(0.2)
 
-    assert [b"0 bytes"] * 4 == answers
+    assert [b"0 bytes"] * 4 == bodies
 
 
-def test_requests_sent_at_once_are_answered(connection: socket.socket) -> None:
-    """Pipelined requests are answered in turn, and then the connection is closed."""
+def test_pipelined_requests(connection: socket.socket) -> None:
+    """All are answered, and then the idle connection is closed."""
     connection.sendall(GET % b"short" * 3)
 
-    assert 3 == rest(connection).count(b"0 bytes")
+    assert 3 == read_until_closed(connection).count(b"0 bytes")
 
 
-def test_a_body_is_not_timed_here(connection: socket.socket) -> None:
-    """How long a body may take is the application's to say."""
+def test_body_has_no_timeout_here(connection: socket.socket) -> None:
+    """The application limits the duration of a body."""
     connection.sendall(b"POST /short HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n")
     for _ in range(2):
         time.sleep(0.6)
         connection.sendall(b"x")
 
-    assert b"2 bytes" == answer(connection)
+    assert b"2 bytes" == read_response(connection)
 
 
 @pytest.mark.parametrize(
@@ -161,32 +161,32 @@ def test_a_body_is_not_timed_here(connection: socket.socket) -> None:
     ],
     ids=["header", "path", "trailer", "chunk extension"],
 )
-def test_a_head_without_end_is_broken_off(connection: socket.socket, head: bytes) -> None:
-    """What is collected until a request is complete has a limit."""
+def test_endless_head_is_aborted(connection: socket.socket, head: bytes) -> None:
+    """Heads, trailers and chunk extensions together have a size limit."""
     connection.sendall(head)
 
-    assert MOST_HEAD_BYTES < flood(connection) < 50_000_000
+    assert MAX_HEAD_BYTES < flood(connection) < 50_000_000
 
 
-def test_a_large_body_is_no_head(connection: socket.socket) -> None:
-    """A body has no limit here."""
+def test_large_body_does_not_count_as_head(connection: socket.socket) -> None:
+    """The application limits the size of a body."""
     connection.sendall(b"POST /short HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n\r\n" + bytes(5_000_000))
 
-    assert b"5000000 bytes" == answer(connection)
+    assert b"5000000 bytes" == read_response(connection)
 
 
 @pytest.mark.parametrize("path", [b"large", b"streamed"])
-def test_an_answer_that_is_not_fetched_is_broken_off(connection: socket.socket, path: bytes) -> None:
-    """Whoever asks and does not read is not waited for."""
+def test_write_timeout(connection: socket.socket, path: bytes) -> None:
+    """A client that reads nothing of the response is aborted."""
     connection.sendall(GET % path)
     time.sleep(2)
 
-    assert len(LARGE) > len(rest(connection))
+    assert len(LARGE) > len(read_until_closed(connection))
 
 
 @pytest.mark.parametrize("path", [b"large", b"streamed"])
-def test_an_answer_that_is_fetched_slowly_is_sent_whole(connection: socket.socket, path: bytes) -> None:
-    """Whoever reads, however slowly, gets it all."""
+def test_slowly_read_response_is_sent_completely(connection: socket.socket, path: bytes) -> None:
+    """A client that makes progress is not aborted."""
     connection.sendall(GET % path)
     n_read = 0
     for part in range(1, 11):
@@ -194,4 +194,4 @@ def test_an_answer_that_is_fetched_slowly_is_sent_whole(connection: socket.socke
         while n_read < part * len(LARGE) // 10:
             n_read += len(connection.recv(1_000_000))
 
-    assert len(LARGE) < n_read + len(rest(connection))
+    assert len(LARGE) < n_read + len(read_until_closed(connection))

@@ -1,4 +1,4 @@
-"""Tests of service.api.middleware.authentication, and of the origins that may ask."""
+"""Tests of service.api.middleware.authentication, and of CORS."""
 
 from __future__ import annotations
 
@@ -16,27 +16,36 @@ KEYS = ("first-key", "c2Vjb25k+/==")
 
 
 @pytest.fixture(scope="module")
-def guarded(tiny_model: Path) -> Iterator[TestClient]:
-    """Return a client of a service with two keys."""
+def protected_client(tiny_model: Path) -> Iterator[TestClient]:
+    """Return a client of a service with two API keys."""
     settings = Settings(model=tiny_model, api_keys=KEYS)
     with TestClient(create_app(settings)) as client:
         yield client
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
-@pytest.mark.parametrize("key", KEYS)
-def test_each_key_opens(guarded: TestClient, scheme: str, key: str) -> None:
-    """Several keys hold at once, so that they can be changed one after the other."""
-    response = guarded.get("/model", headers={"authorization": f"{scheme} {key}"})
+@pytest.mark.parametrize(("scheme", "key"), [("Bearer", KEYS[0]), ("bearer", KEYS[1])])
+def test_each_key_is_valid(protected_client: TestClient, scheme: str, key: str) -> None:
+    """Several keys at a time allow rotation. The scheme is case-insensitive."""
+    response = protected_client.get("/model", headers={"authorization": f"{scheme} {key}"})
 
     assert 200 == response.status_code
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer first", "Bearer first-key2", "Basic first-key"])
-@pytest.mark.parametrize("path", ["/model", "/predict", "/nowhere", "/docs", "/v2x"])
-def test_nothing_opens_without(guarded: TestClient, header: str | None, path: str) -> None:
-    """A request with no key, half a key or another scheme is refused, with the way to do better."""
-    response = guarded.get(path, headers={} if header is None else {"authorization": header})
+@pytest.mark.parametrize(
+    ("path", "header"),
+    [
+        *(
+            ("/model", header)
+            for header in (None, "", "Bearer", "Bearer first", "Bearer first-key2", "Basic first-key")
+        ),
+        *((path, None) for path in ("/predict", "/nowhere", "/docs", "/v2x")),
+    ],
+)
+def test_request_without_a_valid_key_is_unauthorized(
+    protected_client: TestClient, path: str, header: str | None
+) -> None:
+    """No key, a wrong key or another scheme: 401 with instructions, on every path."""
+    response = protected_client.get(path, headers={} if header is None else {"authorization": header})
 
     assert 401 == response.status_code
     assert "unauthorized" == response.json()["code"]
@@ -44,27 +53,28 @@ def test_nothing_opens_without(guarded: TestClient, header: str | None, path: st
     assert "Bearer" == response.headers["www-authenticate"]
 
 
-def test_v2_refuses_in_its_own_form(guarded: TestClient) -> None:
-    """Under /v2 the refusal is an `error`, as clients of the protocol expect."""
-    response = guarded.get("/v2/models/tiny")
+def test_v2_has_its_own_error_format(protected_client: TestClient) -> None:
+    """The Open Inference Protocol requires `error`."""
+    response = protected_client.get("/v2/models/tiny")
 
     assert 401 == response.status_code
     assert ["error"] == list(response.json())
 
 
-@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"])
-def test_probes_and_metrics_need_no_key(guarded: TestClient, path: str) -> None:
-    """Kubernetes and Prometheus carry no keys."""
-    assert 200 == guarded.get(path).status_code
+def test_probes_and_metrics_need_no_key(protected_client: TestClient) -> None:
+    """Kubernetes and Prometheus send no keys."""
+    paths = ("/health", "/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready")
+
+    assert [200] * 6 == [protected_client.get(path).status_code for path in paths]
 
 
-def test_the_page_needs_no_key(guarded: TestClient) -> None:
-    """A browser can open the page, which then can ask for a key."""
-    assert [200, 200] == [guarded.get(path).status_code for path in ("/", "/page/js/main.js")]
+def test_page_needs_no_key(protected_client: TestClient) -> None:
+    """A browser loads the page, which then asks for a key."""
+    assert [200, 200] == [protected_client.get(path).status_code for path in ("/", "/page/js/main.js")]
 
 
-def test_behind_a_prefix_probes_are_open_still(tiny_model: Path) -> None:
-    """What is open is so under the path at which a proxy shows the service."""
+def test_open_paths_under_a_root_path(tiny_model: Path) -> None:
+    """Probes need no key behind a proxy's prefix, either."""
     settings = Settings(model=tiny_model, api_keys=KEYS)
     with TestClient(create_app(settings), root_path="/digits") as client:
         statuses = [client.get(path).status_code for path in ("/readyz", "/model")]
@@ -72,9 +82,9 @@ def test_behind_a_prefix_probes_are_open_still(tiny_model: Path) -> None:
     assert [200, 401] == statuses
 
 
-def test_the_api_page_tells_of_the_key(guarded: TestClient) -> None:
-    """OpenAPI names the scheme, so that tools made from it send the key."""
-    document = guarded.get("/openapi.json", headers={"authorization": "Bearer first-key"}).json()
+def test_openapi_document_has_the_key(protected_client: TestClient) -> None:
+    """The security scheme lets generated clients send the key."""
+    document = protected_client.get("/openapi.json", headers={"authorization": "Bearer first-key"}).json()
 
     assert {"key": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
     assert [{"key": []}] == document["paths"]["/predict"]["post"]["security"]
@@ -85,27 +95,29 @@ def test_the_api_page_tells_of_the_key(guarded: TestClient) -> None:
         assert {"200", "503"} == set(document["paths"][probe]["get"]["responses"])
 
 
-# --- Other origins
+# --- CORS
 
 ORIGIN = "https://forms.example.org"
 
 
-def asked_from(client: TestClient, origin: str, **more: Any) -> Any:
-    """Return the response to a page of another origin."""
+def get_from(client: TestClient, origin: str, **more: Any) -> Any:
+    """Return the response to a request from a page of this origin."""
     return client.get("/livez", headers={"origin": origin, **more})
 
 
-def test_without_the_setting_no_origin_is_allowed(tiny_client: TestClient) -> None:
-    """A browser shows the answer to no page from elsewhere."""
-    assert "access-control-allow-origin" not in asked_from(tiny_client, ORIGIN).headers
+def test_no_origin_is_allowed_by_default(tiny_client: TestClient) -> None:
+    """Browsers hide the response from pages of other origins."""
+    assert "access-control-allow-origin" not in get_from(tiny_client, ORIGIN).headers
 
 
-def test_an_allowed_origin_sees_the_answer_and_its_headers(tiny_model: Path) -> None:
-    """The origin is named, the headers that callers need are shown, and cookies are never asked for."""
+def test_allowed_origin(tiny_model: Path) -> None:
+    """The response allows the origin and exposes headers, but no credentials. Preflight requests work."""
     with TestClient(create_app(Settings(model=tiny_model, cors_origins=(ORIGIN,)))) as client:
-        allowed, other = asked_from(client, ORIGIN), asked_from(client, "https://example.net")
-        asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
-        preflight = client.options("/predict", headers=asked | {"access-control-request-headers": "authorization"})
+        allowed, other = get_from(client, ORIGIN), get_from(client, "https://example.net")
+        preflight_headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
+        preflight = client.options(
+            "/predict", headers=preflight_headers | {"access-control-request-headers": "authorization"}
+        )
 
     assert ORIGIN == allowed.headers["access-control-allow-origin"]
     assert "ETag, Retry-After, X-Request-ID" == allowed.headers["access-control-expose-headers"]
@@ -115,8 +127,8 @@ def test_an_allowed_origin_sees_the_answer_and_its_headers(tiny_model: Path) -> 
     assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
 
 
-def test_errors_can_be_read_from_another_origin(tiny_model: Path) -> None:
-    """A page sees why its request was refused, and need not guess."""
+def test_errors_have_cors_headers(tiny_model: Path) -> None:
+    """A page can read the reason."""
     with TestClient(create_app(Settings(model=tiny_model, cors_origins=("*",), api_keys=KEYS))) as client:
         response = client.post("/predict", headers={"origin": ORIGIN})
 

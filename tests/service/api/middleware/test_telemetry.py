@@ -24,35 +24,28 @@ from tests.pictures import draw, encode
 
 
 def facts(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
-    """Return what was logged of requests."""
+    """Return the facts in the log lines of requests."""
     return [record.facts for record in caplog.records if hasattr(record, "facts")]
 
 
-def test_every_response_has_an_id_of_its_own(tiny_client: TestClient) -> None:
-    """A request without an id gets a new one."""
-    first, second = (tiny_client.get("/livez").headers["x-request-id"] for _ in range(2))
-
-    assert first != second
-
-
-def test_the_caller_s_id_is_kept(tiny_client: TestClient) -> None:
-    """An id that the caller sends comes back in the header and in the problem."""
+def test_request_id_of_the_client_is_kept(tiny_client: TestClient) -> None:
+    """In the response header and in the problem."""
     response = tiny_client.get("/nowhere", headers={"X-Request-ID": "trace-7:a"})
 
     assert "trace-7:a" == response.headers["x-request-id"]
     assert "trace-7:a" == response.json()["request_id"]
 
 
-@pytest.mark.parametrize("identity", ["", "a b", 'x"y', "{}", "é", "a" * 129])
-def test_an_id_that_could_forge_a_log_is_replaced(tiny_client: TestClient, identity: str) -> None:
-    """An empty or overlong id, or one with unusual characters, is not taken over."""
-    response = tiny_client.get("/livez", headers=[(b"X-Request-ID", identity.encode())])
+@pytest.mark.parametrize("request_id", ["", "a b", "é", "a" * 129])
+def test_invalid_request_id_is_replaced(tiny_client: TestClient, request_id: str) -> None:
+    """An id that is empty or too long, or that could forge a log line, becomes a random one."""
+    response = tiny_client.get("/livez", headers=[(b"X-Request-ID", request_id.encode())])
 
     assert 16 == len(response.headers["x-request-id"])
 
 
-def test_a_request_leaves_one_line(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    """The line tells who asked what under which id, how it ended and how long it took, and nothing of the picture."""
+def test_request_is_logged_in_one_line(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    """With request id, method, path, status, duration and client, without the picture."""
     caplog.set_level(logging.INFO, "service")
     response = tiny_client.post("/predict?top_k=3", content=encode(draw(4)))
     (line,) = facts(caplog)
@@ -68,8 +61,8 @@ def test_a_request_leaves_one_line(tiny_client: TestClient, caplog: pytest.LogCa
     assert 0 < line["milliseconds"] < 60_000
 
 
-def test_a_refusal_leaves_its_code(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    """The log tells why, without the details that the client gets."""
+def test_problem_code_is_logged(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Without the detail of the problem."""
     caplog.set_level(logging.INFO, "service")
     tiny_client.post("/predict", content=b"secret")
     (line,) = facts(caplog)
@@ -78,8 +71,8 @@ def test_a_refusal_leaves_its_code(tiny_client: TestClient, caplog: pytest.LogCa
     assert "secret" not in json.dumps(line)
 
 
-def test_a_path_cannot_forge_a_line(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
-    """Line breaks and quotes in a path are logged as they came, encoded."""
+def test_path_cannot_forge_a_log_line(tiny_client: TestClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Line breaks and quotes in a path stay percent-encoded."""
     caplog.set_level(logging.INFO, "service")
     tiny_client.get("/a%0Ab%22")
 
@@ -88,8 +81,10 @@ def test_a_path_cannot_forge_a_line(tiny_client: TestClient, caplog: pytest.LogC
 
 
 @pytest.mark.parametrize("level", [logging.INFO, logging.DEBUG])
-def test_probes_are_quiet(tiny_client: TestClient, caplog: pytest.LogCaptureFixture, level: int) -> None:
-    """What is asked every few seconds is logged only for whoever wants to know all."""
+def test_probes_are_logged_at_debug_level(
+    tiny_client: TestClient, caplog: pytest.LogCaptureFixture, level: int
+) -> None:
+    """They would drown the other lines."""
     caplog.set_level(level, "service")
     tiny_client.get("/readyz")
 
@@ -97,13 +92,13 @@ def test_probes_are_quiet(tiny_client: TestClient, caplog: pytest.LogCaptureFixt
 
 
 def make_app(metrics: Metrics) -> FastAPI:
-    """Return an application that fails in several ways."""
+    """Return an application with two failing routes."""
     app = FastAPI()
-    problems.install(app)
+    problems.install_exception_handlers(app)
     app.add_middleware(Telemetry, metrics=metrics)
 
-    @app.get("/gone")
-    async def gone() -> None:
+    @app.get("/disconnect")
+    async def disconnect() -> None:
         raise ClientDisconnect
 
     @app.get("/late")
@@ -118,26 +113,26 @@ def make_app(metrics: Metrics) -> FastAPI:
     return app
 
 
-def test_a_client_that_went_away_is_no_defect(caplog: pytest.LogCaptureFixture) -> None:
-    """It is logged as nginx does, with status 499, and not as a failure."""
+def test_disconnect_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with nginx's status 499, at level info."""
     caplog.set_level(logging.INFO, "service")
     client = TestClient(make_app(Metrics()), raise_server_exceptions=False)
-    client.get("/gone")
+    client.get("/disconnect")
 
     assert [499] == [line["status"] for line in facts(caplog)]
     assert ["INFO"] == [record.levelname for record in caplog.records]
 
 
-def test_a_defect_after_the_head_breaks_the_response_off(caplog: pytest.LogCaptureFixture) -> None:
-    """What was promised cannot be taken back; the log and the metrics know, and nothing stays in flight."""
+def test_error_after_the_head_aborts_the_response(caplog: pytest.LogCaptureFixture) -> None:
+    """The status is sent already. The error is logged and counted, and the request is no longer in flight."""
     metrics = Metrics()
     with pytest.raises(RuntimeError, match="too late"):
         TestClient(make_app(metrics)).get("/late")
 
-    page = metrics.page("")[0].decode()
+    exposition = metrics.render("")[0].decode()
     assert "failed" in caplog.text
-    assert "digits_http_requests_in_flight 0.0" in page
-    assert 'digits_refusals_total{code="internal-error"} 1.0' in page
+    assert "digits_http_requests_in_flight 0.0" in exposition
+    assert 'digits_refusals_total{code="internal-error"} 1.0' in exposition
 
 
 # --- Traces
@@ -167,19 +162,19 @@ print(json.dumps([[span.name, f"{span.context.trace_id:032x}", span.parent and s
 """
 
 
-def test_a_trace_has_a_span_for_each_stage(tiny_model: Path) -> None:
-    """Where tracing is configured, the spans join the caller's trace; probes leave none."""
-    # In a process of its own: a provider, once set, stays.
-    shown = subprocess.run(
+def test_trace_has_a_span_for_each_stage(tiny_model: Path) -> None:
+    """Spans belong to the client's trace. Probes have none."""
+    # In a subprocess, since a tracer provider cannot be replaced.
+    result = subprocess.run(
         [sys.executable, "-c", TRACED, str(tiny_model)],
         check=True,
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": "."},
     )
-    spans = json.loads(shown.stdout)
+    spans = json.loads(result.stdout)
     names = [name for name, _, _ in spans]
 
-    assert {"4bf92f3577b34da6a3ce929d0e0e4736"} == {identity for _, identity, _ in spans}
+    assert {"4bf92f3577b34da6a3ce929d0e0e4736"} == {trace_id for _, trace_id, _ in spans}
     assert {"decode", "normalize", "infer", "POST /predict"} <= set(names)
     assert None not in [parent for _, _, parent in spans]

@@ -19,8 +19,8 @@ from service.model.artifact import Artifact
 from service.settings import Settings
 
 
-def test_model_tells_what_is_served(client: TestClient, bundled: Artifact) -> None:
-    """The description has the version, the shapes and the figures of the model file."""
+def test_model_metadata(client: TestClient, bundled: Artifact) -> None:
+    """Version, shapes, calibration and evaluation metrics are those of the model file."""
     model = client.get("/model").json()
 
     assert bundled.version == model["version"]
@@ -33,27 +33,27 @@ def test_model_tells_what_is_served(client: TestClient, bundled: Artifact) -> No
     assert thresholds == (model["temperature"], model["ambiguous_below"], model["novel_from"])
 
 
-def test_model_tells_from_where_on_there_is_no_digit(tiny_client: TestClient, watchful_client: TestClient) -> None:
-    """The threshold of novelty is told where there is one, and null where the model cannot tell."""
+def test_ood_threshold(tiny_client: TestClient, watchful_client: TestClient) -> None:
+    """It is null for a model without an OOD detector."""
     assert 0.7 == watchful_client.get("/model").json()["novel_from"]
-    answer = tiny_client.get("/model").json()
-    assert "novel_from" in answer
-    assert answer["novel_from"] is None
+    metadata = tiny_client.get("/model").json()
+    assert "novel_from" in metadata
+    assert metadata["novel_from"] is None
 
 
-def test_weights_come_as_json(client: TestClient, bundled: Artifact) -> None:
-    """JSON gives back the very float32 numbers of every layer."""
+def test_weights_as_json(client: TestClient, bundled: Artifact) -> None:
+    """JSON round-trips the float32 values of every layer."""
     response = client.get("/model/weights")
     layers = response.json()["layers"]
 
     assert "application/json" == response.headers["content-type"]
-    for layer, shown in zip(bundled.network.layers, layers, strict=True):
-        np.testing.assert_array_equal(np.array(shown["weights"], np.float32), layer.weights)
-        np.testing.assert_array_equal(np.array(shown["biases"], np.float32), layer.biases)
+    for layer, content in zip(bundled.network.layers, layers, strict=True):
+        np.testing.assert_array_equal(np.array(content["weights"], np.float32), layer.weights)
+        np.testing.assert_array_equal(np.array(content["biases"], np.float32), layer.biases)
 
 
-def test_weights_come_in_binary_forms(tiny_client: TestClient) -> None:
-    """Both npz and safetensors are had by `format` and by `Accept`, with the same arrays."""
+def test_weights_in_binary_formats(tiny_client: TestClient) -> None:
+    """Formats npz by `format` and safetensors by `Accept` have the same arrays."""
     npz = np.load(io.BytesIO(tiny_client.get("/model/weights", params={"format": "npz"}).content), allow_pickle=False)
     response = tiny_client.get("/model/weights", headers={"accept": "application/vnd.safetensors"})
     tensors = safetensors.numpy.load(response.content)
@@ -63,8 +63,8 @@ def test_weights_come_in_binary_forms(tiny_client: TestClient) -> None:
         np.testing.assert_array_equal(tensor, npz[name])
 
 
-def test_one_layer_can_be_had_alone(tiny_client: TestClient) -> None:
-    """A layer has the same content alone as among all."""
+def test_weights_of_one_layer(tiny_client: TestClient) -> None:
+    """Equal the layer within all weights."""
     layers = tiny_client.get("/model/weights").json()["layers"]
 
     assert layers[1] == tiny_client.get("/model/weights/1").json()
@@ -83,13 +83,13 @@ def test_one_layer_can_be_had_alone(tiny_client: TestClient) -> None:
         ("application/vnd.safetensors, application/json", "application/json"),
     ],
 )
-def test_accept_decides_by_weight(tiny_client: TestClient, accept: str, expected: str) -> None:
-    """The form of the greatest weight is sent, JSON where several are alike."""
+def test_content_negotiation(tiny_client: TestClient, accept: str, expected: str) -> None:
+    """The format with the highest quality, JSON in case of a tie."""
     assert expected == tiny_client.get("/model/weights", headers={"accept": accept}).headers["content-type"]
 
 
-def test_an_accept_without_any_of_the_forms_is_refused(tiny_client: TestClient) -> None:
-    """A client that accepts none of the forms gets 406 with their names."""
+def test_not_acceptable(tiny_client: TestClient) -> None:
+    """A client that accepts none of the formats gets 406 with their names."""
     response = tiny_client.get("/model/weights", headers={"accept": "text/html"})
 
     assert 406 == response.status_code
@@ -97,36 +97,36 @@ def test_an_accept_without_any_of_the_forms_is_refused(tiny_client: TestClient) 
     assert "application/x-npz" in response.json()["detail"]
 
 
-def test_gzip_is_sent_to_who_accepts_it(tiny_client: TestClient) -> None:
-    """The compressed body is that of the plain one, under a tag of its own, and caches are told to tell them apart."""
+def test_gzip(tiny_client: TestClient) -> None:
+    """Only for clients that accept it, with an ETag of its own and `Vary`."""
     plain = tiny_client.get("/model/weights", headers={"accept-encoding": "identity"})
-    refused = tiny_client.get("/model/weights", headers={"accept-encoding": "gzip;q=0"})
-    with tiny_client.stream("GET", "/model/weights", headers={"accept-encoding": "gzip"}) as packed:
-        raw = b"".join(packed.iter_raw())
+    excluded = tiny_client.get("/model/weights", headers={"accept-encoding": "gzip;q=0"})
+    with tiny_client.stream("GET", "/model/weights", headers={"accept-encoding": "gzip"}) as gzipped:
+        raw = b"".join(gzipped.iter_raw())
 
     assert "content-encoding" not in plain.headers
-    assert "content-encoding" not in refused.headers
-    assert "gzip" == packed.headers["content-encoding"]
+    assert "content-encoding" not in excluded.headers
+    assert "gzip" == gzipped.headers["content-encoding"]
     assert plain.content == gzip.decompress(raw)
-    assert plain.headers["etag"] != packed.headers["etag"]
+    assert plain.headers["etag"] != gzipped.headers["etag"]
     assert "Accept, Accept-Encoding" == plain.headers["vary"]
 
 
-@pytest.mark.parametrize("path", ["/model/weights", "/model/weights/0", "/model/weights/0/image"])
-def test_a_copy_that_is_current_is_not_sent_again(tiny_client: TestClient, path: str) -> None:
-    """If-None-Match with the tag is answered 304 without a body, with another tag in full."""
-    tag = tiny_client.get(path).headers["etag"]
-    current = tiny_client.get(path, headers={"if-none-match": f'"other", {tag}'})
+@pytest.mark.parametrize("path", ["/model/weights", "/model/weights/0/image"])
+def test_conditional_request(tiny_client: TestClient, path: str) -> None:
+    """If-None-Match with the current ETag is 304 without a body, with another ETag 200."""
+    etag = tiny_client.get(path).headers["etag"]
+    current = tiny_client.get(path, headers={"if-none-match": f'"other", {etag}'})
 
     assert 304 == current.status_code
     assert b"" == current.content
-    assert tag == current.headers["etag"]
+    assert etag == current.headers["etag"]
     assert 200 == tiny_client.get(path, headers={"if-none-match": '"other"'}).status_code
 
 
 @pytest.mark.parametrize("path", ["/model", "/model/weights", "/model/weights/0", "/model/weights/0/image"])
-def test_size_and_etag_can_be_had_alone(tiny_client: TestClient, path: str) -> None:
-    """HEAD has the headers that GET has."""
+def test_head(tiny_client: TestClient, path: str) -> None:
+    """HEAD has the headers of GET."""
     head, get = tiny_client.head(path), tiny_client.get(path)
 
     assert 200 == head.status_code
@@ -135,8 +135,8 @@ def test_size_and_etag_can_be_had_alone(tiny_client: TestClient, path: str) -> N
     )
 
 
-def test_first_layer_is_drawn(tiny_client: TestClient) -> None:
-    """The picture has the tiles that were asked for."""
+def test_weight_image(tiny_client: TestClient) -> None:
+    """It has the requested number of tiles."""
     response = tiny_client.get("/model/weights/0/image", params={"rows": 2, "columns": 3, "first": 5})
     image = Image.open(io.BytesIO(response.content))
 
@@ -158,38 +158,38 @@ def test_first_layer_is_drawn(tiny_client: TestClient) -> None:
         ("/model/weights/0/image?columns=0", 422),
     ],
 )
-def test_what_there_is_not_to_see_is_a_problem(tiny_client: TestClient, path: str, status: int) -> None:
-    """Unknown layers and forms, and layers that are no pictures, are refused."""
+def test_invalid_requests(tiny_client: TestClient, path: str, status: int) -> None:
+    """Unknown layers and formats, and layers that cannot be drawn, are problems."""
     response = tiny_client.get(path)
 
     assert status == response.status_code
     assert "application/problem+json" == response.headers["content-type"]
 
 
-def test_the_report_of_the_served_model_is_shown(tmp_path: Path, tiny_model: Path) -> None:
-    """Facts and drawings that lie beside a model are sent, with tags."""
+def test_report(tmp_path: Path, tiny_model: Path) -> None:
+    """JSON and figures beside the model file are served with ETags."""
     model = tmp_path / "model.safetensors"
     model.write_bytes(tiny_model.read_bytes())
     folder = tmp_path / "report"
     folder.mkdir()
-    facts = {"model": {"version": artifact.load(model).version}}
-    (folder / "report.json").write_text(json.dumps(facts))
+    content = {"model": {"version": artifact.load(model).version}}
+    (folder / "report.json").write_text(json.dumps(content))
     Image.new("L", (3, 2)).save(folder / "misread.png")
     with TestClient(create_app(Settings(model=model))) as client:
-        told = client.get("/model").json()["report"]
-        shown, drawn = client.get("/model/report"), client.get("/model/report/misread.png")
+        has_report = client.get("/model").json()["report"]
+        report, figure = client.get("/model/report"), client.get("/model/report/misread.png")
 
-    assert told is True
-    assert facts == shown.json()
-    assert "image/png" == drawn.headers["content-type"]
-    assert (3, 2) == Image.open(io.BytesIO(drawn.content)).size
-    assert "etag" in shown.headers
-    assert "content-encoding" not in drawn.headers
+    assert has_report is True
+    assert content == report.json()
+    assert "image/png" == figure.headers["content-type"]
+    assert (3, 2) == Image.open(io.BytesIO(figure.content)).size
+    assert "etag" in report.headers
+    assert "content-encoding" not in figure.headers
 
 
 @pytest.mark.parametrize("path", ["/model/report", "/model/report/misread.png"])
-def test_a_model_without_a_report_says_so(tiny_client: TestClient, path: str) -> None:
-    """Who brings a model of their own need not measure it."""
+def test_model_without_a_report(tiny_client: TestClient, path: str) -> None:
+    """404 with the command that writes a report."""
     response = tiny_client.get(path)
 
     assert (404, "not-found") == (response.status_code, response.json()["code"])

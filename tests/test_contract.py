@@ -20,6 +20,8 @@ from service.app import create_app
 from service.model import artifact
 from service.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     checks.status_code_conformance,

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+pytestmark = pytest.mark.slow
+
 _ROOT = Path(__file__).parent.parent
 _DOCUMENT = _ROOT / "docs" / "lecture.md"
 _TEXT = _DOCUMENT.read_text()

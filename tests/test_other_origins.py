@@ -13,6 +13,8 @@ from service.settings import Settings
 from tests import servers
 from tests.pictures import draw, encode
 
+pytestmark = pytest.mark.slow
+
 FETCH = """async ([address, base64]) => {
   const picture = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0))
   try {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 _ROOT = Path(__file__).parents[1]
 _TRAINING = {"training", "sklearn", "scipy", "matplotlib"}
 _CLIENT = {"httpx", "rich", "service.client"}

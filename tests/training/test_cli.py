@@ -21,6 +21,8 @@ from tests.training.tiny import AUGMENTED, PLAIN, SCHEDULE, InterruptedSchedule,
 from training import checkpoints, fit_time, mnist
 from training.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 RECIPES = {"quick": AUGMENTED, "plain": PLAIN}
 

@@ -36,6 +36,8 @@ from training.interchange import from_skops
 from training.mnist import Digits
 from training.recipes import LECTURE
 
+pytestmark = pytest.mark.slow
+
 RECIPES = {"quick": AUGMENTED, "plain": PLAIN}
 # For two digits, of which the tiny MNIST has forty.
 FEW = replace(AUGMENTED, name="few", schedule=replace(SCHEDULE, epochs=2, n_validation=10))

@@ -9,6 +9,8 @@ import pytest
 
 from training.command import main
 
+pytestmark = pytest.mark.slow
+
 
 def test_command_runs_the_cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """With all dependencies, the arguments are parsed by `training.cli`."""

@@ -26,6 +26,8 @@ from training.higham import (
     train,
 )
 
+pytestmark = pytest.mark.slow
+
 STEPS, SEED = 6_000, 8
 # Every z is 0, and every activation 1/2.
 ZERO = Parameters(

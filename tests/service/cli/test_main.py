@@ -23,6 +23,8 @@ from service.cli.main import main
 from service.model import artifact
 from service.settings import Settings, bundled_model
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30
 
 

@@ -28,6 +28,8 @@ from tests import servers
 from tests.pictures import draw, encode, heic
 from tests.service.client.answers import make_problem
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 30
 COMMAND = [sys.executable, "-m", "service"]
 ROOT = bundled_model().parents[1]

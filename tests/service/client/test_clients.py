@@ -18,6 +18,8 @@ from tests import servers
 from tests.pictures import draw, encode
 from tests.service.client.answers import make_answer, make_problem
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def service(tiny_model: Path) -> Iterator[str]:

@@ -16,6 +16,8 @@ from starlette.types import Receive, Scope, Send
 
 from tests import servers
 
+pytestmark = pytest.mark.slow
+
 OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
 REQUEST = b"POST /a?b HTTP/1.1\r\nHost: x\r\n" + OFFER
 

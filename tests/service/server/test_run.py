@@ -18,6 +18,8 @@ from service.cli.main import main
 from tests import servers
 from tests.pictures import draw, encode
 
+pytestmark = pytest.mark.slow
+
 PICTURE = encode(draw(4))
 _PS = ["ps", "-ww", "-o", "pid=,args=", "--ppid"]
 

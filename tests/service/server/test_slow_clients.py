@@ -16,6 +16,8 @@ from starlette.routing import Route
 from service.server.slow_clients import MAX_HEAD_BYTES, Connection
 from tests import servers
 
+pytestmark = pytest.mark.slow
+
 GET = b"GET /%s HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n"
 LARGE = bytes(30_000_000)
 

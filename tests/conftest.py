@@ -37,6 +37,18 @@ _PICTURES = "DIGITS_PICTURES"
 _UNPREFIXED = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
 
 
+# Fixtures that start a browser, load MNIST or fit a network. Modules that start servers or processes mark themselves.
+_SLOW_FIXTURES = frozenset({"browser", "mnist_directory", "pictures_directory", "bent_fit", "plain_fit"})
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests with a slow fixture as slow, so that `make quick` leaves them out."""
+    for item in items:
+        if isinstance(item, pytest.Function) and _SLOW_FIXTURES.intersection(item.fixturenames):
+            item.add_marker("slow")
+
+
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove settings of the surrounding environment."""

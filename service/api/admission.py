@@ -29,8 +29,10 @@ ADMISSIONS_PER_TICK_WHEN_SLOW = 2
 REJECTIONS_PER_TICK = 8
 # Seconds of one tick that the event loop may spend on small pictures; further ones go to threads.
 MAX_INLINE_PER_TICK = 0.01
-# Seconds that a request may wait to be admitted.
+# Seconds that a request may wait to be admitted, where more than the following wait: a machine that is busy with other
+# things may stall the process for longer, and a few requests that waited meanwhile are no overload.
 MAX_QUEUE_DELAY = 0.1
+MIN_QUEUE_TO_SHED = 16
 # Seconds that the request at the head of the queue for a thread may have waited. It is longer, since pictures that take
 # long wait there for pictures that take long.
 MAX_THREAD_QUEUE_DELAY = 1.0
@@ -56,7 +58,7 @@ class AdmissionControl:
         self._threads = CapacityLimiter(n_threads)
 
     async def admit(self) -> None:
-        """Wait until the event loop has time for one more request. Raises Overloaded after MAX_QUEUE_DELAY."""
+        """Wait until the event loop has time for the request. Raises Overloaded when the queue is long and slow."""
         if self._queue or self._n_admitted >= ADMISSIONS_PER_TICK:
             # The future's result is a flag and no exception: that would make a reference cycle with this call, and
             # collecting the garbage of thousands of rejections stops everybody.
@@ -80,16 +82,18 @@ class AdmissionControl:
         self._inline_seconds = 0.0
         now = self._now()
         for _ in range(REJECTIONS_PER_TICK):
-            if not self._queue or now - self._queue[0][0] <= MAX_QUEUE_DELAY:
+            if len(self._queue) <= MIN_QUEUE_TO_SHED or now - self._queue[0][0] <= MAX_QUEUE_DELAY:
                 break
             _, admitted = self._queue.popleft()
             if not admitted.done():
                 admitted.set_result(False)
-        # Adaptive LIFO: in a slow queue the newest request is served first. In order, all would wait almost as long as
-        # is allowed, and many longer.
-        is_slow = bool(self._queue) and now - self._queue[0][0] > MAX_QUEUE_DELAY / 2
+        # Adaptive LIFO: in a long and slow queue the newest request is served first. In order, all would wait almost as
+        # long as is allowed, and many longer.
+        is_slow = len(self._queue) > MIN_QUEUE_TO_SHED and now - self._queue[0][0] > MAX_QUEUE_DELAY / 2
         limit = ADMISSIONS_PER_TICK_WHEN_SLOW if is_slow else ADMISSIONS_PER_TICK
-        while self._queue and self._n_admitted < limit and now - self._queue[-1][0] <= MAX_QUEUE_DELAY:
+        while self._queue and self._n_admitted < limit:
+            if len(self._queue) > MIN_QUEUE_TO_SHED and now - self._queue[-1][0] > MAX_QUEUE_DELAY:
+                break
             _, admitted = self._queue.pop() if is_slow else self._queue.popleft()
             if not admitted.done():
                 admitted.set_result(True)

@@ -20,13 +20,17 @@ from types import MappingProxyType
 from zlib import crc32
 
 import numpy as np
-import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
 from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images import grayscale, heif
 from service.types import FORMATS, ByteArray
+
+try:
+    import pi_heif
+except ImportError:  # pragma: no cover - pi_heif has no wheels for Python 3.15; pillow_heif is the same with encoders
+    import pillow_heif as pi_heif
 
 # Formats by the names that users write, and their magic numbers. APNG counts as PNG, and MPO, a JPEG with further
 # pictures as phones write it, as JPEG. WebP, HEIC and AVIF have their magic number at byte 8.

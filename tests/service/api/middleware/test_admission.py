@@ -31,6 +31,7 @@ def state_of(client: TestClient) -> State:
 def overloaded_client(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     """Return a client of a service that sheds every request."""
     monkeypatch.setattr("service.api.admission.ADMISSIONS_PER_TICK", 0)
+    monkeypatch.setattr("service.api.admission.MIN_QUEUE_TO_SHED", 0)
     monkeypatch.setattr("service.api.admission.MAX_QUEUE_DELAY", -1)
     return client
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal, ParamSpec, Protocol, TypeVar
@@ -179,7 +179,13 @@ class Classifier:
         if len(readings) > len(pictures):
             answers = zip(readings, predictions, strict=True)
             predictions = [_most_credible(list(islice(answers, 1 + len(picture.others)))) for picture in pictures]
-        return self._observed(predictions)
+        # Decided on the picture's components, whatever the network thinks of one of them.
+        return self._observed(
+            [
+                replace(prediction, verdict=Verdict.SEVERAL_DIGITS) if picture.has_several else prediction
+                for picture, prediction in zip(pictures, predictions, strict=True)
+            ]
+        )
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
         with self._stage("infer"):

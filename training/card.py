@@ -43,7 +43,8 @@ at the centre.
 
 An answer has calibrated probabilities (temperature scaling), an out-of-distribution (OOD) score and a verdict (selective
 prediction). The verdict is `clear`, or the model abstains: `ambiguous` means that a person should look, `not_a_digit`
-means out-of-distribution, such as letters, scribbles, several digits, or texture. Letters that look like digits are
+means out-of-distribution, such as letters, scribbles, or texture. Of a picture, the verdict may also be `several_digits`:
+other components could be digits too, which is decided before the network. Letters that look like digits are
 classified as digits: an O as 0, an l as 1. The OOD detector does not find all other pictures without a digit, see the
 figures below. The model is not intended for printed digits.
 

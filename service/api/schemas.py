@@ -86,7 +86,8 @@ class Answer(BaseModel):
     probabilities: list[float] = Field(description="calibrated probabilities in the order of `classes`; they sum to 1")
     classes: list[int]
     verdict: Verdict = Field(
-        description="selective prediction: clear, ambiguous (abstention), or not_a_digit (out of distribution)"
+        description="selective prediction: clear, ambiguous (abstention), several_digits (more than one digit in the "
+        "picture), or not_a_digit (out of distribution)"
     )
     novelty: float | None = Field(
         description=(

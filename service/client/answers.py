@@ -5,7 +5,9 @@ The server's schemas are in `service.api.schemas`. A test compares these models 
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.calibration import Verdict
 
@@ -32,16 +34,16 @@ class Answer(_Frozen):
     """The predicted digit and its uncertainty.
 
     `probabilities` are calibrated, in the order of `classes`, and sum to 1. `confidence` is the largest of them.
-    `verdict` is the outcome of selective prediction. `novelty` is the out-of-distribution (OOD) score, from 0, like the
-    training digits, to 1, unlike them; None when the model has no OOD detector. `top` has the most probable classes,
-    the most probable first; None unless `top_k` was given.
+    `verdict` is the outcome of selective prediction; one that this client does not know is a plain str. `novelty` is
+    the out-of-distribution (OOD) score, from 0, like the training digits, to 1, unlike them; None when the model has no
+    OOD detector. `top` has the most probable classes, the most probable first; None unless `top_k` was given.
     """
 
     digit: int
     confidence: float
     probabilities: tuple[float, ...]
     classes: tuple[int, ...]
-    verdict: Verdict
+    verdict: Annotated[Verdict | str, Field(union_mode="left_to_right")]
     novelty: float | None
     model: ModelName
     top: tuple[Ranked, ...] | None = None

@@ -121,6 +121,11 @@ class Components:
         """Return the number of components, the background included."""
         return len(self.boxes)
 
+    def density(self, number: int) -> float:
+        """Return the mean ink of a component's pixels, in fully inked pixels of the picture for one of `labels`."""
+        area = np.count_nonzero(self.labels[self.boxes[number].slices] == number)
+        return float(self.intensity_sum[number]) / area
+
     def mask(self, number: int) -> ByteArray:
         """Return the mask of a component within its box, uint8, 0 or 255."""
         return np.equal(self.labels[self.boxes[number].slices], number).view(np.uint8) * np.uint8(255)

@@ -56,6 +56,11 @@ class Normalized:
     others: tuple[Normalized, ...] = ()
 
     @property
+    def has_several(self) -> bool:
+        """Whether other components of the picture could be digits too."""
+        return self.detection is not None and self.detection.has_several
+
+    @property
     def on_region(self) -> bool:
         """Whether the digit stands on a sheet or a badge."""
         return self.detection is not None and self.detection.region is not None

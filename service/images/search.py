@@ -27,7 +27,7 @@ from service.images.background import Polarity, Pyramid, build_pyramid, estimate
 from service.images.components import Box, square
 from service.images.decoding import WORKING_SIDE
 from service.images.grayscale import average_blocks, to_grey
-from service.images.segmentation import EMPTY, Ink, blank_reason, extract_ink, find_small_ink
+from service.images.segmentation import EMPTY, Ink, blank_reason, extract_ink, find_small_ink, shows_several
 from service.images.sheet import Matrix, Points, Region, RegionKind, find_regions, is_convex, rectify
 from service.types import ByteArray
 
@@ -85,7 +85,8 @@ class View:
 class Detection:
     """The digit's ink in a view, its polarity, and the region it stands on, None for the whole view.
 
-    `is_rotated` is True where the ink was rotated because its region is.
+    `is_rotated` is True where the ink was rotated because its region is. `has_several` is True where other components
+    could be digits too.
     """
 
     view: View
@@ -93,6 +94,7 @@ class Detection:
     polarity: Polarity
     region: Region | None = None
     is_rotated: bool = False
+    has_several: bool = False
 
     @property
     def is_only_stroke(self) -> bool:
@@ -129,8 +131,9 @@ def detect(pixels: ByteArray, load_larger: Callable[[], ByteArray] | None = None
         return _detect_in_view(view, pyramid, zoom)
     for polarity in Polarity:
         with suppress(NoInk):
-            box = find_small_ink(pyramid.with_dark_ink(polarity))
-            return _detect_zoomed(view, box.expanded(_SMALL_DIGIT_MARGIN * box.longer), larger())
+            box, has_several = find_small_ink(pyramid.with_dark_ink(polarity))
+            zoomed = _detect_zoomed(view, box.expanded(_SMALL_DIGIT_MARGIN * box.longer), larger())
+            return _marked(zoomed, has_several=has_several)
     for polarity in Polarity:
         found = _detect_on_background(view, pyramid, polarity)
         if found is not None and found.contrast > _MIN_UNLIKELY_CONTRAST:
@@ -146,6 +149,21 @@ def _detect_in_view(
     `zoom` returns the detections in an area of the view at more pixels. Raises NoInk where there are none.
     """
     whole = _detect_on_background(view, pyramid)
+    found = _detect_near(view, pyramid, whole, zoom)
+    # What lies around a sheet is no digit. Around anything else, and around an area that was zoomed into, it may be.
+    on_sheet = found[0].region is not None and found[0].region.kind is not RegionKind.BADGE
+    seen = [one.ink.segmentation for one in (found[0], None if on_sheet else whole) if one is not None]
+    return _marked(found, has_several=any(shows_several(one.components, one.selection.chosen) for one in seen))
+
+
+def _marked(found: list[Detection], *, has_several: bool) -> list[Detection]:
+    return [replace(one, has_several=True) for one in found] if has_several else found
+
+
+def _detect_near(
+    view: View, pyramid: Pyramid, whole: Detection | None, zoom: Callable[[Box], list[Detection]] | None
+) -> list[Detection]:
+    """Return the detections in a view, where `whole` is the one without a region. Raises NoInk where there are none."""
     regions = [] if whole is not None and whole.is_only_stroke else find_regions(pyramid)
     for region in regions:
         is_rim = _is_rim(whole, region)

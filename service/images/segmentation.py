@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -96,6 +97,14 @@ _UNDERLINE_OVERLAP = 0.05
 # has the first share of their height.
 _UNDERLINE_BAND = 0.15
 _UNDERLINE_COVERED = 0.7
+
+# Another digit beside the digit has at least this share of its ink and its mean ink, and between this share of its size
+# and the inverse. They have this share of their rows or columns in common, and side by side hardly any columns.
+_OTHER_INK = 0.2
+_OTHER_DENSITY = 0.6
+_OTHER_SIZE = 0.6
+_IN_LINE = 0.4
+_SIDE_BY_SIDE = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,8 +196,63 @@ def extract_ink(pyramid: Pyramid, *, exclude_border: bool = False) -> Ink:
     return Ink(strength, bounding_box(_binarised(strength, _OUTLINE)), factor, found)
 
 
-def find_small_ink(pyramid: Pyramid) -> Box:
-    """Return the box of the most ink that is too small for a digit, in fine pixels. Raises NoInk if there is none."""
+def shows_several(components: Components, chosen: npt.NDArray[np.bool_]) -> bool:
+    """Return whether there may be several digits: other components as large and as dark as the digit, in line with it.
+
+    `chosen`, bool (n_components,), are those of the digit. Two of them that stand apart may be two digits as well.
+    """
+    if len(components) == 2:
+        return False
+    own = np.flatnonzero(chosen).tolist()
+    main = max(own, key=lambda number: components.intensity_sum[number])
+    digit = reduce(Box.union, (components.boxes[number] for number in own))
+    min_ink, min_density = _OTHER_INK * components.intensity_sum[main], _OTHER_DENSITY * components.density(main)
+    heavy = np.flatnonzero(components.intensity_sum > min_ink).tolist()
+    parts = [components.boxes[number] for number in heavy if chosen[number]]
+    if any(_stand_apart(*pair) for pair in combinations(parts, 2)):
+        return True
+    return any(
+        not chosen[number]
+        and components.border_fraction[number] == 0
+        and _is_beside(components.boxes[number], digit)
+        and components.density(number) > min_density
+        and not is_printed_box(components, number)
+        for number in heavy
+    )
+
+
+def _is_beside(other: Box, digit: Box) -> bool:
+    """Return whether a box is as large as the digit's, and in one row or column with it; an underline is not."""
+    if not _OTHER_SIZE * digit.longer <= other.longer <= digit.longer / _OTHER_SIZE:
+        return False
+    if other.width > _UNDERLINE_ASPECT * other.height:
+        return False
+    rows, columns = _overlap(other, digit)
+    in_row = rows >= _IN_LINE * min(other.height, digit.height)
+    in_column = columns >= _IN_LINE * min(other.width, digit.width) and other.height >= _OTHER_SIZE * digit.height
+    return (in_row and columns <= _SIDE_BY_SIDE * min(other.width, digit.width)) or (in_column and rows <= 0)
+
+
+def _stand_apart(one: Box, other: Box) -> bool:
+    """Return whether two boxes are about as high, and side by side or one above the other."""
+    if min(one.height, other.height) < _OTHER_SIZE * max(one.height, other.height):
+        return False
+    rows, columns = _overlap(one, other)
+    return rows <= 0 or columns <= _SIDE_BY_SIDE * min(one.width, other.width)
+
+
+def _overlap(one: Box, other: Box) -> tuple[int, int]:
+    """Return how many rows and columns two boxes have in common; negative: how far apart they are."""
+    rows = min(one.bottom, other.bottom) - max(one.top, other.top)
+    columns = min(one.right, other.right) - max(one.left, other.left)
+    return rows, columns
+
+
+def find_small_ink(pyramid: Pyramid) -> tuple[Box, bool]:
+    """Return the box of the most ink that is too small for a digit, in fine pixels, and whether it shows several.
+
+    Raises NoInk if there is none.
+    """
     window, faintest = _SMALL_INK_SCALE
     contrast = Background(pyramid.coarse, window).contrast(pyramid.fine)
     levels = ink_levels(contrast, faintest)
@@ -202,7 +266,7 @@ def find_small_ink(pyramid: Pyramid) -> Box:
     first, *others = (components.boxes[number] for number in np.flatnonzero(selection.chosen).tolist())
     for other in others:
         first = first.union(other)
-    return first.scaled(pyramid.medium_factor)
+    return first.scaled(pyramid.medium_factor), shows_several(components, selection.chosen)
 
 
 def blank_reason(pyramid: Pyramid) -> str:

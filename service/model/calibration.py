@@ -16,10 +16,14 @@ from service.types import FloatArray, Probabilities
 
 
 class Verdict(StrEnum):
-    """The selective prediction: accept the answer, or abstain because it is ambiguous or shows no digit."""
+    """The selective prediction: accept the answer, or abstain.
+
+    The answer is ambiguous, the picture shows several digits, or it shows none.
+    """
 
     CLEAR = "clear"
     AMBIGUOUS = "ambiguous"
+    SEVERAL_DIGITS = "several_digits"
     NOT_A_DIGIT = "not_a_digit"
 
 

@@ -38,7 +38,7 @@ function ranked(answer) {
   return answer.classes.map((digit, i) => [digit, answer.probabilities[i]]).sort((a, b) => b[1] - a[1])
 }
 
-/** What an answer is: "clear", "ambiguous" or "not_a_digit". */
+/** What an answer is: "clear", "ambiguous", "several_digits" or "not_a_digit". */
 export function kind(answer) {
   const [[, first], [, second]] = ranked(answer)
   return answer.verdict === "clear" && first - second < CLOSE ? "ambiguous" : answer.verdict
@@ -61,6 +61,12 @@ export function verdict(answer, forced = false) {
             reason: "It is unlike any that the network learned.",
             numeral: "?",
           }
+    case "several_digits":
+      return {
+        title: "I see several digits",
+        reason: `Draw one at a time. The largest looks most like a ${digit}.`,
+        numeral: "…",
+      }
     case "ambiguous":
       return {
         title: `${digit} or ${rival}`,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from service.app import create_app
 from service.client import Answer, ModelName, Problem, Ranked
 from service.client.answers import Batch
+from service.model.calibration import Verdict
 from service.settings import Settings
 from tests.service.client.answers import make_answer, make_problem
 
@@ -52,3 +53,11 @@ def test_batch_has_answers_and_problems_in_order() -> None:
     assert [Problem.model_validate(problem), Answer.model_validate(answer)] == batch.outcomes
     with pytest.raises(ValidationError):
         Batch.model_validate({"results": [{}]})
+
+
+def test_unknown_verdict_is_kept() -> None:
+    """A newer service may have other verdicts; known ones are members of Verdict."""
+    known, unknown = (Answer.model_validate(make_answer() | {"verdict": one}) for one in ("clear", "new"))
+
+    assert known.verdict is Verdict.CLEAR
+    assert "new" == unknown.verdict

@@ -75,7 +75,7 @@ def test_ood_score_is_the_probability_of_the_second_class(head: str) -> None:
 
 def test_verdicts_are_strings() -> None:
     """A verdict is the string in the JSON of the API."""
-    assert ["clear", "ambiguous", "not_a_digit"] == [f"{verdict}" for verdict in Verdict]
+    assert ["clear", "ambiguous", "several_digits", "not_a_digit"] == [f"{verdict}" for verdict in Verdict]
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,8 @@ from service.images.pipeline import Normalized, Report, normalize
 from service.images.search import LARGER_SIDE
 from service.model import artifact
 from service.model.artifact import Artifact
-from service.model.calibration import Verdict
 from service.model.explanation import Explanation, explain
+from service.model.verdict import Verdict, decide
 from service.settings import MAX_PIXELS
 from service.types import FORMATS, IMAGE_SIDE, PIXELS, FloatArray, Probabilities
 
@@ -194,7 +194,7 @@ class Classifier:
         indices = probabilities.argmax(axis=1).tolist()
         confidences = probabilities.max(axis=1).tolist()
         images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
-        classes, judge = self.model.network.classes, self.model.metadata.calibration.judge
+        classes, calibration = self.model.network.classes, self.model.metadata.calibration
         return [
             Prediction(
                 probabilities=row,
@@ -202,7 +202,7 @@ class Classifier:
                 index=index,
                 confidence=confidence,
                 novelty=novelty,
-                verdict=judge(confidence, novelty),
+                verdict=decide(confidence, novelty, calibration),
                 input=image,
                 report=report,
             )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.classifier import Classifier, Prediction
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from service.types import Probabilities
 from training.mnist import Digits
 

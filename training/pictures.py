@@ -18,7 +18,7 @@ from service.classifier import Classifier
 from service.cli.files import SUFFIXES
 from service.errors import PictureError
 from service.images.decoding import decode
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from service.settings import MAX_PIXELS
 from service.types import IMAGE_SIDE, FloatArray
 from training.errors import TrainingError

@@ -21,7 +21,7 @@ from PIL import Image
 from service.classifier import Classifier
 from service.errors import PictureError
 from service.model.artifact import Artifact
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from training import figures
 from training.corruptions import CORRUPTIONS
 from training.evaluation import Answers, Error, evaluate

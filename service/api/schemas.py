@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from service.classifier import Classifier, Prediction
 from service.images.background import Polarity
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from service.types import FloatArray
 
 

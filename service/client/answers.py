@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 
 
 class _Frozen(BaseModel):

@@ -1,30 +1,16 @@
-"""Calibrated probabilities (temperature scaling), out-of-distribution (OOD) score, and verdict (selective prediction).
+"""Calibrated probabilities (temperature scaling) and out-of-distribution (OOD) score.
 
 Enters: scores (logits) and features of a network, and the parameters that were fitted on validation digits. Leaves:
-calibrated probabilities, the OOD score, and the verdict. Out of scope: fitting the parameters (`training.calibration`)
-and the OOD detector (`training.novelty`).
+calibrated probabilities and the OOD score. Out of scope: the verdict on them (`model.verdict`), fitting the parameters
+(`training.calibration`) and the OOD detector (`training.novelty`).
 """
 
 from __future__ import annotations
-
-from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.model.network import Network
 from service.types import FloatArray, Probabilities
-
-
-class Verdict(StrEnum):
-    """The selective prediction: accept the answer, or abstain.
-
-    The answer is ambiguous, the picture shows several digits, or it shows none.
-    """
-
-    CLEAR = "clear"
-    AMBIGUOUS = "ambiguous"
-    SEVERAL_DIGITS = "several_digits"
-    NOT_A_DIGIT = "not_a_digit"
 
 
 class Calibration(BaseModel):
@@ -43,12 +29,6 @@ class Calibration(BaseModel):
     def probabilities(self, network: Network, scores: FloatArray) -> Probabilities:
         """Return calibrated probabilities float64 (n, n_classes) for scores (logits) float32 (n, n_out)."""
         return network.probabilities(scores, self.temperature)
-
-    def judge(self, confidence: float, novelty: float | None) -> Verdict:
-        """Return the verdict for an answer's largest probability and its OOD score, both 0..1."""
-        if novelty is not None and self.novel_from is not None and novelty >= self.novel_from:
-            return Verdict.NOT_A_DIGIT
-        return Verdict.AMBIGUOUS if confidence < self.ambiguous_below else Verdict.CLEAR
 
 
 def ood_score(detector: Network, features: FloatArray) -> Probabilities:

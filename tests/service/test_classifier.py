@@ -15,7 +15,8 @@ import pytest
 from service.classifier import CHUNK_SIZE, Classifier, Prediction, Stage
 from service.errors import ArtifactError, InvalidPixels, NoInk, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.model.artifact import Artifact
-from service.model.calibration import Calibration, Verdict
+from service.model.calibration import Calibration
+from service.model.verdict import Verdict
 from service.settings import MAX_PIXELS
 from service.types import IMAGE_SIDE, PIXELS
 from tests.conftest import make_detector, make_metadata, make_network

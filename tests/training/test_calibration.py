@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.model.calibration import Verdict, ood_score
+from service.model.calibration import ood_score
 from service.model.network import Layer, Network
+from service.model.verdict import Verdict, decide
 from service.types import FloatArray
 from training.calibration import UNCALIBRATED, calibrate, fit_temperature, thresholds
 
@@ -108,7 +109,7 @@ def counts(verdicts: list[Verdict]) -> tuple[int, int]:
 def verdicts_of(confidences: npt.NDArray[np.float64], ood_scores: npt.NDArray[np.float64]) -> list[Verdict]:
     """Return the verdicts of digits with the thresholds that are fitted to them."""
     calibration = thresholds(1.0, confidences, ood_scores)
-    return [calibration.judge(*both) for both in zip(confidences.tolist(), ood_scores.tolist(), strict=True)]
+    return [decide(*both, calibration) for both in zip(confidences.tolist(), ood_scores.tolist(), strict=True)]
 
 
 @pytest.mark.parametrize(("n", "expected"), [(5_000, (25, 50)), (200, (1, 2)), (1, (1, 1))])

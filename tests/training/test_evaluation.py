@@ -13,7 +13,7 @@ from sklearn.metrics import confusion_matrix
 
 from service.classifier import Classifier, Prediction
 from service.model.artifact import Artifact
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from tests.conftest import make_metadata, make_network
 from tests.training.answers import make_answers
 from training.evaluation import Answers, Error, error, evaluate, gather

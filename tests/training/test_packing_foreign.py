@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 
 from service.classifier import Classifier
 from service.model import artifact
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict, decide
 from tests.training.tiny import draw_digits
 from training.errors import TrainingError
 from training.export import ExportError, to_network
@@ -82,7 +82,7 @@ def test_unknown_facts_are_absent() -> None:
     )
     assert (None, [], "") == (model.detector, metadata.novelty_activations, model.sha256)
     assert 1.0 == metadata.calibration.temperature
-    assert [Verdict.AMBIGUOUS, Verdict.CLEAR] == [metadata.calibration.judge(p, None) for p in (0.49, 0.51)]
+    assert [Verdict.AMBIGUOUS, Verdict.CLEAR] == [decide(p, None, metadata.calibration) for p in (0.49, 0.51)]
 
 
 def test_settings_are_kept_as_plain_values() -> None:

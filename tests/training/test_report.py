@@ -17,7 +17,7 @@ from sklearn.metrics import confusion_matrix, log_loss
 from service.classifier import Classifier
 from service.errors import NoInk
 from service.model.artifact import Artifact
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from tests.pictures import encode
 from tests.training.conftest import Reported
 from tests.training.reports import N_NEGATIVES, quick_reports

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from service.app import create_app
 from service.client import Answer, ModelName, Problem, Ranked
 from service.client.answers import Batch
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from service.settings import Settings
 from tests.service.client.answers import make_answer, make_problem
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from service.classifier import Classifier
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 
 FOLDER = Path(__file__).parent / "reported"
 

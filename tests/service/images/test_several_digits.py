@@ -8,7 +8,7 @@ from PIL import Image
 
 from service.classifier import Classifier
 from service.images.pipeline import normalize
-from service.model.calibration import Verdict
+from service.model.verdict import Verdict
 from service.types import ByteArray
 from tests.pictures import draw, encode
 

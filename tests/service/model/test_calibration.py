@@ -1,4 +1,4 @@
-"""Temperature scaling, OOD score and verdict are as defined."""
+"""Temperature scaling and OOD score are as defined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import special
 
-from service.model.calibration import Calibration, Verdict, ood_score
+from service.model.calibration import Calibration, ood_score
 from tests.conftest import make_network
 
 
@@ -26,37 +26,6 @@ def test_temperature_divides_the_scores(temperature: float) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("confidence", "expected"),
-    [
-        (0.5999, Verdict.AMBIGUOUS),
-        (0.6, Verdict.CLEAR),
-    ],
-)
-def test_answer_below_the_threshold_is_ambiguous(confidence: float, expected: Verdict) -> None:
-    """An answer with the confidence of the threshold is clear."""
-    for score in (None, 0.0, 0.29):
-        calibration = Calibration(temperature=1, ambiguous_below=0.6, novel_from=0.3)
-        assert expected is calibration.judge(confidence, score)
-
-
-@pytest.mark.parametrize("confidence", [0.1, 1.0])
-@pytest.mark.parametrize("score", [0.3, 1.0])
-def test_ood_score_from_the_threshold_is_no_digit(confidence: float, score: float) -> None:
-    """The verdict is `not_a_digit` whatever the confidence is."""
-    calibration = Calibration(temperature=1, ambiguous_below=0.6, novel_from=0.3)
-
-    assert Verdict.NOT_A_DIGIT is calibration.judge(confidence, score)
-
-
-@pytest.mark.parametrize("score", [None, 1.0])
-def test_without_a_threshold_no_verdict_is_not_a_digit(score: float | None) -> None:
-    """A calibration without `novel_from` ignores the OOD score."""
-    calibration = Calibration(temperature=1, ambiguous_below=0.6)
-
-    assert [Verdict.AMBIGUOUS, Verdict.CLEAR] == [calibration.judge(c, score) for c in (0.5, 0.7)]
-
-
 @pytest.mark.parametrize("head", ["logistic", "softmax"])
 def test_ood_score_is_the_probability_of_the_second_class(head: str) -> None:
     """It is the detector's probability of out-of-distribution, float64 (n,)."""
@@ -71,11 +40,6 @@ def test_ood_score_is_the_probability_of_the_second_class(head: str) -> None:
     assert ((4,), np.dtype(np.float64)) == (score.shape, score.dtype)
     np.testing.assert_allclose(expected, score, rtol=1e-6)
     assert np.ptp(score) > 0.05
-
-
-def test_verdicts_are_strings() -> None:
-    """A verdict is the string in the JSON of the API."""
-    assert ["clear", "ambiguous", "several_digits", "not_a_digit"] == [f"{verdict}" for verdict in Verdict]
 
 
 @pytest.mark.parametrize(

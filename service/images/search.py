@@ -152,7 +152,8 @@ def _detect_in_view(
     found = _detect_near(view, pyramid, whole, zoom)
     # What lies around a sheet is no digit. Around anything else, and around an area that was zoomed into, it may be.
     on_sheet = found[0].region is not None and found[0].region.kind is not RegionKind.BADGE
-    seen = [one.ink.segmentation for one in (found[0], None if on_sheet else whole) if one is not None]
+    around = None if on_sheet or whole is found[0] else whole
+    seen = [one.ink.segmentation for one in (found[0], around) if one is not None]
     return _marked(found, has_several=any(shows_several(one.components, one.selection.chosen) for one in seen))
 
 

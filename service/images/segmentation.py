@@ -205,7 +205,7 @@ def shows_several(components: Components, chosen: npt.NDArray[np.bool_]) -> bool
         return False
     own = np.flatnonzero(chosen).tolist()
     main = max(own, key=lambda number: components.intensity_sum[number])
-    digit = reduce(Box.union, (components.boxes[number] for number in own))
+    digit = _bounding_box(components, chosen)
     min_ink, min_density = _OTHER_INK * components.intensity_sum[main], _OTHER_DENSITY * components.density(main)
     heavy = np.flatnonzero(components.intensity_sum > min_ink).tolist()
     parts = [components.boxes[number] for number in heavy if chosen[number]]
@@ -263,10 +263,13 @@ def find_small_ink(pyramid: Pyramid) -> tuple[Box, bool]:
     selection = select_components(components)
     if selection is None:
         raise NoInk(EMPTY)
-    first, *others = (components.boxes[number] for number in np.flatnonzero(selection.chosen).tolist())
-    for other in others:
-        first = first.union(other)
-    return first.scaled(pyramid.medium_factor), shows_several(components, selection.chosen)
+    box = _bounding_box(components, selection.chosen).scaled(pyramid.medium_factor)
+    return box, shows_several(components, selection.chosen)
+
+
+def _bounding_box(components: Components, chosen: npt.NDArray[np.bool_]) -> Box:
+    """Return the smallest box around the chosen components, of which there is one at least."""
+    return reduce(Box.union, (components.boxes[number] for number in np.flatnonzero(chosen).tolist()))
 
 
 def blank_reason(pyramid: Pyramid) -> str:

@@ -107,9 +107,14 @@ class Classifier:
         """Answer an encoded picture. Raises PictureError when it cannot be answered."""
         return self._predict_normalized([self.preprocess(data)[1]])[0]
 
+    def decode(self, data: bytes, side: int = WORKING_SIDE) -> Picture:
+        """Return an encoded picture with at most `side` pixels on its longer side. Raises PictureError."""
+        with self._stage("decode"):
+            return decode(data, self.max_pixels, self._budget, side=side, formats=self.formats)
+
     def preprocess(self, data: bytes) -> tuple[Picture, Normalized]:
         """Return an encoded picture decoded, and in MNIST form. Raises PictureError when it cannot be answered."""
-        picture = self._decode(data)
+        picture = self.decode(data)
         return picture, self._normalize(picture, data)
 
     def predict_pictures(self, pictures: Sequence[bytes]) -> list[Prediction | PictureError]:
@@ -119,7 +124,7 @@ class Classifier:
         # picture after the other. Chunks bound the memory of decoded pictures.
         for start in range(0, len(pictures), CHUNK_SIZE):
             chunk = pictures[start : start + CHUNK_SIZE]
-            decoded = [_result_or_error(self._decode, data) for data in chunk]
+            decoded = [_result_or_error(self.decode, data) for data in chunk]
             results += [
                 one if isinstance(one, PictureError) else _result_or_error(self._normalize, one, data)
                 for one, data in zip(decoded, chunk, strict=True)
@@ -162,14 +167,10 @@ class Classifier:
             self._observer.answered(predictions)
         return predictions
 
-    def _decode(self, data: bytes, side: int = WORKING_SIDE) -> Picture:
-        with self._stage("decode"):
-            return decode(data, self.max_pixels, self._budget, side=side, formats=self.formats)
-
     def _normalize(self, picture: Picture, data: bytes) -> Normalized:
         is_reduced = max(picture.width, picture.height) > WORKING_SIDE
         with self._stage("normalize"):
-            return normalize(picture.pixels, (lambda: self._decode(data, LARGER_SIDE).pixels) if is_reduced else None)
+            return normalize(picture.pixels, (lambda: self.decode(data, LARGER_SIDE).pixels) if is_reduced else None)
 
     def _predict_normalized(self, pictures: Sequence[Normalized]) -> list[Prediction]:
         """Answer pictures, each with the most credible of its readings."""

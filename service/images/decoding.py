@@ -122,6 +122,13 @@ class Picture:
     width: int
     height: int
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """The (height, width) in the header, swapped where the EXIF orientation turned the picture on its side."""
+        size = self.height, self.width
+        rows, columns = self.pixels.shape[:2]
+        return size if (rows > columns) == (self.height > self.width) else size[::-1]
+
 
 class PixelBudget:
     """An in-flight pixel budget: a weighted semaphore that bounds the pixels which all threads decode at once."""

@@ -23,6 +23,14 @@ class Verdict(StrEnum):
     NOT_A_DIGIT = "not_a_digit"
 
 
+class ReadingVerdict(StrEnum):
+    """The selective prediction of all digits in a picture: accept the reading, abstain, or there are no digits."""
+
+    CLEAR = "clear"
+    AMBIGUOUS = "ambiguous"
+    NOT_DIGITS = "not_digits"
+
+
 def decide(confidence: float, novelty: float | None, calibration: Calibration) -> Verdict:
     """Return the verdict for an answer's largest probability and its OOD score, both 0..1; None: no OOD detector."""
     threshold = calibration.novel_from

@@ -1,0 +1,375 @@
+"""Reading: encoded pictures in, every digit of them out, in lines. The same network reads each digit.
+
+A picture is over-segmented into candidate digits, all of them are classified in one batch, and for each line the best
+partition is searched, over the calibrated probabilities and the OOD scores. Out of scope: where lines and cuts are
+(`service.images`), the search for a partition (`service.model.partition`), one digit alone (`classifier`), and HTTP.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+import numpy as np
+
+from service.classifier import Classifier, Prediction
+from service.errors import PictureError
+from service.images.components import Box
+from service.images.cuts import Segment, cut, find_segments, find_wide
+from service.images.decoding import Picture
+from service.images.pages import READING_SIDE, Candidate, Page, find_candidates
+from service.model.partition import Lattice, Partition
+from service.model.verdict import ReadingVerdict, Verdict
+from service.types import PIXELS, Probabilities
+
+# The most digits that are read in a picture, candidate digits of a page, and seconds.
+MAX_DIGITS = 256
+MAX_SEGMENTS = 2000
+MAX_SECONDS = 1.0
+# The weight of a digit in a partition, 0..1, so that fewer digits win where all else is equal; that of ink as high as
+# the line that is no digit; and the least weight of a candidate, so that no number is 0.
+_DIGIT_WEIGHT = 0.95
+_SKIP_WEIGHT = 0.05
+_MIN_WEIGHT = 1e-4
+# A fragment is surely one digit where its probability, times 1 less its OOD score, is above this. Then it is not cut.
+_SURE = 0.95
+# Alternatives have at most this many digits more or fewer than what is read.
+_MAX_COUNT_DIFFERENCE = 2
+# A candidate with a higher OOD score is no digit, whatever the alternatives.
+_MAX_NOVELTY = 0.9
+# The share of a page's ink that is read as digits, each with its probability, from which on no further scale is looked
+# at, no sheet, no other polarity, and no turned page. A turned page replaces the upright one where its share is greater
+# by the last number. The share counts by the fifth where the polarity is not the estimated one.
+_CREDIBLE = 0.975
+_MAY_BE_ON_SHEET = 0.84
+_MAY_BE_INVERTED = 0.84
+_MAY_BE_TURNED = 0.84
+_UNLIKELY_POLARITY = 0.95
+_BETTER_TURNED = 0.08
+
+TOO_MUCH = "the picture has more to read than fits in the time allowed: send a part of it"
+TOO_MANY = f"the picture has more than {MAX_DIGITS} digits: send a part of it"
+NO_SUCH_LENGTH = "no reading of the picture has the number of digits that was asked for"
+
+
+@dataclass(frozen=True, eq=False)
+class ReadDigit:
+    """One digit of a line: what the network says of it, and its box in pixels of the picture."""
+
+    prediction: Prediction
+    box: Box
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """A partition that was considered: the digits in a box where it differs from the best one, and its score.
+
+    `score` is its probability over that of the best partition, 0..1; 1 for the best one itself.
+    """
+
+    box: Box
+    digits: str
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class ReadLine:
+    """One line: its digits from left to right, at least one, and the calibrated probability that all are right."""
+
+    digits: tuple[ReadDigit, ...]
+    confidence: float
+    box: Box
+    alternatives: tuple[Alternative, ...]
+
+    @property
+    def text(self) -> str:
+        """The digits alone, without spaces."""
+        return "".join(str(digit.prediction.digit) for digit in self.digits)
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """All lines of a picture, from top to bottom, and the calibrated probability that all of them are right.
+
+    `size` is the (height, width) of the upright picture, to which all boxes refer. `reason` says why a reading is
+    incomplete or doubtful beyond its digits, None where it is not. `is_truncated` is True where not all was read.
+    """
+
+    lines: tuple[ReadLine, ...]
+    confidence: float
+    verdict: ReadingVerdict
+    size: tuple[int, int]
+    reason: str | None = None
+    is_truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        """The texts of the lines, joined by line feeds."""
+        return "\n".join(line.text for line in self.lines)
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """A line of a page with all candidate digits, the partitions by number of digits, and the chosen one of these."""
+
+    segments: list[Segment]
+    lattice: Lattice
+    partitions: list[Partition]
+    chosen: Partition
+
+    @property
+    def classes(self) -> list[int]:
+        """The class index of each digit."""
+        return [int(self.lattice.probabilities[segment].argmax()) for segment in self.chosen.segments]
+
+    @property
+    def read_ink(self) -> float:
+        """The ink of the digits, each weighted by the probability that it is right."""
+        certainties = self.lattice.digit_weights / _DIGIT_WEIGHT * self.lattice.probabilities.max(axis=1)
+        return sum(self.segments[s].ink * float(certainties[s]) for s in self.chosen.segments)
+
+    def alternatives(self) -> Iterator[tuple[list[Box], list[int], float]]:
+        """Yield the chosen partition, then those with up to two digits more or fewer, the likeliest first.
+
+        Each as the boxes of the digits in which it differs from the chosen one, these digits as class indices, and its
+        probability over that of the chosen one, 0..1.
+        """
+        chosen = set(self.chosen.segments)
+        yield [self.segments[s].box for s in self.chosen.segments], self.classes, 1.0
+        for other in sorted(self.partitions, key=lambda one: -one.score):
+            own = set(other.segments)
+            if own != chosen and abs(len(own) - len(chosen)) <= _MAX_COUNT_DIFFERENCE and own:
+                differing = own ^ chosen
+                classes = [int(self.lattice.probabilities[s].argmax()) for s in other.segments if s not in chosen]
+                score = math.exp(min(0.0, other.score - self.chosen.score))
+                yield [self.segments[s].box for s in differing], classes, score
+
+
+@dataclass(frozen=True, eq=False)
+class _PageReading:
+    """The lines of a page, the share of its ink that was read as digits, 0..1, and whether all of it was looked at.
+
+    `has_length` is False where the page has not the number of digits that was asked for.
+    """
+
+    page: Page
+    lines: list[_Line]
+    share: float
+    is_complete: bool
+    has_length: bool
+
+    def is_better_than(self, other: _PageReading, by: float = 0) -> bool:
+        """Return whether this page has the number of digits, was looked at as a whole, or more of it read, by this."""
+        own = self.has_length, self.is_complete, self.share - by
+        return own > (other.has_length, other.is_complete, other.share)
+
+
+class Reader:
+    """Reads all digits of a picture with a classifier."""
+
+    def __init__(self, classifier: Classifier, now: Callable[[], float] = time.thread_time) -> None:
+        """Read with this classifier. `now` returns seconds of work: other threads take none of the time allowed."""
+        self._classifier = classifier
+        self._classes = classifier.model.network.classes
+        self._now = now
+
+    def read_picture(self, data: bytes, length: int | None = None) -> Reading:
+        """Read an encoded picture. `length` is the number of its digits where that is known.
+
+        Raises PictureError when it cannot be answered, NoInk among others when it is blank.
+        """
+        deadline = self._now() + MAX_SECONDS
+        picture = self._classifier.decode(data, READING_SIDE)
+        best = self._best_page(picture, length, deadline)
+        if best is None or not best.lines:
+            return self._read_one(data, picture, length)
+        return self._reading(picture, best, is_late=self._now() > deadline)
+
+    def read_pictures(self, pictures: Sequence[bytes], length: int | None = None) -> list[Reading | PictureError]:
+        """Read encoded pictures, each with its reading or its error, in their order."""
+        results: list[Reading | PictureError] = []
+        for data in pictures:
+            try:
+                results.append(self.read_picture(data, length))
+            except PictureError as error:
+                results.append(error)
+        return results
+
+    def _best_page(self, picture: Picture, length: int | None, deadline: float) -> _PageReading | None:
+        """Return the reading of the page of which the largest share was read as digits; None where there is no page."""
+        best: _PageReading | None = None
+        for candidate in find_candidates(picture.pixels):
+            if best is not None and best.has_length and best.share > _credible(candidate):
+                break
+            found = self._read_candidate(candidate, length, deadline)
+            if found is not None and (best is None or found.is_better_than(best)):
+                best = found
+            if self._now() > deadline:
+                break
+        if best is None or best.share >= _MAY_BE_TURNED:
+            return best
+        upright, best_turned = best, None
+        for n_quarters in (1, 3, 2):
+            if self._now() < deadline:
+                found = self._read_candidate(upright.page.candidate.turned(n_quarters), length, deadline)
+                if found is not None and (best_turned is None or found.is_better_than(best_turned)):
+                    best_turned = found
+        is_turned = best_turned is not None and best_turned.is_better_than(upright, by=_BETTER_TURNED)
+        return best_turned if is_turned else upright
+
+    def _read_candidate(self, candidate: Candidate, length: int | None, deadline: float) -> _PageReading | None:
+        page = candidate.page()
+        return None if page is None else self._read_page(page, length, deadline)
+
+    def _read_page(self, page: Page, length: int | None, deadline: float) -> _PageReading:
+        candidates, n_segments, is_complete = [], 0, page.is_complete
+        for line, uncut in zip(page.lines, self._sure_digits(page), strict=True):
+            fragments = cut(line, page.strength, uncut)
+            segments = find_segments(fragments, line.height, page.strength, MAX_SEGMENTS - n_segments)
+            n_segments += len(segments)
+            if n_segments == MAX_SEGMENTS or self._now() > deadline:
+                is_complete = False
+                break
+            candidates.append((line.height, fragments, segments))
+        probabilities, novelties = self._classify([s for _, _, segments in candidates for s in segments])
+        lines, start = [], 0
+        for height, fragments, segments in candidates:
+            rows = slice(start, start + len(segments))
+            start += len(segments)
+            lattice = Lattice(
+                starts=[segment.start for segment in segments],
+                stops=[segment.stop for segment in segments],
+                probabilities=probabilities[rows],
+                digit_weights=np.where(novelties[rows] < _MAX_NOVELTY, _DIGIT_WEIGHT * (1 - novelties[rows]), 0),
+                other_weight=_MIN_WEIGHT,
+                skip_weights=np.array([_SKIP_WEIGHT ** min(1, f.box.longer / height) for f in fragments]),
+            )
+            partitions = lattice.partitions(min(len(segments), MAX_DIGITS))
+            lines.append(_Line(segments, lattice, partitions, max(partitions, key=lambda one: one.score)))
+        has_length = True
+        if length is not None:
+            with_length = _with_length(lines, length)
+            has_length, lines = with_length is not None, with_length or lines
+        ink = sum(fragment.ink for _, fragments, _ in candidates for fragment in fragments)
+        share = (
+            sum(line.read_ink for line in lines) / max(ink, 1) * (1 if page.candidate.is_likely else _UNLIKELY_POLARITY)
+        )
+        return _PageReading(page, [line for line in lines if line.chosen.segments], share, is_complete, has_length)
+
+    def _sure_digits(self, page: Page) -> list[set[int]]:
+        """Return the numbers of the fragments of each line that are wide, and surely one digit each."""
+        wide = [find_wide(line, page.strength) for line in page.lines]
+        probabilities, novelties = self._classify([segment for segments in wide for segment in segments])
+        is_sure = iter((probabilities.max(axis=1) * (1 - novelties) > _SURE).tolist())
+        return [{segment.start for segment in segments if next(is_sure)} for segments in wide]
+
+    def _classify(self, segments: Sequence[Segment]) -> tuple[Probabilities, Probabilities]:
+        """Return the class probabilities, float64 (n, n_classes), and the OOD scores, float64 (n,), of segments."""
+        inputs = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
+        probabilities, scores = self._classifier.model.answer(inputs)
+        return probabilities, np.array([score or 0.0 for score in scores])
+
+    def _reading(self, picture: Picture, best: _PageReading, *, is_late: bool) -> Reading:
+        """Return the reading of a page, with boxes in pixels of the upright picture."""
+        scale = max(picture.upright_size) / max(picture.pixels.shape[:2])
+        lines, n_digits = _first_digits(best.lines, MAX_DIGITS)
+        pixels = [line.segments[segment].pixels for line in lines for segment in line.chosen.segments]
+        predictions = iter(self._classifier.predict_inputs(np.array(pixels, np.float32).reshape(-1, PIXELS)))
+
+        def in_picture(boxes: Sequence[Box]) -> Box:
+            box = best.page.in_picture(reduce(Box.union, boxes))
+            return _within(picture.upright_size, Box(*(round(scale * side) for side in box)))
+
+        read = []
+        for line in lines:
+            boxes = [line.segments[segment].box for segment in line.chosen.segments]
+            digits = tuple(ReadDigit(next(predictions), in_picture([box])) for box in boxes)
+            alternatives = tuple(
+                Alternative(in_picture(where), "".join(str(self._classes[index]) for index in classes), score)
+                for where, classes, score in line.alternatives()
+            )
+            confidence = self._calibrated(line.lattice.text_probability(line.classes))
+            read.append(ReadLine(digits, confidence, in_picture(boxes), alternatives))
+        reason = None
+        if n_digits > MAX_DIGITS:
+            reason = TOO_MANY
+        elif is_late or not best.is_complete:
+            reason = TOO_MUCH
+        elif not best.has_length:
+            reason = NO_SUCH_LENGTH
+        is_clear = reason is None and all(self._is_clear(line) for line in read)
+        return Reading(
+            lines=tuple(read),
+            confidence=math.prod(line.confidence for line in read),
+            verdict=ReadingVerdict.CLEAR if is_clear else ReadingVerdict.AMBIGUOUS,
+            size=picture.upright_size,
+            reason=reason,
+            is_truncated=reason in {TOO_MANY, TOO_MUCH},
+        )
+
+    def _calibrated(self, probability: float) -> float:
+        reading = self._classifier.model.metadata.calibration.reading
+        return probability if reading is None else reading.confidence(probability)
+
+    def _is_clear(self, line: ReadLine) -> bool:
+        calibration = self._classifier.model.metadata.calibration
+        threshold = calibration.ambiguous_below if calibration.reading is None else calibration.reading.ambiguous_below
+        is_sure = line.confidence >= threshold
+        return is_sure and all(digit.prediction.verdict is Verdict.CLEAR for digit in line.digits)
+
+    def _read_one(self, data: bytes, picture: Picture, length: int | None) -> Reading:
+        """Return the reading of a picture without lines, which may still have one digit, as small as a digit may be."""
+        prediction = self._classifier.predict_picture(data)
+        size = picture.upright_size
+        if prediction.verdict is not Verdict.CLEAR or prediction.report is None:
+            return Reading((), 0.0, ReadingVerdict.NOT_DIGITS, size)
+        scale = max(size) / max(prediction.report.size)
+        box = _within(size, Box(*(round(scale * side) for side in prediction.report.ink_box)))
+        line = ReadLine((ReadDigit(prediction, box),), prediction.confidence, box, ())
+        if length not in {None, 1}:
+            return Reading((line,), line.confidence, ReadingVerdict.AMBIGUOUS, size, NO_SUCH_LENGTH)
+        return Reading((line,), line.confidence, ReadingVerdict.CLEAR, size)
+
+
+def _credible(candidate: Candidate) -> float:
+    """Return the share of ink that is read on a page from which on this candidate is not looked at."""
+    if not candidate.is_likely:
+        return _MAY_BE_INVERTED
+    return _CREDIBLE if candidate.view.is_whole else _MAY_BE_ON_SHEET
+
+
+def _within(size: tuple[int, int], box: Box) -> Box:
+    """Return the part of a box that lies within a picture of this (height, width), at least one pixel."""
+    top, left = (min(max(corner, 0), side - 1) for corner, side in zip(box[:2], size, strict=True))
+    return Box(top, left, max(min(box.bottom, size[0]), top + 1), max(min(box.right, size[1]), left + 1))
+
+
+def _first_digits(lines: list[_Line], n_digits: int) -> tuple[list[_Line], int]:
+    """Return the lines up to this number of digits, the last one cut off, and the number of all digits."""
+    n_all, first = 0, []
+    for line in lines:
+        segments = line.chosen.segments[: max(0, n_digits - n_all)]
+        n_all += len(line.chosen.segments)
+        if segments:
+            first.append(replace(line, chosen=replace(line.chosen, segments=segments)))
+    return first, n_all
+
+
+def _with_length(lines: list[_Line], length: int) -> list[_Line] | None:
+    """Return lines with partitions of this many digits together, the best of these; None where no partition has it."""
+    # By the number of digits of the first lines: the best score, and the partitions.
+    best: dict[int, tuple[float, list[Partition]]] = {0: (0.0, [])}
+    for line in lines:
+        longer: dict[int, tuple[float, list[Partition]]] = {}
+        for n_before, (score, chosen) in best.items():
+            for partition in line.partitions:
+                n_digits = n_before + len(partition.segments)
+                if n_digits <= length and (n_digits not in longer or longer[n_digits][0] < score + partition.score):
+                    longer[n_digits] = score + partition.score, [*chosen, partition]
+        best = longer
+    if length not in best:
+        return None
+    return [replace(line, chosen=partition) for line, partition in zip(lines, best[length][1], strict=True)]

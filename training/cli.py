@@ -47,6 +47,7 @@ def main(
         commands = {
             "fetch": lambda: _fetch(arguments.data or mnist.find(), parts, mirrors, console),
             "fit": lambda: _fit(arguments, recipes[arguments.recipe], parts, console),
+            "refit-detector": lambda: _refit_detector(arguments, parts, console),
             "evaluate": lambda: _evaluate(arguments, parts, console),
             "report": lambda: _report(arguments, parts, console),
             "export": lambda: _export(arguments, console),
@@ -96,6 +97,12 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     model.add_argument(
         "--model", type=Path, metavar="FILE", default=bundled_model(), help="default: the model that is served"
     )
+    refit = commands.add_parser(
+        "refit-detector",
+        parents=[data, model],
+        help="fit the OOD detector and all calibration of a model anew, and keep its network",
+    )
+    refit.add_argument("--output", type=Path, required=True, metavar="FILE", help="model file to write")
     evaluate = commands.add_parser(
         "evaluate", parents=[data, model], help="evaluate a model on the MNIST test digits, or on pictures"
     )
@@ -209,6 +216,16 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
     fit_time.save(output, written.version, fitted.seconds)
     checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
+
+
+def _refit_detector(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
+    from training.packing import refit_detector  # noqa: PLC0415
+
+    model = artifact.load(arguments.model)
+    digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
+    refitted = refit_detector(model, digits)
+    written = artifact.save(arguments.output, refitted.network, refitted.metadata, refitted.detector)
+    console.print(f"{written.network!r}, version {written.version}, is in {arguments.output}")
 
 
 def _evaluate(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:

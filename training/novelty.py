@@ -1,8 +1,9 @@
 """Fits the out-of-distribution (OOD) detector: a small network on top of the digit network's hidden activations.
 
 Enters: a network and its training digits. Leaves: the detector that `service.model.calibration.ood_score` applies. It
-is fitted on augmented and synthetic digits against `training.negatives` (outlier exposure; Hendrycks, Mazeika and
-Dietterich 2019, "Deep Anomaly Detection with Outlier Exposure"). Out of scope: its threshold (`training.calibration`).
+is fitted on augmented and synthetic digits, and on digits that were cut from rows, against `training.negatives` and
+against halves of digits and joined digits (outlier exposure; Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly
+Detection with Outlier Exposure"). Out of scope: its threshold (`training.calibration`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from training.export import to_network
 from training.fitting import fit_without_convergence_warning
 from training.mnist import Digits
 from training.negatives import make_negatives
+from training.segments import make_segments
 from training.synthetic_digits import synthesize
 
 _UNITS = 64
@@ -24,6 +26,8 @@ _EPOCHS = 16
 _LEARNING_RATE = 1e-3
 # Negatives per kind and digit. All kinds together, with their multiples, are about as many as the digits.
 _NEGATIVES_PER_KIND = 1 / 11
+# Rows of digits per digit, from which segments are cut.
+_ROW_SHARE = 1 / 11
 # Synthetic digits per digit: handwriting styles that are rare in MNIST are in-distribution too.
 _SYNTHETIC_SHARE = 1 / 7
 # In each epoch this share of the images is not augmented.
@@ -39,8 +43,10 @@ def fit_detector(network: Network, digits: Digits, seed: int) -> Network:
     rng = np.random.default_rng((seed, 1))
     negatives = np.concatenate(list(make_negatives(round(_NEGATIVES_PER_KIND * len(digits)), digits, rng).values()))
     synthetic = synthesize(round(_SYNTHETIC_SHARE * len(digits)), rng, classes=network.classes)
-    images = np.concatenate([digits.images, synthetic.images, negatives])
-    is_negative = np.arange(len(images)) >= len(images) - len(negatives)
+    segments = make_segments(round(_ROW_SHARE * len(digits)), digits, rng)
+    positives = np.concatenate([digits.images, synthetic.images, segments.digits])
+    images = np.concatenate([positives, negatives, segments.others])
+    is_negative = np.arange(len(images)) >= len(positives)
     detector = MLPClassifier(
         (_UNITS,),
         batch_size=min(250, len(images)),

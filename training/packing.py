@@ -21,12 +21,14 @@ from sklearn.neural_network import MLPClassifier
 from service.classifier import Classifier
 from service.model.artifact import Artifact, KnownAnswer, Metadata, TrainingRecord
 from training.calibration import UNCALIBRATED, calibrate
+from training.card import schedule_of
 from training.evaluation import error
 from training.export import ExportError, fold_input_scale, to_network
 from training.fitting import Fitted, as_inputs, split
 from training.mnist import Digits, Mnist
 from training.novelty import fit_detector
 from training.pruning import prune
+from training.reading import calibrate_reading
 from training.recipes import Recipe
 from training.synthetic_digits import FORMS, synthesize
 
@@ -67,7 +69,34 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
         ),
         figures={},
     )
-    model = Artifact(network, metadata, "", detector)
+    return _measured(Artifact(network, metadata, "", detector), digits, validation)
+
+
+def refit_detector(model: Artifact, digits: Mnist) -> Artifact:
+    """Return a model with its OOD detector and all calibration fitted anew, and evaluated; its network stays.
+
+    `digits` are those on which it was fitted. Raises CardError when the model was fitted without a schedule.
+    """
+    schedule, seed = schedule_of(model), model.metadata.training.seed or 0
+    training, validation = split(digits.train, schedule["n_validation"], seed)
+    detector = fit_detector(model.network, training, seed)
+    inputs = as_inputs(validation.images).astype(np.float32)
+    update = {
+        "novelty_activations": [layer.activation for layer in detector.layers],
+        "calibration": calibrate(model.network, detector, inputs, validation.labels),
+    }
+    return _measured(
+        replace(model, metadata=model.metadata.model_copy(update=update), detector=detector), digits, validation
+    )
+
+
+def _measured(model: Artifact, digits: Mnist, validation: Digits | None) -> Artifact:
+    """Return a model with the calibration of its readings, its known answer and its figures."""
+    metadata = model.metadata
+    if validation is not None:
+        reading = calibrate_reading(model, validation, metadata.training.seed or 0)
+        calibration = metadata.calibration.model_copy(update={"reading": reading})
+        metadata = metadata.model_copy(update={"calibration": calibration})
     update = {"known_answer": known_answer(model), "figures": _figures(model, digits, validation)}
     return replace(model, metadata=metadata.model_copy(update=update))
 

@@ -28,7 +28,7 @@ from service.api.middleware.body_limits import BodyLimits
 from service.api.middleware.telemetry import Telemetry
 from service.api.reports import Report
 from service.api.request_context import REQUEST_ID_HEADER, is_probe, route_path_of
-from service.api.routes import health, page, predict
+from service.api.routes import health, page, predict, read
 from service.api.routes import metrics as metrics_routes
 from service.api.routes import model as model_routes
 from service.api.state import State
@@ -41,12 +41,14 @@ from service.model import artifact
 from service.model.artifact import Artifact
 from service.process import cpu, memory
 from service.process.shutdown import draining
+from service.reader import Reader
 from service.settings import Settings, read_settings
 
 _log = logging.getLogger(__name__)
 
 _DESCRIPTION = (
     "POST a picture of a handwritten digit, get the digit and calibrated softmax probabilities. "
+    "Or get every digit in a picture, in lines. "
     "All weights and all activations are available."
 )
 
@@ -70,8 +72,10 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             admission = AdmissionControl(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
+                Reader(classifier),
                 Weights(classifier.model),
                 Report(settings.model, classifier.model.version),
+                metrics,
                 admission,
                 settings.max_batch,
             )
@@ -87,7 +91,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
-        openapi_tags=[{"name": name} for name in ("predict", "model", "Open Inference Protocol", "health")],
+        openapi_tags=[{"name": name} for name in ("predict", "read", "model", "Open Inference Protocol", "health")],
         # FastAPI's log records of invalid requests could contain pictures; `middleware.telemetry` logs problem codes.
         telemetry={"logs": False, "exclude": lambda scope: is_probe(route_path_of(scope))},
     )
@@ -97,7 +101,8 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     auth_dependencies = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
     auth_responses = problems.openapi_responses(HTTPStatus.UNAUTHORIZED) if keys else {}
     auth_responses_v2 = v2.UNAUTHORIZED if keys else {}
-    app.include_router(predict.router, dependencies=auth_dependencies, responses=auth_responses)
+    for router in (predict.router, read.router):
+        app.include_router(router, dependencies=auth_dependencies, responses=auth_responses)
     app.include_router(v2.router, dependencies=auth_dependencies, responses=auth_responses_v2)
     app.include_router(model_routes.router, dependencies=auth_dependencies, responses=auth_responses)
     for open_router in (health.router, v2.probes, metrics_routes.router):
@@ -112,7 +117,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         BodyLimits,
         max_bytes=settings.max_bytes,
         timeout=settings.body_seconds,
-        max_bytes_by_path={predict.BATCH_PATH: settings.max_batch_bytes},
+        max_bytes_by_path=dict.fromkeys((predict.BATCH_PATH, read.BATCH_PATH), settings.max_batch_bytes),
     )
     app.add_middleware(Admission)
     if keys:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,7 @@ from service.errors import InvalidBody, TooManyPictures
 from service.types import IMAGE_SIDE
 
 FILE_FIELD = "file"
+_IMAGE_HINT = 'send {"image": "<base64 or data: URL>"}'
 _JSON_HINT = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
 # Enough for 70x70 pixels, so that a client that sends those gets the message about 28x28.
 _MAX_STRUCTURAL = 5_000
@@ -30,6 +31,8 @@ _MAX_STRUCTURAL = 5_000
 _MAX_OTHER_PARTS = 100
 # Larger bodies are parsed in a thread, since parsing them would block the event loop.
 MAX_INLINE_BYTES = 256 * 1024
+
+T = TypeVar("T")
 
 Pixels = npt.NDArray[np.int64]
 Picture = bytes | Pixels
@@ -62,6 +65,15 @@ def parse_picture(body: bytes, content_type: str) -> Picture:
     A body that is neither a form nor JSON is the picture itself, whatever its content type: the decoder detects the
     format. Raises InvalidBody, InvalidJson, and TooManyPictures for a form with too many parts.
     """
+    return _parse(body, content_type, parse_json)
+
+
+def parse_encoded_picture(body: bytes, content_type: str) -> bytes:
+    """Return the bytes of the picture, as parse_picture. Raises InvalidBody if the body contains pixels."""
+    return _parse(body, content_type, _parse_image_json)
+
+
+def _parse(body: bytes, content_type: str, parse_json: Callable[[bytes], T]) -> T | bytes:
     if not body:
         message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
         raise InvalidBody(message)
@@ -191,6 +203,17 @@ def parse_json(body: bytes) -> Picture:
     if "image" in content:
         return decode_base64(content["image"])
     return _parse_pixels(content["pixels"])
+
+
+def _parse_image_json(body: bytes) -> bytes:
+    """Return the picture of {"image": ...}. Raises InvalidBody and InvalidJson."""
+    content = untrusted_json.parse(body, _MAX_STRUCTURAL, _IMAGE_HINT)
+    if isinstance(content, dict) and "pixels" in content:
+        message = f"/read takes pictures, and /predict takes pixels: {_IMAGE_HINT}"
+        raise InvalidBody(message)
+    if not isinstance(content, dict) or set(content) != {"image"}:
+        raise InvalidBody(_IMAGE_HINT)
+    return decode_base64(content["image"])
 
 
 def decode_base64(text: object) -> bytes:

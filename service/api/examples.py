@@ -1,4 +1,7 @@
-"""Example request bodies of /predict in the OpenAPI document. Each one is valid and is answered with a 7."""
+"""Example request bodies of /predict and /read in the OpenAPI document.
+
+Each one is valid. Those of /predict are answered with a 7, that of /read with two lines of sevens.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from service.api.bodies import FILE_FIELD, ImageBody, PixelsBody
+from service.types import IMAGE_SIDE
 
 _GREY_LEVELS = " .:-=+*#%@"
 _SEVEN = """
@@ -72,6 +76,20 @@ PREDICT_BODY: dict[str, Any] = {
         },
         "image/*": _PICTURE,
         "application/octet-stream": _PICTURE,
+    },
+}
+
+# Two sevens, and one below them.
+_SEVENS = [*([*row, *row] for row in PIXELS), *([*row, *IMAGE_SIDE * [0]] for row in PIXELS)]
+
+READ_BODY: dict[str, Any] = {
+    "required": True,
+    "content": {
+        **PREDICT_BODY["content"],
+        "application/json": {
+            "schema": ImageBody.model_json_schema(),
+            "examples": {"image": {"summary": "a picture in base64", "value": {"image": _png_base64(_SEVENS)}}},
+        },
     },
 }
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics: requests, predictions, problems and stage durations; OpenTelemetry spans of the stages.
+"""Prometheus metrics: requests, predictions, readings, problems and stage durations; OpenTelemetry spans of the stages.
 
 Enters: events of the application. Leaves: the text or OpenMetrics exposition. Each application has one Metrics with a
 registry of its own. In multiprocess mode (`PROMETHEUS_MULTIPROC_DIR` is set before prometheus_client is imported) each
@@ -36,6 +36,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from service.classifier import Prediction, Stage
 from service.errors import SettingsError
 from service.model.artifact import Artifact
+from service.reader import Reading
 
 DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 # Histogram buckets in seconds. A small picture takes 0.5 ms, a photo about 10 ms, a body from a slow client up to its
@@ -115,6 +116,12 @@ class Metrics:
         predictions = Counter(
             "digits_predictions", "Predictions by digit and verdict.", ["digit", "verdict"], registry=self._registry
         )
+        readings = Counter(
+            "digits_readings",
+            "Pictures of which every digit was read, by verdict.",
+            ["verdict"],
+            registry=self._registry,
+        )
         self._confidence = Histogram(
             "digits_prediction_confidence",
             "Calibrated probability of the predicted digit.",
@@ -139,6 +146,7 @@ class Metrics:
         self._seconds = cache(seconds.labels)
         self._problems = cache(problems.labels)
         self._predictions = cache(predictions.labels)
+        self._readings = cache(readings.labels)
         self._tracer = trace.get_tracer("digits")
 
     @property
@@ -168,6 +176,11 @@ class Metrics:
             self._confidence.observe(prediction.confidence)
             if prediction.novelty is not None:
                 self._novelty.observe(prediction.novelty)
+
+    def count_readings(self, readings: Sequence[Reading]) -> None:
+        """Count readings by verdict."""
+        for reading in readings:
+            self._readings(reading.verdict).inc()
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return the exposition of all metrics and its content type, chosen by the header `Accept`."""

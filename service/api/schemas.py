@@ -1,6 +1,7 @@
 """JSON schemas of an answer, and their construction from a prediction.
 
-Enters: a Prediction. Leaves: an Answer. Out of scope: computing the prediction and its explanation (`classifier`).
+Enters: a Prediction. Leaves: an Answer. Out of scope: computing the prediction and its explanation (`classifier`), and
+the digits of a reading (`readings`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from service.classifier import Classifier, Prediction
 from service.images.background import Polarity
+from service.model.explanation import Explanation as NetworkExplanation
 from service.model.verdict import Verdict
 from service.types import FloatArray
 
@@ -52,11 +54,10 @@ class Normalization(BaseModel):
     )
 
 
-class Explanation(BaseModel):
-    """Intermediate results from the input to the answer."""
+class BriefExplanation(BaseModel):
+    """Intermediate results from the input of the network to the answer."""
 
     input: list[list[float]] = Field(description="28x28, input of the network, 0 = background to 1 = ink")
-    normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
     activations: list[list[float]] = Field(
         description="outputs a(1), ..., a(L) of the layers, the last one before temperature scaling"
     )
@@ -67,6 +68,12 @@ class Explanation(BaseModel):
     relevance: list[list[float]] = Field(
         description="28x28, gradient x input attribution: positive where ink raises the answer's logit above the mean"
     )
+
+
+class Explanation(BriefExplanation):
+    """Intermediate results from the picture to the answer, and the locally linear network."""
+
+    normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
     stencils: list[list[list[float]]] | None = Field(
         description=(
             "effective weights of the locally linear network, 28x28 for each logit: "
@@ -123,6 +130,21 @@ def answer(
     )
 
 
+def brief_explanation(classifier: Classifier, prediction: Prediction) -> BriefExplanation:
+    """Return the part of an explanation that needs no picture and no effective weights."""
+    return BriefExplanation(**_brief_fields(classifier, prediction, classifier.explain(prediction)))
+
+
+def _brief_fields(classifier: Classifier, prediction: Prediction, explanation: NetworkExplanation) -> dict[str, Any]:
+    return {
+        "input": _shortest_decimals(prediction.input),
+        "activations": [_shortest_decimals(activation) for activation in explanation.activations],
+        "scores": _shortest_decimals(explanation.scores),
+        "temperature": classifier.model.metadata.calibration.temperature,
+        "relevance": _shortest_decimals(explanation.relevance),
+    }
+
+
 def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
     ranking = (-prediction.probabilities).argsort(kind="stable")[:top_k]
     return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in ranking]
@@ -142,12 +164,8 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
             shift=list(report.frame.shift),
         )
     return Explanation(
-        input=_shortest_decimals(prediction.input),
+        **_brief_fields(classifier, prediction, explanation),
         normalization=normalization,
-        activations=[_shortest_decimals(activation) for activation in explanation.activations],
-        scores=_shortest_decimals(explanation.scores),
-        temperature=classifier.model.metadata.calibration.temperature,
-        relevance=_shortest_decimals(explanation.relevance),
         stencils=None if explanation.stencils is None else _shortest_decimals(explanation.stencils),
         offsets=None if explanation.offsets is None else _shortest_decimals(explanation.offsets),
     )

@@ -12,22 +12,26 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.admission import AdmissionControl
+from service.api.metrics import Metrics
 from service.api.reports import Report
 from service.api.weights import Weights
 from service.classifier import Classifier
+from service.reader import Reader
 
 
 @dataclass(eq=False)
 class State:
-    """The loaded model, its weights and report, admission control, and the batch limit.
+    """The loaded model, its reader, weights and report, metrics, admission control, and the batch limit.
 
     `ready` is what the readiness probe reports. `started` is in seconds of `time.monotonic`. Has to be created within
     the event loop.
     """
 
     classifier: Classifier
+    reader: Reader
     weights: Weights
     report: Report
+    metrics: Metrics
     admission: AdmissionControl
     max_pictures: int
     ready: bool = True

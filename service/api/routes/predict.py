@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from service.api import bodies, examples, problems
 from service.api.problems import Problem
+from service.api.responses import json_response
 from service.api.schemas import Answer, answer
 from service.api.state import Shared
 from service.classifier import Classifier
@@ -66,7 +67,7 @@ def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, 
         prediction = classifier.predict_picture(picture)
     else:
         prediction = classifier.predict_pixels(picture[None])[0]
-    return _json(answer(classifier, prediction, top_k, explain=explain))
+    return json_response(answer(classifier, prediction, top_k, explain=explain))
 
 
 class Result(BaseModel):
@@ -103,7 +104,7 @@ async def predict_batch(request: Request, shared: Shared) -> Response:
 
     def answer_batch() -> Response:
         pictures = bodies.parse_batch_form(body, content_type, shared.max_pictures)
-        return _json(Results(results=_results(shared.classifier, pictures, request.scope)))
+        return json_response(Results(results=_results(shared.classifier, pictures, request.scope)))
 
     return await shared.admission.run_in_thread(answer_batch)
 
@@ -115,8 +116,3 @@ def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> lis
         else Result(prediction=answer(classifier, outcome))
         for outcome in classifier.predict_pictures(pictures)
     ]
-
-
-def _json(model: BaseModel) -> Response:
-    # Serialised here, since FastAPI would validate the model a second time.
-    return Response(model.model_dump_json(exclude_unset=True), media_type="application/json")

@@ -118,6 +118,17 @@ def test_predictions_are_counted_by_digit_and_verdict(fresh_client: TestClient) 
     assert 1 == total(scrape(fresh_client), "digits_predictions_total", **labels)
 
 
+def test_readings_are_counted_by_verdict(fresh_client: TestClient) -> None:
+    """Single ones and those of a batch, but no problems."""
+    verdict = fresh_client.post("/read", content=PICTURE).json()["verdict"]
+    fresh_client.post("/read", content=b"nothing")
+    fresh_client.post("/read/batch", files=[("file", PICTURE), ("file", b"nothing")])
+    samples = scrape(fresh_client)
+
+    assert 2 == total(samples, "digits_readings_total", verdict=verdict) == total(samples, "digits_readings_total")
+    assert 1 == total(samples, "digits_http_requests_total", route="/read/batch")
+
+
 def test_process_metrics(fresh_client: TestClient) -> None:
     """A single worker exports memory and file descriptors."""
     assert total(scrape(fresh_client), "process_resident_memory_bytes") > 2**20

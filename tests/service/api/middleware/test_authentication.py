@@ -38,7 +38,7 @@ def test_each_key_is_valid(protected_client: TestClient, scheme: str, key: str) 
             ("/model", header)
             for header in (None, "", "Bearer", "Bearer first", "Bearer first-key2", "Basic first-key")
         ),
-        *((path, None) for path in ("/predict", "/nowhere", "/docs", "/v2x")),
+        *((path, None) for path in ("/predict", "/read", "/read/batch", "/nowhere", "/docs", "/v2x")),
     ],
 )
 def test_request_without_a_valid_key_is_unauthorized(
@@ -87,7 +87,8 @@ def test_openapi_document_has_the_key(protected_client: TestClient) -> None:
     document = protected_client.get("/openapi.json", headers={"authorization": "Bearer first-key"}).json()
 
     assert {"key": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
-    assert [{"key": []}] == document["paths"]["/predict"]["post"]["security"]
+    for path in ("/predict", "/read", "/read/batch"):
+        assert [{"key": []}] == document["paths"][path]["post"]["security"]
     assert {"application/problem+json"} == set(document["paths"]["/predict"]["post"]["responses"]["401"]["content"])
     assert {"application/json"} == set(document["paths"]["/v2"]["get"]["responses"]["401"]["content"])
     for probe in ("/readyz", "/v2/health/ready"):

@@ -18,22 +18,12 @@ from service.model.artifact import Artifact
 from service.settings import Settings
 from tests.conftest import make_detector, make_metadata, make_network
 from tests.pictures import draw, encode
+from tests.service.api.problems import problem
 
 PICTURE = encode(draw(4))
 PIXELS = np.zeros((28, 28), int)
 PIXELS[4:24, 13:16] = 255
 JSON = {"content-type": "application/json"}
-
-
-def problem(response: Any) -> tuple[int, str]:
-    """Check the fields of a problem, and return its status and code."""
-    body = response.json()
-
-    assert "application/problem+json" == response.headers["content-type"]
-    assert {"type", "title", "status", "detail", "code", "request_id"} == set(body)
-    assert response.status_code == body["status"]
-    assert response.headers["x-request-id"] == body["request_id"]
-    return response.status_code, body["code"]
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,14 @@
 
     with DigitClient("http://localhost:8000") as client:
         print(client.predict("seven.jpg").digit)
+        print(client.read("numbers.jpg").text)
 
 Out of scope: the network itself. Only the service runs it.
 """
 
 from __future__ import annotations
 
-from service.client.answers import Answer, ModelName, Problem, Ranked
+from service.client.answers import Answer, ModelName, Problem, Ranked, ReadingAnswer, ReadingDigit, ReadingLine
 from service.client.clients import AsyncDigitClient, DigitClient
 from service.client.errors import ClientError, InvalidInput, NoAnswer, ProblemError, UnexpectedAnswer
 from service.client.pictures import Picture
@@ -25,5 +26,8 @@ __all__ = [
     "Problem",
     "ProblemError",
     "Ranked",
+    "ReadingAnswer",
+    "ReadingDigit",
+    "ReadingLine",
     "UnexpectedAnswer",
 ]

@@ -5,11 +5,13 @@ The server's schemas are in `service.api.schemas`. A test compares these models 
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from service.model.verdict import Verdict
+
+T = TypeVar("T")
 
 
 class _Frozen(BaseModel):
@@ -49,6 +51,54 @@ class Answer(_Frozen):
     top: tuple[Ranked, ...] | None = None
 
 
+class ReadingDigit(_Frozen):
+    """One digit of a line and its uncertainty. The fields are those of Answer.
+
+    `box` is its bounding box in pixels of the upright picture: top, left, bottom, right; bottom and right are
+    exclusive.
+    """
+
+    digit: int
+    confidence: float
+    probabilities: tuple[float, ...]
+    verdict: Annotated[Verdict | str, Field(union_mode="left_to_right")]
+    novelty: float | None
+    box: tuple[int, int, int, int]
+
+
+class ReadingLine(_Frozen):
+    """One line of digits, from left to right. `text` has a character for each.
+
+    `confidence` is the calibrated probability that the whole line is right. `box` is as of ReadingDigit.
+    """
+
+    text: str
+    confidence: float
+    box: tuple[int, int, int, int]
+    digits: tuple[ReadingDigit, ...]
+
+
+class ReadingAnswer(_Frozen):
+    """Every digit in a picture, in lines from top to bottom.
+
+    `text` joins the texts of the lines by line feeds; it is empty if there are no digits. `confidence` is the
+    calibrated probability that all of it is right. `verdict` is `clear`, `ambiguous` or `not_digits`, or one that this
+    client does not know. `picture_size` is the height and width of the upright picture in pixels, to which all boxes
+    refer. `truncated` is True if not all was read. `reason` says why the reading is incomplete or doubtful beyond its
+    digits; None where it is not.
+    """
+
+    text: str
+    confidence: float
+    verdict: str
+    lines: tuple[ReadingLine, ...]
+    picture_size: tuple[int, int]
+    classes: tuple[int, ...]
+    model: ModelName
+    truncated: bool = False
+    reason: str | None = None
+
+
 class Problem(_Frozen):
     """Problem details of an error (RFC 9457).
 
@@ -62,10 +112,10 @@ class Problem(_Frozen):
     request_id: str
 
 
-class Predicted(_Frozen):
-    """The result of one picture of a batch that was answered."""
+class Answered(_Frozen, Generic[T]):
+    """The result of one picture of a batch that was answered: an Answer or a ReadingAnswer."""
 
-    prediction: Answer
+    answer: T = Field(validation_alias=AliasChoices("prediction", "reading"))
 
 
 class Failed(_Frozen):
@@ -74,12 +124,12 @@ class Failed(_Frozen):
     problem: Problem
 
 
-class Batch(_Frozen):
+class Batch(_Frozen, Generic[T]):
     """The results of a batch, in the order of its pictures."""
 
-    results: tuple[Predicted | Failed, ...]
+    results: tuple[Answered[T] | Failed, ...]
 
     @property
-    def outcomes(self) -> list[Answer | Problem]:
+    def outcomes(self) -> list[T | Problem]:
         """The answer or the problem of each picture."""
-        return [item.prediction if isinstance(item, Predicted) else item.problem for item in self.results]
+        return [item.problem if isinstance(item, Failed) else item.answer for item in self.results]

@@ -16,7 +16,7 @@ import anyio.to_thread
 import httpx
 import numpy.typing as npt
 
-from service.client.answers import Answer, Problem
+from service.client.answers import Answer, Problem, ReadingAnswer
 from service.client.errors import InvalidInput
 from service.client.pictures import Picture
 from service.client.protocol import Done, JsonObject, RequestFlow, Requests, SendResult, advance
@@ -70,6 +70,20 @@ class DigitClient:
         Raises OSError when one is a path that cannot be read.
         """
         return self._run(self._requests.predict_batch(pictures))
+
+    def read(self, picture: Picture, *, length: int | None = None) -> ReadingAnswer:
+        """Read every digit in a picture. `length` is the number of its digits, 1 to 256, where that is known.
+
+        Raises OSError when the picture is a path that cannot be read.
+        """
+        return self._run(self._requests.read(picture, length))
+
+    def read_batch(self, pictures: Iterable[Picture], *, length: int | None = None) -> list[ReadingAnswer | Problem]:
+        """Read every digit in any number of pictures. Returns a reading or a problem for each, in their order.
+
+        `length` is the number of digits in each of the pictures. Raises OSError when one is a path that cannot be read.
+        """
+        return self._run(self._requests.read_batch(pictures, length))
 
     def model(self) -> JsonObject:
         """Return the description of the model, the body of `/model`."""
@@ -133,6 +147,16 @@ class AsyncDigitClient:
     async def predict_batch(self, pictures: Iterable[Picture]) -> list[Answer | Problem]:
         """Predict the digits in any number of pictures, as DigitClient.predict_batch."""
         return await self._run(self._requests.predict_batch(pictures))
+
+    async def read(self, picture: Picture, *, length: int | None = None) -> ReadingAnswer:
+        """Read every digit in a picture, as DigitClient.read."""
+        return await self._run(self._requests.read(picture, length))
+
+    async def read_batch(
+        self, pictures: Iterable[Picture], *, length: int | None = None
+    ) -> list[ReadingAnswer | Problem]:
+        """Read every digit in any number of pictures, as DigitClient.read_batch."""
+        return await self._run(self._requests.read_batch(pictures, length))
 
     async def model(self) -> JsonObject:
         """Return the description of the model, as DigitClient.model."""

@@ -18,7 +18,7 @@ import httpx
 import numpy.typing as npt
 from pydantic import BaseModel, RootModel, ValidationError
 
-from service.client.answers import Answer, Batch, Problem
+from service.client.answers import Answer, Batch, Problem, ReadingAnswer
 from service.client.errors import NoAnswer, ProblemError, UnexpectedAnswer
 from service.client.pictures import Picture, batches, encode, encode_pixels
 
@@ -28,6 +28,7 @@ SendResult = httpx.Response | httpx.RequestError | None
 """The response, or the transport error; None after a sleep and before the first request."""
 RequestFlow = Generator[httpx.Request | float, SendResult, T]
 JsonObject = dict[str, Any]
+Query = dict[str, int]
 
 # Every request is idempotent, so every request may be sent again.
 _RETRYABLE_STATUSES = {
@@ -76,21 +77,26 @@ class Requests:
 
     def predict(self, picture: Picture, top_k: int | None) -> RequestFlow[Answer]:
         """Predict the digit in a picture."""
-        headers = {"Content-Type": "application/octet-stream"}
-        response = yield from self._send("predict", content=encode(picture), headers=headers, params=_query(top_k))
+        response = yield from self._send_picture("predict", picture, _query(top_k=top_k))
         return _parse(Answer, response)
 
     def predict_pixels(self, pixels: npt.ArrayLike, top_k: int | None) -> RequestFlow[Answer]:
         """Predict a digit in MNIST form."""
-        response = yield from self._send("predict", json={"pixels": encode_pixels(pixels)}, params=_query(top_k))
+        response = yield from self._send("predict", json={"pixels": encode_pixels(pixels)}, params=_query(top_k=top_k))
         return _parse(Answer, response)
 
     def predict_batch(self, pictures: Iterable[Picture]) -> RequestFlow[list[Answer | Problem]]:
         """Predict the digits in pictures, in as many requests as the limits on their number and bytes need."""
-        outcomes: list[Answer | Problem] = []
-        for batch in batches(map(encode, pictures), len):
-            outcomes += yield from self._send_batch(batch)
-        return outcomes
+        return (yield from self._send_batches("predict/batch", pictures, Batch[Answer], {}))
+
+    def read(self, picture: Picture, length: int | None) -> RequestFlow[ReadingAnswer]:
+        """Read every digit in a picture."""
+        response = yield from self._send_picture("read", picture, _query(length=length))
+        return _parse(ReadingAnswer, response)
+
+    def read_batch(self, pictures: Iterable[Picture], length: int | None) -> RequestFlow[list[ReadingAnswer | Problem]]:
+        """Read every digit in pictures, in as many requests as predict_batch needs."""
+        return (yield from self._send_batches("read/batch", pictures, Batch[ReadingAnswer], _query(length=length)))
 
     def model(self) -> RequestFlow[JsonObject]:
         """Return the description of the model."""
@@ -103,21 +109,36 @@ class Requests:
         response = _check(request, (yield request), HTTPStatus.SERVICE_UNAVAILABLE)
         return _parse(RootModel[JsonObject], response).root
 
-    def _send_batch(self, batch: list[bytes]) -> RequestFlow[list[Answer | Problem]]:
+    def _send_picture(self, path: str, picture: Picture, params: Query) -> RequestFlow[httpx.Response]:
+        headers = {"Content-Type": "application/octet-stream"}
+        return (yield from self._send(path, content=encode(picture), headers=headers, params=params))
+
+    def _send_batches(
+        self, path: str, pictures: Iterable[Picture], model: type[Batch[T]], params: Query
+    ) -> RequestFlow[list[T | Problem]]:
+        outcomes: list[T | Problem] = []
+        for batch in batches(map(encode, pictures), len):
+            outcomes += yield from self._send_batch(path, batch, model, params)
+        return outcomes
+
+    def _send_batch(
+        self, path: str, batch: list[bytes], model: type[Batch[T]], params: Query
+    ) -> RequestFlow[list[T | Problem]]:
         files = [("file", ("picture", content)) for content in batch]
         try:
-            response = yield from self._send("predict/batch", files=files)
+            response = yield from self._send(path, files=files, params=params)
         except (ProblemError, UnexpectedAnswer) as error:
             if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise
             # The service, or a proxy in front of it, has a smaller limit than the default: bisect the batch.
             if len(batch) > 1:
                 middle = len(batch) // 2
-                return (yield from self._send_batch(batch[:middle])) + (yield from self._send_batch(batch[middle:]))
+                first = yield from self._send_batch(path, batch[:middle], model, params)
+                return first + (yield from self._send_batch(path, batch[middle:], model, params))
             if isinstance(error, ProblemError):
                 return [error.problem]
             raise
-        outcomes = _parse(Batch, response).outcomes
+        outcomes = _parse(model, response).outcomes
         if len(outcomes) != len(batch):
             raise _unexpected_answer(response, f"{len(outcomes)} results for {len(batch)} pictures")
         return outcomes
@@ -135,8 +156,9 @@ class Requests:
         return _check(request, sent)
 
 
-def _query(top_k: int | None) -> dict[str, int]:
-    return {} if top_k is None else {"top_k": top_k}
+def _query(**params: int | None) -> Query:
+    """Return the parameters that are given."""
+    return {name: value for name, value in params.items() if value is not None}
 
 
 def _retry_delay(sent: SendResult) -> float | None:

@@ -59,6 +59,8 @@ def test_both_clients_return_the_same(service: str) -> None:
             return (
                 await client.predict(picture, top_k=2),
                 await client.predict_pixels(pixels, top_k=2),
+                await client.read(picture, length=1),
+                (await client.read_batch([picture, b"nothing"], length=1))[0],
                 facts,
                 status,
             )
@@ -67,6 +69,8 @@ def test_both_clients_return_the_same(service: str) -> None:
         expected = (
             client.predict(picture, top_k=2),
             client.predict_pixels(pixels, top_k=2),
+            client.read(picture, length=1),
+            client.read_batch([picture, b"nothing"], length=1)[0],
             client.model(),
             client.health()["status"],
         )

@@ -10,8 +10,17 @@ import httpx
 import numpy as np
 import pytest
 
-from service.client import Answer, DigitClient, InvalidInput, NoAnswer, Problem, ProblemError, UnexpectedAnswer
-from tests.service.client.answers import make_answer, make_problem
+from service.client import (
+    Answer,
+    DigitClient,
+    InvalidInput,
+    NoAnswer,
+    Problem,
+    ProblemError,
+    ReadingAnswer,
+    UnexpectedAnswer,
+)
+from tests.service.client.answers import make_answer, make_problem, make_reading
 
 Outcome = httpx.Response | httpx.RequestError
 ANSWER = httpx.Response(200, json=make_answer())
@@ -64,6 +73,18 @@ def test_picture_is_sent_as_body() -> None:
     assert Answer.model_validate(make_answer()) == answer
     assert ("POST", "http://digits/api/predict") == (request.method, str(request.url))
     assert (b"picture", "application/octet-stream") == (request.content, request.headers["Content-Type"])
+
+
+def test_picture_to_read_is_sent_as_body() -> None:
+    """It is sent to another path, and the answer is a reading."""
+    service = Service(*[httpx.Response(200, json=make_reading())] * 2)
+    answers = [service.client().read(b"picture"), service.client().read(b"picture", length=3)]
+    first, second = service.requests
+
+    assert [ReadingAnswer.model_validate(make_reading())] * 2 == answers
+    assert ("POST", "http://digits/api/read") == (first.method, str(first.url))
+    assert "length=3" == second.url.query.decode()
+    assert (b"picture", "application/octet-stream") == (first.content, first.headers["Content-Type"])
 
 
 def test_pixels_are_sent_as_json() -> None:
@@ -249,10 +270,12 @@ def test_response_of_another_server_raises_unexpected_answer(response: httpx.Res
     [
         lambda client: client.predict_pixels(np.zeros((28, 28), int)),
         lambda client: client.predict_batch([b"picture"]),
+        lambda client: client.read(b"picture"),
+        lambda client: client.read_batch([b"picture"]),
         lambda client: client.model(),
         lambda client: client.health(),
     ],
-    ids=["predict_pixels", "predict_batch", "model", "health"],
+    ids=["predict_pixels", "predict_batch", "read", "read_batch", "model", "health"],
 )
 def test_every_method_raises_unexpected_answer(status: int, call: Callable[[DigitClient], Any]) -> None:
     """Every method checks the status and parses the body."""
@@ -297,6 +320,19 @@ def test_batch_is_sent_as_a_form() -> None:
     assert "/api/predict/batch" == request.url.path
     assert request.content.index(b"one") < request.content.index(b"two")
     assert 2 == pictures_in(request)
+
+
+def test_batch_to_read_is_sent_as_a_form() -> None:
+    """The results are readings and problems, also after the batch is bisected; the length goes with each request."""
+    problem = make_problem(400, "damaged", "unreadable-image")
+    too_large = httpx.Response(413, json=make_problem(413))
+    first, second = ({"reading": make_reading("1")}, {"problem": problem})
+    service = Service(too_large, *(httpx.Response(200, json={"results": [one]}) for one in (first, second)))
+    outcomes = service.client().read_batch([b"one", b"two"], length=1)
+
+    assert [ReadingAnswer.model_validate(make_reading("1")), Problem.model_validate(problem)] == outcomes
+    assert [2, 1, 1] == [pictures_in(request) for request in service.requests]
+    assert {"http://digits/api/read/batch?length=1"} == {str(request.url) for request in service.requests}
 
 
 def test_empty_batch_sends_no_request() -> None:

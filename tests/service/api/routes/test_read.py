@@ -21,7 +21,7 @@ from tests.pictures import draw, encode
 from tests.service.api.problems import problem
 from tests.service.api.readings import BOX, StubReader, make_reading
 
-ONE_SEVEN = np.hstack([draw(1), draw(7)])
+ONE_SEVEN = np.hstack([np.asarray(draw(1)), np.asarray(draw(7))])
 PICTURE = encode(ONE_SEVEN)
 BLANK = encode(draw(ink=255))
 

@@ -1,7 +1,7 @@
-"""Picture files in, a FileResult for each out, in their order: predicted in this process or in a pool of processes.
+"""Picture files in, a FileResult for each out, in their order: answered in this process or in a pool of processes.
 
 Memory does not grow with the number of files: only a few per process are read ahead. Out of scope: finding the files
-(`files`), and printing the results (`predict`).
+(`files`), what an answer is (`answers`), and printing the results (`command`).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -25,8 +25,9 @@ from threading import Thread
 from threadpoolctl import threadpool_limits
 
 from service.classifier import Classifier
+from service.cli.answers import JsonObject
 from service.errors import DigitsError, PictureError
-from service.types import FORMATS
+from service.settings import Settings
 
 if sys.platform != "win32":  # pragma: no branch
     from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask
@@ -41,36 +42,31 @@ class WorkerLost(DigitsError):
 
 @dataclass(frozen=True)
 class FileResult:
-    """The prediction for one file, or its `error`, in which case all else is None.
-
-    `novelty` is the out-of-distribution (OOD) score, 0 to 1; None also when the model has no OOD detector.
-    """
+    """The answer on one file, or its `error`; the other is None."""
 
     file: Path
-    digit: int | None = None
-    confidence: float | None = None
-    verdict: str | None = None
-    novelty: float | None = None
-    probabilities: tuple[float, ...] | None = None
+    answer: JsonObject | None = None
     error: str | None = None
 
 
-def predict_files(
-    files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...] = FORMATS
-) -> Generator[FileResult]:
-    """Yield the result of each file, predicted by this many processes. Only pictures in `formats` are accepted.
+Answerer = Callable[[Classifier, bytes], JsonObject]
+"""Returns the answer on an encoded picture, or raises PictureError."""
 
-    With more than one worker, call it from the main thread. Raises ArtifactError when the model cannot be loaded, and
-    WorkerLost.
+
+def answer_files(files: Iterable[Path], answer: Answerer, settings: Settings, workers: int) -> Generator[FileResult]:
+    """Yield the result of each file, answered by this many processes. The settings name the model and the limits.
+
+    With more than one worker, `answer` has to be picklable, and the caller in the main thread. Raises ArtifactError
+    when the model cannot be loaded, and WorkerLost.
     """
     if workers > 1:
-        yield from _predict_in_pool(files, model, max_pixels, workers, formats)
+        yield from _answer_in_pool(files, answer, settings, workers)
         return
     # One BLAS thread, as in the service: equally fast for one picture, and the same rounding.
     with threadpool_limits(1, user_api="blas"):
-        classifier = Classifier.load(model, max_pixels, formats=formats)
+        classifier = _load(settings)
         for file in files:
-            yield _predict_file(classifier, file)
+            yield _answer_file(classifier, answer, file)
 
 
 def unreadable_file(file: Path, error: OSError) -> FileResult:
@@ -78,29 +74,23 @@ def unreadable_file(file: Path, error: OSError) -> FileResult:
     return FileResult(file, error=error.strerror or str(error))
 
 
-def _predict_file(classifier: Classifier, file: Path) -> FileResult:
+def _answer_file(classifier: Classifier, answer: Answerer, file: Path) -> FileResult:
     try:
-        prediction = classifier.predict_picture(file.read_bytes())
+        return FileResult(file, answer(classifier, file.read_bytes()))
     except OSError as error:
         return unreadable_file(file, error)
     except PictureError as error:
         return FileResult(file, error=str(error))
-    return FileResult(
-        file,
-        prediction.digit,
-        prediction.confidence,
-        prediction.verdict,
-        prediction.novelty,
-        tuple(prediction.probabilities.tolist()),
-    )
 
 
-def _predict_in_pool(
-    files: Iterable[Path], model: Path, max_pixels: int, workers: int, formats: tuple[str, ...]
-) -> Generator[FileResult]:
+def _load(settings: Settings) -> Classifier:
+    return Classifier.load(settings.model, settings.max_pixels, formats=settings.formats)
+
+
+def _answer_in_pool(files: Iterable[Path], answer: Answerer, settings: Settings, workers: int) -> Generator[FileResult]:
     # Spawned, not forked: a fork would inherit the BLAS threads in an undefined state.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_parent_watcher)
-    futures = (pool.submit(_predict_in_worker, model, max_pixels, formats, file) for file in files)
+    futures = (pool.submit(_answer_in_worker, settings, answer, file) for file in files)
     try:
         with _sigint_blocked():
             pending = deque(islice(futures, workers * _PREFETCH))
@@ -136,16 +126,16 @@ def _sigint_blocked() -> Iterator[None]:
         pthread_sigmask(SIG_SETMASK, before)
 
 
-def _predict_in_worker(model: Path, max_pixels: int, formats: tuple[str, ...], file: Path) -> FileResult:
-    return _predict_file(_classifier(model, max_pixels, formats), file)
+def _answer_in_worker(settings: Settings, answer: Answerer, file: Path) -> FileResult:
+    return _answer_file(_classifier(settings), answer, file)
 
 
 @cache
-def _classifier(model: Path, max_pixels: int, formats: tuple[str, ...]) -> Classifier:
+def _classifier(settings: Settings) -> Classifier:
     """Return the classifier of this worker process, loaded once."""
     # There is one worker per processor; more BLAS threads would compete for the same processors.
     threadpool_limits(1, user_api="blas")
-    return Classifier.load(model, max_pixels, formats=formats)
+    return _load(settings)
 
 
 def _start_parent_watcher() -> None:

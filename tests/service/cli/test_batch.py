@@ -8,15 +8,15 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import astuple
 from pathlib import Path
 
 import pytest
 
 from service.classifier import Classifier
-from service.cli.batch import FileResult, WorkerLost, predict_files, unreadable_file
+from service.cli import answers
+from service.cli.batch import FileResult, WorkerLost, answer_files, unreadable_file
 from service.errors import ArtifactError
-from service.settings import MAX_PIXELS
+from service.settings import Settings
 from tests.pictures import draw, encode
 
 
@@ -55,20 +55,21 @@ def pipe(tmp_path: Path) -> Path:
 def test_results_match_the_classifier(
     pictures: list[Path], unanswerable: list[Path], tiny_model: Path, workers: int
 ) -> None:
-    """Results are in the order of the files and equal those of Classifier; a file with an error has no other field.
+    """Results are in the order of the files and equal those of the classifier; a file with an error has no answer.
 
     The limits on pixels and formats hold in every process.
     """
     classifier = Classifier.load(tiny_model)
-    results = list(predict_files([*pictures, *unanswerable], tiny_model, 40_000, workers, ("PNG",)))
-    predictions = [classifier.predict_picture(file.read_bytes()) for file in pictures]
+    settings = Settings(model=tiny_model, max_pixels=40_000, formats=("PNG",))
+    results = list(answer_files([*pictures, *unanswerable], answers.predict, settings, workers))
     errors = [result.error or "" for result in results[10:]]
 
     assert [*pictures, *unanswerable] == [result.file for result in results]
-    assert [
-        (p.digit, p.confidence, p.verdict, p.novelty, tuple(p.probabilities.tolist()), None) for p in predictions
-    ] == [astuple(result)[1:] for result in results[:10]]
-    assert [(None,) * 5] * 6 == [astuple(result)[1:-1] for result in results[10:]]
+    assert [answers.predict(classifier, file.read_bytes()) for file in pictures] == [
+        result.answer for result in results[:10]
+    ]
+    assert [None] * 10 == [result.error for result in results[:10]]
+    assert [None] * 6 == [result.answer for result in results[10:]]
     assert all(errors)
     assert errors[1].startswith("the picture has 201 x 200")
     assert errors[2].startswith("JPEG pictures are not accepted here")
@@ -78,13 +79,14 @@ def test_results_match_the_classifier(
 def test_unusable_model_is_one_error(pictures: list[Path], tmp_path: Path) -> None:
     """An error of the workers is raised, not reported for each file."""
     with pytest.raises(ArtifactError, match="cannot be read"):
-        list(predict_files(pictures, tmp_path / "none.safetensors", MAX_PIXELS, 2))
+        list(answer_files(pictures, answers.predict, Settings(model=tmp_path / "none.safetensors"), 2))
 
 
 def test_files_are_consumed_lazily(pictures: list[Path], tiny_model: Path) -> None:
     """Without a pool, no file is read ahead."""
     indices = itertools.count()
-    with closing(predict_files((pictures[0] for _ in indices), tiny_model, MAX_PIXELS, 1)) as results:
+    files = (pictures[0] for _ in indices)
+    with closing(answer_files(files, answers.predict, Settings(model=tiny_model), 1)) as results:
         next(results)
         next(results)
 
@@ -95,7 +97,7 @@ def test_pool_is_lazy_and_ends_with_the_generator(pipe: Path, pictures: list[Pat
     """Of an endless iterable few files are submitted ahead; closing terminates processes that are still reading."""
     indices = itertools.count()
     files = (pictures[0] if i < 2 else pipe for i in indices)
-    with closing(predict_files(files, tiny_model, MAX_PIXELS, 2)) as results:
+    with closing(answer_files(files, answers.predict, Settings(model=tiny_model), 2)) as results:
         next(results)
         next(results)
         running = multiprocessing.active_children()
@@ -124,7 +126,7 @@ def killed_workers(pipe: Path) -> Iterator[None]:
 def test_killed_worker_raises_worker_lost(pipe: Path, tiny_model: Path) -> None:
     """The message suggests fewer workers, since the system may be short of memory."""
     with pytest.raises(WorkerLost, match="try fewer --workers"):
-        list(predict_files([pipe], tiny_model, MAX_PIXELS, 2))
+        list(answer_files([pipe], answers.predict, Settings(model=tiny_model), 2))
 
 
 def test_os_error_without_strerror_is_reported_by_its_message() -> None:

@@ -68,7 +68,9 @@ def test_info_describes_the_configured_model(
 # --- Errors
 
 
-@pytest.mark.parametrize("command", [["serve"], ["predict", "any.png"], ["info"]], ids=lambda command: command[0])
+@pytest.mark.parametrize(
+    "command", [["serve"], ["predict", "any.png"], ["read", "any.png"], ["info"]], ids=lambda command: command[0]
+)
 def test_damaged_model_is_one_line_on_stderr(
     damaged: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
@@ -101,6 +103,12 @@ def test_invalid_setting_is_one_line_on_stderr(
         ["predict", "--workers", "0", "seven.png"],
         ["predict", "--workers", "two", "seven.png"],
         ["predict", "--csv", "--json", "seven.png"],
+        ["predict", "--steps", "steps", "--url", "http://digits", "seven.png"],
+        ["predict", "--length", "1", "seven.png"],
+        ["read"],
+        ["read", "--length", "0", "seven.png"],
+        ["read", "--length", "257", "seven.png"],
+        ["read", "--length", "two", "seven.png"],
     ],
     ids=" ".join,
 )
@@ -111,6 +119,24 @@ def test_invalid_arguments_print_the_usage(arguments: list[str], capsys: pytest.
 
     assert 2 == caught.value.code
     assert capsys.readouterr().err.startswith("usage: digits")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "--workers", "0", "seven.png"], "--workers: must be 1 or more, not 0"),
+        (["read", "--length", "257", "seven.png"], "--length: must be 1 to 256, not 257"),
+    ],
+    ids=["workers", "length"],
+)
+def test_number_out_of_range_is_reported_with_its_limits(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The message has the option and the value."""
+    with pytest.raises(SystemExit):
+        main(arguments)
+
+    assert message in capsys.readouterr().err
 
 
 # --- Help and version

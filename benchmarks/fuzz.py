@@ -5,7 +5,8 @@
 Starts the service and sends it this many cases of benchmarks.hostile, one kind after the other. Prints for each kind
 the number of cases, the longest latency, the memory growth after the first tenth, which is the warm-up, and the
 statuses. Case i of a kind is generated with the seed "SEED kind i". Fails when a status is 5xx, a connection breaks, a
-case takes longer than a second, or the process ends. Needs Linux.
+case takes longer than a second, or than three for /read, which works for a second on one picture, and is sent up to
+two; or when the process ends. Needs Linux.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from benchmarks.hostile import KINDS, Case
 from benchmarks.serving import running_service
 
 _MODEL = "mnist-mlp"
-_MAX_SECONDS = 1
+_MAX_SECONDS, _MAX_SECONDS_READ = 1, 3
 # Responses that are computed by the first request and cached.
 _CACHED = ("/openapi.json", "/model/weights", "/model/weights/0", "/model/weights/1")
 
@@ -65,7 +66,8 @@ def main() -> int:
                 seconds = time.perf_counter() - started
                 statuses[status] += 1
                 slowest = max(slowest, seconds)
-                if not re.fullmatch("[234]..", status) or seconds > _MAX_SECONDS:
+                limit = _MAX_SECONDS_READ if case.path.startswith("/read") else _MAX_SECONDS
+                if not re.fullmatch("[234]..", status) or seconds > limit:
                     failed.append(f"{seed}: {status} in {seconds:.2f} s")
                 if i == n_each // 10:
                     warm = server.rss_mib()

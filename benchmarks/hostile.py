@@ -146,16 +146,17 @@ def damaged(rng: Random, data: bytes) -> bytes:
 
 def _posted(rng: Random, picture: bytes) -> Case:
     """Return a request with a picture, in one of the accepted kinds of bodies."""
-    query = rng.choice(("", "", "", "?explain=true", "?top_k=3"))
+    path = rng.choice(("/predict", "/predict", "/read"))
+    query = rng.choice(("", "", "", "?explain=true", "?top_k=3", "?length=3"))
     form = rng.randrange(5)
     if form == 0:
-        return Case("POST", "/predict" + query, (("content-type", _FORM),), _form(picture))
+        return Case("POST", path + query, (("content-type", _FORM),), _form(picture))
     if form == 1:
-        return Case("POST", "/predict/batch", (("content-type", _FORM),), _form(picture, PICTURES["PNG"]))
+        return Case("POST", f"{path}/batch", (("content-type", _FORM),), _form(picture, PICTURES["PNG"]))
     if form == 2:
         text = json.dumps({"image": base64.b64encode(picture).decode()}).encode()
-        return Case("POST", "/predict" + query, (("content-type", _JSON),), text)
-    return Case("POST", "/predict" + query, (("content-type", "application/octet-stream"),), picture)
+        return Case("POST", path + query, (("content-type", _JSON),), text)
+    return Case("POST", path + query, (("content-type", "application/octet-stream"),), picture)
 
 
 def _form(*pictures: bytes) -> bytes:
@@ -219,6 +220,8 @@ _HEADERS = (
 _PATHS = (
     ("POST", "/predict"),
     ("POST", "/predict/batch"),
+    ("POST", "/read"),
+    ("POST", "/read/batch"),
     ("POST", _INFER),
     ("GET", "/model/weights/1"),
     ("GET", "/model/weights/0/image"),
@@ -243,7 +246,7 @@ def _headers(rng: Random) -> Case:
 
 def _queries(rng: Random) -> Case:
     method, path = rng.choice(_PATHS)
-    names = ("top_k", "explain", "format", "rows", "columns", "first", "a")
+    names = ("top_k", "explain", "length", "format", "rows", "columns", "first", "a")
     values = ("", "1", "-1", "1e9", "true", "npz", "%00", "%ff%fe", "9" * 5000, "%F0%9F%98%80", "&", "=", "%", "+")
     parts = [f"{rng.choice(names)}={rng.choice(values)}" for _ in range(rng.choice((1, 2, 30)))]
     tail = rng.choice(("", "", "/", "/%00", "/%2e%2e", "/" + "9" * 3000, "/-1"))
@@ -270,7 +273,7 @@ def _forms(rng: Random) -> Case:
     content_type = rng.choice(
         (_FORM, _FORM, _FORM, _FORM + "x", "multipart/form-data", "multipart/form-data; boundary=")
     )
-    path = rng.choice(("/predict", "/predict/batch"))
+    path = rng.choice(("/predict", "/predict/batch", "/read", "/read/batch"))
     return Case("POST", path, (("content-type", content_type),), bytes(found))
 
 
@@ -319,7 +322,30 @@ def _json(rng: Random) -> Case:
     document = rng.choice(
         ({"image": picture}, {"image": f"data:image/png;base64,{picture}"}, {"pixels": [[0] * 28] * 28})
     )
-    return Case("POST", "/predict", (("content-type", _JSON),), _json_bytes(rng, _mutated_json(rng, document)))
+    path = rng.choice(("/predict", "/predict", "/read"))
+    return Case("POST", path, (("content-type", _JSON),), _json_bytes(rng, _mutated_json(rng, document)))
+
+
+def _pages(rng: Random) -> Case:
+    """Return a valid picture with much to read: noise, a chessboard, stripes, or sevens, in black and white."""
+    height, width, period = rng.randrange(20, 600), rng.randrange(20, 600), rng.choice((1, 2, 3, 5, 8, 13, 40))
+    rows, columns = np.mgrid[:height, :width] // period
+    kind = rng.randrange(4)
+    if kind == 0:
+        shares = np.random.default_rng(rng.randrange(2**32)).random((height // period + 1, width // period + 1))
+        page = (shares < rng.choice((0.05, 0.3, 0.5)))[rows, columns]
+    elif kind == 1:
+        page = (rows + columns) % 2 == 0
+    elif kind == 2:
+        page = (rows if rng.random() < 0.5 else columns) % 2 == 0
+    else:
+        seven = np.zeros((14, 10), bool)
+        seven[2:4, 2:9] = seven[4:12, 6:8] = True
+        page = seven[rows % 14, columns % 10]
+    if rng.random() < 0.3:
+        page = ~page
+    query = rng.choice(("", "?explain=true", "?length=1", "?length=256"))
+    return Case("POST", "/read" + query, (), _encoded(Image.fromarray(page), "PNG"))
 
 
 def _v2(rng: Random) -> Case:
@@ -359,6 +385,7 @@ KINDS: Mapping[str, Callable[[Random], Case]] = MappingProxyType(
         "paths and queries": _queries,
         "forms": _forms,
         "JSON": _json,
+        "much to read": _pages,
         "V2": _v2,
     }
 )

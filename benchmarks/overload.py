@@ -1,6 +1,6 @@
-"""Overload: latency and load shedding with 500 connections of small pictures and 16 of photos of 12 megapixels.
+"""Overload: latency and load shedding with small pictures, photos of 12 megapixels, and pages of digits.
 
-    python -m benchmarks.overload [--seconds 30] [--small 500] [--large 16]
+    python -m benchmarks.overload [--seconds 30] [--small 500] [--large 16] [--read 4]
 
 Starts the service, bound to the first processor, and sends requests from the second. Every connection is a closed loop:
 it sends its next request as soon as the previous one is answered, with 200 or 503. Probes are sent ten times per
@@ -107,25 +107,28 @@ async def _recovery(port: int, request: bytes, usual: float) -> float:
     return time.perf_counter() - started
 
 
-async def _measure(server: Server, seconds: float, n_small: int, n_large: int) -> bool:
+async def _measure(server: Server, seconds: float, n_small: int, n_large: int, n_read: int) -> bool:
     small, large = post("/predict", pictures.tiny()), post("/predict", pictures.large_photo())
+    page = post("/read", pictures.page())
     usual = await _idle_latency(server.port, small, 200)
-    usual_large = await _idle_latency(server.port, large, 3)
+    usual_large, usual_page = [await _idle_latency(server.port, request, 3) for request in (large, page)]
     before = server.rss_mib()
-    tallies = [Tally("small"), Tally("12 megapixels"), *map(Tally, _PROBES)]
+    tallies = [Tally("small"), Tally("12 megapixels"), Tally("pages to read"), *map(Tally, _PROBES)]
     connecting = Tally("connecting")
     until = time.perf_counter() + seconds
     async with asyncio.TaskGroup() as group:
         sampling = group.create_task(_memory(server, until))
-        for request, tally, n in ((small, tallies[0], n_small), (large, tallies[1], n_large)):
+        requests = (small, large, page)
+        for request, tally, n in zip(requests, tallies, (n_small, n_large, n_read), strict=False):
             for _ in range(n):
                 group.create_task(_closed_loop(server.port, request, until, tally))
-        for path, tally in zip(_PROBES, tallies[2:], strict=True):
+        for path, tally in zip(_PROBES, tallies[3:], strict=True):
             spans = (until - seconds + _CONNECTING_SECONDS, connecting), (until, tally)
             group.create_task(_probe(server.port, path, *spans))
     memory = sampling.result()
     recovery = await _recovery(server.port, small, usual)
-    print(f"without load: small {1000 * usual:.1f} ms, 12 megapixels {1000 * usual_large:.0f} ms\n")
+    idle = f"12 megapixels {1000 * usual_large:.0f} ms, a page {1000 * usual_page:.0f} ms"
+    print(f"without load: small {1000 * usual:.1f} ms, {idle}\n")
     print(f"{'':16}{'status':>6}{'answers':>9}{'per s':>9}{'ms: 50 %':>9}{'99 %':>9}{'max':>9}")
     for tally in [*tallies, connecting]:
         for status in sorted(tally.seconds):
@@ -134,7 +137,7 @@ async def _measure(server: Server, seconds: float, n_small: int, n_large: int) -
     peaks = " and ".join(f"{max(half):.0f}" for half in halves)
     print(f"\nMiB: {before:.0f} before, at most {peaks} in the first and second half")
     print(f"recovered after {recovery:.2f} s")
-    probes = tallies[2:]
+    probes = tallies[3:]
     return (
         tallies[0].is_within(_MAX_ADMITTED, 0.99)
         and all(tally.is_within(_MAX_PROBE, 1) and len(tally.seconds) == 1 for tally in probes)
@@ -150,10 +153,11 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30, help="duration")
     parser.add_argument("--small", type=int, default=500, help="connections with tiny pictures")
     parser.add_argument("--large", type=int, default=16, help="connections with photos of 12 megapixels")
+    parser.add_argument("--read", type=int, default=4, help="connections with pages of 40 digits")
     arguments = parser.parse_args()
     os.sched_setaffinity(0, {1})
     with running_service("0") as server:
-        passed = uvloop.run(_measure(server, arguments.seconds, arguments.small, arguments.large))
+        passed = uvloop.run(_measure(server, arguments.seconds, arguments.small, arguments.large, arguments.read))
     return 0 if passed else 1
 
 

@@ -104,6 +104,15 @@ def sheet() -> bytes:
     return _encoded(_photographed(np.asarray(table, np.uint8)), "JPEG", quality=_JPEG_QUALITY)
 
 
+def page() -> bytes:
+    """Return five lines of eight digits on paper, in uneven light: a JPEG of 1.1 megapixels."""
+    width, height = _PHOTO
+    tile = _written(width // 8, height // 5)
+    sheet = np.full((height, width), tile[0, 0], np.uint8)
+    sheet[: 5 * tile.shape[0], : 8 * tile.shape[1]] = np.tile(tile, (5, 8))
+    return _encoded(_photographed(sheet), "JPEG", quality=_JPEG_QUALITY)
+
+
 # In the order of tables: first what people send, then what only programs send.
 SAMPLES: Mapping[str, Sample] = MappingProxyType(
     {

@@ -60,7 +60,7 @@ class Answers:
 def _valid() -> list[bytes]:
     """Return requests that are answered with 200."""
     tiny = pictures.tiny()
-    seven = (ROOT / "docs" / "seven.jpg").read_bytes()
+    seven, numbers = ((ROOT / "docs" / name).read_bytes() for name in ("seven.jpg", "numbers.png"))
     boundary = b"soak"
     part = b'--soak\r\nContent-Disposition: form-data; name="file"; filename="d"\r\n\r\n%s\r\n'
     form = f"multipart/form-data; boundary={boundary.decode()}"
@@ -71,6 +71,9 @@ def _valid() -> list[bytes]:
         post("/predict", seven),
         post("/predict?explain=true&top_k=3", tiny),
         post("/predict", part % seven + b"--soak--\r\n", form),
+        post("/read", numbers),
+        post("/read?explain=true", seven),
+        post("/read/batch", part % numbers + part % b"no picture" + b"--soak--\r\n", form),
         post("/predict/batch", part % tiny + part % seven + part % b"no picture" + b"--soak--\r\n", form),
         post("/predict", json.dumps({"pixels": pixels}).encode(), "application/json"),
         post("/predict", json.dumps({"image": base64.b64encode(seven).decode()}).encode(), "application/json"),

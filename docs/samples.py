@@ -1,8 +1,9 @@
-"""The sample pictures on the page: of each kind that people send one, drawn by program.
+"""The sample pictures: of each kind that people send one for the page, and numbers for the documents, all drawn.
 
     python -m docs.samples
 
-Writes them to service/web/samples, and prints what the bundled model makes of each. The same run makes the same files.
+Writes those of the page to service/web/samples, and docs/numbers.png. Prints what the bundled model makes of each. The
+same run makes the same files.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from service.classifier import Classifier
+from service.reader import Reader
 from service.settings import bundled_model
-from training.synthetic_digits import Handwriting, draw
+from training.synthetic_digits import FORMS, Handwriting, draw
 
-_FOLDER = Path(__file__).parents[1] / "service" / "web" / "samples"
+_DOCS = Path(__file__).parent
+_FOLDER = _DOCS.parent / "service" / "web" / "samples"
 _SIDE = 240
 _STEADY = Handwriting(wobble=0.01, widths=(0.6, 0.7), slants=(4, 8), turns=(0, 0), pens=(2.2, 2.4), pressure=0.1)
 _THIN = Handwriting(wobble=0.015, widths=(0.6, 0.7), slants=(8, 12), turns=(0, 0), pens=(1.1, 1.2), pressure=0.1)
@@ -95,6 +98,18 @@ def plain(form: str, seed: int) -> Image.Image:
     )
 
 
+def numbers() -> Image.Image:
+    """Return two lines of digits, 2024 and 17, in dark blue on white."""
+    blank = np.zeros((_SIDE, _SIDE), np.float32)
+    lines = [
+        [blank if digit == " " else ink(FORMS[int(digit)][0], _STEADY, 0.6, (0.5, 0.5), seed) for digit in text]
+        for seed, text in enumerate(("2024", "17  "), 21)
+    ]
+    tiles = [[tile[:, 40:200] for tile in line] for line in lines]
+    seen = painted(np.block(tiles), (24, 34, 96), np.full((2 * _SIDE, 4 * 160, 3), 255, np.float32))
+    return _picture(seen).resize((320, 240), Image.Resampling.BOX).quantize(16)
+
+
 def _picture(colours: npt.NDArray[Any]) -> Image.Image:
     return Image.fromarray(np.clip(np.round(colours), 0, 255).astype(np.uint8))
 
@@ -117,6 +132,9 @@ def main() -> None:
         (_FOLDER / name).write_bytes(buffer.getvalue())
         read = classifier.predict_picture(buffer.getvalue())
         print(f"{name:14} {len(buffer.getvalue()):6} bytes  {read.digit} {read.confidence:.3f} {read.verdict}")
+    numbers().save(_DOCS / "numbers.png", optimize=True)
+    reading = Reader(classifier).read_picture((_DOCS / "numbers.png").read_bytes())
+    print(f"{'numbers.png':14} {reading.text.split()} {reading.confidence:.3f} {reading.verdict}")
 
 
 if __name__ == "__main__":

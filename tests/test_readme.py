@@ -51,7 +51,8 @@ def server() -> Iterator[str]:
 def run(command: list[str], folder: Path) -> str:
     """Return what a command prints when run in a copy of what a reader has, and fail with what it complains of."""
     (folder / "docs").mkdir()
-    shutil.copy(_ROOT / "docs" / "seven.jpg", folder / "docs")
+    for name in ("seven.jpg", "numbers.png"):
+        shutil.copy(_ROOT / "docs" / name, folder / "docs")
     environment = os.environ | {"PYTHONPATH": str(_ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
@@ -60,28 +61,32 @@ def run(command: list[str], folder: Path) -> str:
 
 @pytest.mark.parametrize("block", _CALLS)
 def test_every_curl_is_answered(server: str, tmp_path: Path, block: str) -> None:
-    """No call fails, and each that asks for a digit gets 7."""
+    """No call fails, each that asks for a digit gets 7, and each that asks for every digit gets those of two lines."""
     strict = "set -euo pipefail\n" + block.replace("curl ", "curl -fsS ").replace(_SERVER, server)
     answers = run(["bash", "-c", strict], tmp_path)
 
-    assert block.count("/predict") == answers.count('"digit":7,"confidence"')
+    expected = '"text":"2024\\n17"' if "/read" in block else '"digit":7,"confidence"'
+    assert len(re.findall("/predict|/read", block)) == answers.count(expected)
     for name in re.findall(r"-o (\S+)", block):
         assert (tmp_path / name).stat().st_size > 0
 
 
 @pytest.mark.parametrize(("language", "program"), _PROGRAMS)
-def test_every_program_reads_the_seven(server: str, tmp_path: Path, language: str, program: str) -> None:
-    """The programs in Python and JavaScript print the digit, its confidence and the verdict."""
+def test_every_program_reads_its_picture(server: str, tmp_path: Path, language: str, program: str) -> None:
+    """The programs in Python and JavaScript print the digits, their confidence and the verdict."""
     command = _INTERPRETERS[language]
     if not shutil.which(command[0]):
         pytest.skip(f"{command[0]} is not installed")
     program = program.replace(_SERVER, server).replace(_SERVER.removeprefix("http://"), server.removeprefix("http://"))
     printed = run([*command, program], tmp_path).split()
 
-    assert "7" == printed[0]
-    assert 0.5 < float(printed[1]) <= 1
+    digits = ["2024", "17"] if "client.read(" in program else ["7"]
+    confidence, *verdict = printed[len(digits) :]
+
+    assert digits == printed[: len(digits)]
+    assert 0.5 < float(confidence) <= 1
     # The Open Inference Protocol knows no verdict.
-    assert printed[2:] == ([] if "tritonclient" in program else ["clear"])
+    assert ([] if "tritonclient" in program else ["clear"]) == verdict
 
 
 def test_there_are_programs_in_both_languages() -> None:

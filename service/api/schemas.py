@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, Field
 
 from service.classifier import Classifier, Prediction
@@ -173,4 +174,8 @@ def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
 
 def _shortest_decimals(values: FloatArray) -> Any:
     """Return nested lists of the shortest decimals that round-trip to the same float32, half as long as float64's."""
-    return values.astype(str).astype(float).tolist()
+    # Most pixels and units are 0, and conversion by way of text is slow.
+    decimals = np.zeros(values.shape)
+    is_nonzero = values != 0
+    decimals[is_nonzero] = values[is_nonzero].astype(str).astype(float)
+    return decimals.tolist()

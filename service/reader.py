@@ -269,7 +269,7 @@ class Reader:
     def _classify(self, segments: Sequence[Segment]) -> tuple[Probabilities, Probabilities]:
         """Return the class probabilities, float64 (n, n_classes), and the OOD scores, float64 (n,), of segments."""
         inputs = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
-        probabilities, scores = self._classifier.model.answer(inputs)
+        probabilities, scores = self._classifier.answer(inputs)
         return probabilities, np.array([score or 0.0 for score in scores])
 
     def _reading(self, picture: Picture, best: _PageReading, *, is_late: bool) -> Reading:

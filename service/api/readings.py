@@ -12,8 +12,8 @@ from pydantic import BaseModel, Field
 
 from service.api.schemas import BriefExplanation, ModelName, brief_explanation
 from service.classifier import Classifier
-from service.model.verdict import Verdict
-from service.reader import Alternative, ReadDigit, Reading, ReadingVerdict, ReadLine
+from service.model.verdict import ReadingVerdict, Verdict
+from service.reader import Alternative, ReadDigit, Reading, ReadLine
 
 _BOX = "top, left, bottom, right, in pixels of the upright picture; bottom and right are exclusive"
 

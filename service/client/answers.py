@@ -9,7 +9,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from service.model.verdict import Verdict
+from service.model.verdict import ReadingVerdict, Verdict
 
 T = TypeVar("T")
 
@@ -90,7 +90,7 @@ class ReadingAnswer(_Frozen):
 
     text: str
     confidence: float
-    verdict: str
+    verdict: Annotated[ReadingVerdict | str, Field(union_mode="left_to_right")]
     lines: tuple[ReadingLine, ...]
     picture_size: tuple[int, int]
     classes: tuple[int, ...]

@@ -7,7 +7,8 @@ import numpy as np
 from service.classifier import Classifier
 from service.errors import NoInk
 from service.images.components import Box
-from service.reader import Alternative, ReadDigit, Reader, Reading, ReadingVerdict, ReadLine
+from service.model.verdict import ReadingVerdict
+from service.reader import Alternative, ReadDigit, Reader, Reading, ReadLine
 from service.types import PIXELS
 
 BOX = Box(1, 2, 30, 20)

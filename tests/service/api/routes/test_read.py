@@ -16,7 +16,8 @@ from fastapi.testclient import TestClient
 
 from service.classifier import Classifier
 from service.model.artifact import Artifact
-from service.reader import Reading, ReadingVerdict
+from service.model.verdict import ReadingVerdict
+from service.reader import Reading
 from tests.pictures import draw, encode
 from tests.service.api.problems import problem
 from tests.service.api.readings import BOX, StubReader, make_reading

@@ -34,6 +34,7 @@ hypothesis.settings.load_profile("tests")
 
 _DATA = "DIGITS_DATA"
 _PICTURES = "DIGITS_PICTURES"
+_NUMBERS = "DIGITS_NUMBERS"
 _UNPREFIXED = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
 
 
@@ -92,6 +93,14 @@ def pictures_directory() -> Path:
     if not os.environ.get(_PICTURES):
         pytest.skip(f"{_PICTURES} is not set: no pictures of digits")
     return Path(os.environ[_PICTURES]).absolute()
+
+
+@pytest.fixture(scope="session")
+def numbers_directory() -> Path:
+    """Return the directory with real pictures of numbers. Skips without it."""
+    if not os.environ.get(_NUMBERS):
+        pytest.skip(f"{_NUMBERS} is not set: no pictures of numbers")
+    return Path(os.environ[_NUMBERS]).absolute()
 
 
 def make_network(

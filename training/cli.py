@@ -22,8 +22,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from service.classifier import Classifier
 from service.errors import DigitsError
 from service.model import artifact
+from service.reader import Reader
 from service.settings import bundled_model
-from training import card, checkpoints, fit_time, mnist
+from training import card, checkpoints, fit_time, mnist, numbers
 from training.checkpoints import Checkpoint
 from training.errors import TrainingError
 from training.evaluation import error
@@ -114,11 +115,17 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         "or with letters and `_` where it shows no digit",
     )
     evaluate.add_argument(
+        "--numbers",
+        type=Path,
+        metavar="DIR",
+        help="read the pictures of numbers that truth.tsv in this folder lists, each with its text and kind, instead",
+    )
+    evaluate.add_argument(
         "--sheet",
         type=Path,
         metavar="FILE",
         default=Path("misread.png"),
-        help="with --pictures: PNG of the misread ones beside the network's input; default misread.png, here",
+        help="with --pictures or --numbers: PNG of the misread ones; default misread.png, here",
     )
     report = commands.add_parser(
         "report", parents=[data, model], help="full evaluation on the MNIST test digits: JSON, figures, model card"
@@ -234,6 +241,9 @@ def _evaluate(arguments: argparse.Namespace, parts: Mapping[str, Part], console:
     if arguments.pictures is not None:
         _evaluate_pictures(classifier, arguments.pictures, arguments.sheet, console)
         return
+    if arguments.numbers is not None:
+        _evaluate_numbers(classifier, arguments.numbers, arguments.sheet, console)
+        return
     test = mnist.load(mnist.find(arguments.data), parts).test.only(classifier.model.network.classes)
     if not len(test):
         message = f"MNIST's test digits are none of this model's classes, {list(classifier.model.network.classes)}"
@@ -254,6 +264,21 @@ def _evaluate_pictures(classifier: Classifier, directory: Path, sheet_path: Path
     for reason, files in readings.skipped.items():
         names = ", ".join(str(file.relative_to(directory)) for file in files)
         console.print(f"{len(files)} skipped, {reason}: {names}")
+
+
+def _evaluate_numbers(classifier: Classifier, directory: Path, sheet_path: Path, console: Console) -> None:
+    found = numbers.read_numbers(Reader(classifier), directory)
+    for folder, results in found.by_folder().items():
+        n_right = sum(result.is_right for result in results)
+        console.print(f"{folder:<32} {n_right} of {len(results)} right")
+    console.print(
+        f"handwriting in lines, {found.n_counted} pictures, averaged over folders: "
+        f"{found.digits_right:.2%} of the digits right, {found.pictures_right:.2%} of the pictures right as a whole"
+    )
+    console.print(f"clear: {found.clear.n} of {found.n_counted}, {found.clear.wrong} of them wrong")
+    if found.misread:
+        write_file(sheet_path, partial(numbers.sheet(found.misread).save, format="PNG"))
+        console.print(f"{len(found.misread)} misread pictures, with the boxes of their digits, are in {sheet_path}")
 
 
 def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:

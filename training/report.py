@@ -22,12 +22,14 @@ from service.classifier import Classifier
 from service.errors import PictureError
 from service.model.artifact import Artifact
 from service.model.verdict import Verdict
+from service.reader import Reader
 from training import figures
 from training.corruptions import CORRUPTIONS
 from training.evaluation import Answers, Error, evaluate
 from training.files import write_file
 from training.mnist import Digits
 from training.negatives import Images, make_negatives
+from training.numbers import pictures_of_pairs, read_rows
 from training.reliability import (
     bins,
     brier_score,
@@ -40,6 +42,10 @@ from training.reliability import (
 _N_NEGATIVES = 1_000
 _N_CORRUPTED = 2_000
 _SEED = 20
+# Pictures of two digits; rows of each kind of gap; and the test digits of which those rows consist.
+_N_PAIRS = 400
+_N_ROWS = 400
+_N_ROW_DIGITS = 2_000
 
 
 def measure(
@@ -63,12 +69,18 @@ def measure(
     rng = np.random.default_rng(_SEED)
     progress("out-of-distribution images")
     negatives = not_clear(classifier, make_negatives(_N_NEGATIVES, test, rng))
+    progress("pictures of two digits")
+    verdicts = [classifier.predict_picture(one).verdict for one in pictures_of_pairs(test, _N_PAIRS, rng)]
+    # Several digits are found in a picture, so they are measured on pictures.
+    negatives["several digits"] = float(np.mean([verdict is not Verdict.CLEAR for verdict in verdicts]))
     digits = test[np.sort(rng.permutation(len(test))[:_N_CORRUPTED])]
     corrupted = {}
     for name in CORRUPTIONS:
         progress(f"digits with {name}")
         errors = [corrupted_error(Classifier(one), digits, name) for one in (model, baseline)]
         corrupted[name] = {"error": errors[0].rate, "baseline_error": errors[1].rate}
+    progress("rows of digits")
+    rows = read_rows(Reader(classifier), test[rng.permutation(len(test))[:_N_ROW_DIGITS]], _N_ROWS, _SEED)
     training = model.metadata.training
     facts = {
         "model": {"name": model.metadata.name, "version": model.version},
@@ -88,7 +100,11 @@ def measure(
             "clear": float(after.clear.mean()),
             "error_of_clear": float(np.mean(~after.correct[after.clear])) if after.clear.any() else None,
             "not_clear_of_what_is_no_digit": negatives,
+            "several_digits_of_pairs": float(np.mean([verdict is Verdict.SEVERAL_DIGITS for verdict in verdicts])),
         },
+        "n_pairs": _N_PAIRS,
+        "n_rows": _N_ROWS,
+        "rows": {kind: _error(error) for kind, error in rows.items()},
         "n_corrupted": len(digits),
         "corruptions": corrupted,
         "mean_corrupted_error": float(np.mean([row["error"] for row in corrupted.values()])),

@@ -124,10 +124,13 @@ class Picture:
 
     @property
     def upright_size(self) -> tuple[int, int]:
-        """The (height, width) in the header, swapped where the EXIF orientation turned the picture on its side."""
+        """The (height, width) in the header, swapped where the EXIF orientation turned the picture on its side.
+
+        They are not swapped where they differ by so little that downsampling made the picture square.
+        """
         size = self.height, self.width
         rows, columns = self.pixels.shape[:2]
-        return size if (rows > columns) == (self.height > self.width) else size[::-1]
+        return size if rows == columns or (rows > columns) == (self.height > self.width) else size[::-1]
 
 
 class PixelBudget:

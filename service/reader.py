@@ -230,10 +230,10 @@ class Reader:
             fragments = cut(line, page.strength, uncut)
             segments = find_segments(fragments, line.height, page.strength, MAX_SEGMENTS - n_segments)
             n_segments += len(segments)
+            candidates.append((line.height, fragments, segments))
             if n_segments == MAX_SEGMENTS or self._now() > deadline:
                 is_complete = False
                 break
-            candidates.append((line.height, fragments, segments))
         probabilities, novelties = self._classify([s for _, _, segments in candidates for s in segments])
         lines, start = [], 0
         for height, fragments, segments in candidates:
@@ -247,7 +247,8 @@ class Reader:
                 other_weight=_MIN_WEIGHT,
                 skip_weights=np.array([_SKIP_WEIGHT ** min(1, f.box.longer / height) for f in fragments]),
             )
-            partitions = lattice.partitions(min(len(segments), MAX_DIGITS))
+            # One digit more than are read tells that there are more.
+            partitions = lattice.partitions(min(len(segments), MAX_DIGITS + 1))
             lines.append(_Line(segments, lattice, partitions, max(partitions, key=lambda one: one.score)))
         has_length = True
         if length is not None:

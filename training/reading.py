@@ -57,5 +57,7 @@ def fit_reading(probabilities: Probabilities, is_right: npt.NDArray[np.bool_]) -
     order = np.argsort(-confidences, kind="stable")
     n_wrong = np.cumsum(~is_right[order])
     is_allowed = n_wrong <= _MAX_ERROR * np.arange(1, len(order) + 1)
+    # Of rows with the same confidence, all are accepted or none.
+    is_allowed &= np.append(np.diff(confidences[order]) < 0, True)
     threshold = confidences[order[np.flatnonzero(is_allowed)[-1]]] if is_allowed.any() else 1.0
     return calibration.model_copy(update={"ambiguous_below": float(threshold)})

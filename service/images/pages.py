@@ -63,19 +63,20 @@ class Candidate:
     def page(self) -> Page | None:
         """Return the lines of this candidate, None where it has none. Small digits are looked at with all pixels."""
         side = max(self.view.pixels.shape[:2])
+        page = self._page(max(side, 2 * _INK_SIDE))
+        if page is None or page.factor == 1 or np.median([line.height for line in page.lines]) >= _MIN_HEIGHT:
+            return page
         # A pyramid's medium level has all pixels of pictures of up to half its working side.
-        for working_side in (max(side, 2 * _INK_SIDE), 2 * side):
-            pyramid = build_pyramid(self.view.pixels, working_side).with_dark_ink(self.polarity)
-            ink = ink_for_lines(pyramid, *self.scale)
-            if ink is None:
-                return None
-            strength, foreground = ink
-            lines, is_complete = find_lines(strength, foreground)
-            if not lines:
-                return None
-            if pyramid.medium_factor == 1 or np.median([line.height for line in lines]) >= _MIN_HEIGHT:
-                break
-        return Page(self, strength, lines, pyramid.medium_factor, is_complete)
+        return self._page(2 * side)
+
+    def _page(self, working_side: int) -> Page | None:
+        pyramid = build_pyramid(self.view.pixels, working_side).with_dark_ink(self.polarity)
+        ink = ink_for_lines(pyramid, *self.scale)
+        if ink is None:
+            return None
+        strength, foreground = ink
+        lines, is_complete = find_lines(strength, foreground)
+        return Page(self, strength, lines, pyramid.medium_factor, is_complete) if lines else None
 
 
 @dataclass(frozen=True, eq=False)

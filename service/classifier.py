@@ -155,10 +155,15 @@ class Classifier:
         predictions = self._predict(inputs, [None] * len(inputs))
         return self._observed(predictions)
 
-    def answer(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
-        """Return calibrated probabilities (n, n_classes) and n OOD scores for inputs float32 (n, 784), uncounted."""
+    def predict_segments(self, inputs: FloatArray) -> list[Prediction]:
+        """Answer segments of a row in MNIST form, float32 (n, 784); novelty is how unlike one whole digit each is."""
+        probabilities, scores = self.score_segments(inputs)
+        return self._observed(self._decided(inputs, [None] * len(inputs), probabilities, scores))
+
+    def score_segments(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
+        """Return calibrated probabilities (n, n_classes) and n novelties of segments, float32 (n, 784), uncounted."""
         with self._stage("infer"):
-            return self.model.answer(inputs)
+            return self.model.answer_segments(inputs)
 
     def explain(self, prediction: Prediction) -> Explanation:
         """Return the activations of a prediction, and the attribution of its class to each pixel."""
@@ -194,7 +199,17 @@ class Classifier:
         )
 
     def _predict(self, inputs: FloatArray, reports: Sequence[Report | None]) -> list[Prediction]:
-        probabilities, novelties = self.answer(inputs)
+        with self._stage("infer"):
+            probabilities, novelties = self.model.answer(inputs)
+        return self._decided(inputs, reports, probabilities, novelties)
+
+    def _decided(
+        self,
+        inputs: FloatArray,
+        reports: Sequence[Report | None],
+        probabilities: Probabilities,
+        novelties: Sequence[float | None],
+    ) -> list[Prediction]:
         # numpy takes about as long for one row as for all.
         indices = probabilities.argmax(axis=1).tolist()
         confidences = probabilities.max(axis=1).tolist()

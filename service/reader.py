@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from service.errors import PictureError
 from service.images.components import Box
 from service.images.cuts import Segment, cut, find_segments, find_wide
 from service.images.decoding import Picture
+from service.images.lines import Fragment
 from service.images.pages import READING_SIDE, Candidate, Page, find_candidates
 from service.model.partition import Lattice, Partition
 from service.model.verdict import ReadingVerdict, Verdict
@@ -161,10 +162,17 @@ class _PageReading:
     is_complete: bool
     has_length: bool
 
+    @cached_property
+    def quality(self) -> float:
+        """The share, times the mean probability of the lines' texts, weighted by their digits, 0..1."""
+        n_digits = [len(line.chosen.segments) for line in self.lines]
+        probabilities = [line.lattice.text_probability(line.classes) for line in self.lines]
+        return self.share * float(np.dot(n_digits, probabilities)) / max(sum(n_digits), 1)
+
     def is_better_than(self, other: _PageReading, by: float = 0) -> bool:
-        """Return whether this page has the number of digits, was looked at as a whole, or more of it read, by this."""
-        own = self.has_length, self.is_complete, self.share - by
-        return own > (other.has_length, other.is_complete, other.share)
+        """Return whether this page has the number of digits, was looked at as a whole, or is read better, by this."""
+        own = self.has_length, self.is_complete, self.quality - by
+        return own > (other.has_length, other.is_complete, other.quality)
 
 
 class Reader:
@@ -239,14 +247,7 @@ class Reader:
         for height, fragments, segments in candidates:
             rows = slice(start, start + len(segments))
             start += len(segments)
-            lattice = Lattice(
-                starts=[segment.start for segment in segments],
-                stops=[segment.stop for segment in segments],
-                probabilities=probabilities[rows],
-                digit_weights=np.where(novelties[rows] < _MAX_NOVELTY, _DIGIT_WEIGHT * (1 - novelties[rows]), 0),
-                other_weight=_MIN_WEIGHT,
-                skip_weights=np.array([_SKIP_WEIGHT ** min(1, f.box.longer / height) for f in fragments]),
-            )
+            lattice = _lattice(fragments, segments, height, probabilities[rows], novelties[rows])
             # One digit more than are read tells that there are more.
             partitions = lattice.partitions(min(len(segments), MAX_DIGITS + 1))
             lines.append(_Line(segments, lattice, partitions, max(partitions, key=lambda one: one.score)))
@@ -270,7 +271,7 @@ class Reader:
     def _classify(self, segments: Sequence[Segment]) -> tuple[Probabilities, Probabilities]:
         """Return the class probabilities, float64 (n, n_classes), and the OOD scores, float64 (n,), of segments."""
         inputs = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
-        probabilities, scores = self._classifier.answer(inputs)
+        probabilities, scores = self._classifier.score_segments(inputs)
         return probabilities, np.array([score or 0.0 for score in scores])
 
     def _reading(self, picture: Picture, best: _PageReading, *, is_late: bool) -> Reading:
@@ -278,7 +279,7 @@ class Reader:
         scale = max(picture.upright_size) / max(picture.pixels.shape[:2])
         lines, n_digits = _first_digits(best.lines, MAX_DIGITS)
         pixels = [line.segments[segment].pixels for line in lines for segment in line.chosen.segments]
-        predictions = iter(self._classifier.predict_inputs(np.array(pixels, np.float32).reshape(-1, PIXELS)))
+        predictions = iter(self._classifier.predict_segments(np.array(pixels, np.float32).reshape(-1, PIXELS)))
 
         def in_picture(boxes: Sequence[Box]) -> Box:
             box = best.page.in_picture(reduce(Box.union, boxes))
@@ -340,6 +341,32 @@ def _credible(candidate: Candidate) -> float:
     if not candidate.is_likely:
         return _MAY_BE_INVERTED
     return _CREDIBLE if candidate.view.is_whole else _MAY_BE_ON_SHEET
+
+
+def _lattice(
+    fragments: Sequence[Fragment],
+    segments: Sequence[Segment],
+    height: float,
+    probabilities: Probabilities,
+    novelties: Probabilities,
+) -> Lattice:
+    """Return the candidates of a line of this height, with class probabilities (n, n_classes) and OOD scores (n,)."""
+    weights = np.where(novelties < _MAX_NOVELTY, _DIGIT_WEIGHT * (1 - novelties), 0)
+    skips = np.array([_SKIP_WEIGHT ** min(1, fragment.box.longer / height) for fragment in fragments])
+    # What is surely a part of a digit is hardly skipped.
+    certainties = np.zeros(len(fragments))
+    for segment, certainty in zip(segments, (probabilities.max(axis=1) * (1 - novelties)).tolist(), strict=True):
+        part = certainties[segment.start : segment.stop]
+        np.maximum(part, certainty, out=part)
+    skips = np.maximum(skips * np.minimum(1, 2 * (1 - certainties)), _MIN_WEIGHT)
+    return Lattice(
+        starts=[segment.start for segment in segments],
+        stops=[segment.stop for segment in segments],
+        probabilities=probabilities,
+        digit_weights=weights,
+        other_weight=_MIN_WEIGHT,
+        skip_weights=skips,
+    )
 
 
 def _within(size: tuple[int, int], box: Box) -> Box:

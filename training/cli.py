@@ -48,7 +48,7 @@ def main(
         commands = {
             "fetch": lambda: _fetch(arguments.data or mnist.find(), parts, mirrors, console),
             "fit": lambda: _fit(arguments, recipes[arguments.recipe], parts, console),
-            "refit-detector": lambda: _refit_detector(arguments, parts, console),
+            "refit-reading": lambda: _refit_reading(arguments, parts, console),
             "evaluate": lambda: _evaluate(arguments, parts, console),
             "report": lambda: _report(arguments, parts, console),
             "export": lambda: _export(arguments, console),
@@ -99,9 +99,9 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         "--model", type=Path, metavar="FILE", default=bundled_model(), help="default: the model that is served"
     )
     refit = commands.add_parser(
-        "refit-detector",
+        "refit-reading",
         parents=[data, model],
-        help="fit the OOD detector and all calibration of a model anew, and keep its network",
+        help="fit anew what reads numbers, and keep what answers one digit",
     )
     refit.add_argument("--output", type=Path, required=True, metavar="FILE", help="model file to write")
     evaluate = commands.add_parser(
@@ -219,19 +219,21 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
     model = pack(fitted, recipe, digits, data)
     for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
-    written = artifact.save(output, model.network, model.metadata, model.detector)
+    written = artifact.save(output, model.network, model.metadata, model.detector, model.segment_detector)
     fit_time.save(output, written.version, fitted.seconds)
     checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
 
 
-def _refit_detector(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
-    from training.packing import refit_detector  # noqa: PLC0415
+def _refit_reading(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
+    from training.packing import refit_reading  # noqa: PLC0415
 
     model = artifact.load(arguments.model)
     digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
-    refitted = refit_detector(model, digits)
-    written = artifact.save(arguments.output, refitted.network, refitted.metadata, refitted.detector)
+    refitted = refit_reading(model, digits)
+    written = artifact.save(
+        arguments.output, refitted.network, refitted.metadata, refitted.detector, refitted.segment_detector
+    )
     console.print(f"{written.network!r}, version {written.version}, is in {arguments.output}")
 
 
@@ -317,7 +319,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     else:
         model = artifact.load(arguments.model)
     if output.suffix == ".safetensors":
-        written = artifact.save(output, model.network, model.metadata, model.detector)
+        written = artifact.save(output, model.network, model.metadata, model.detector, model.segment_detector)
         console.print(f"{written.network!r}, version {written.version}, is in {output}")
         return
     writers = {".onnx": to_onnx_bytes, ".skops": to_skops_bytes}

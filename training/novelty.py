@@ -1,9 +1,10 @@
-"""Fits the out-of-distribution (OOD) detector: a small network on top of the digit network's hidden activations.
+"""Fits the two detectors: small networks on top of the digit network's hidden activations.
 
-Enters: a network and its training digits. Leaves: the detector that `service.model.calibration.ood_score` applies. It
-is fitted on augmented and synthetic digits, and on digits that were cut from rows, against `training.negatives` and
-against halves of digits and joined digits (outlier exposure; Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly
-Detection with Outlier Exposure"). Out of scope: its threshold (`training.calibration`).
+Enters: a network and its training digits. Leaves: the out-of-distribution (OOD) detector, which tells whether a picture
+shows a digit, and the segment detector, which tells whether a segment of a row is one whole digit; both are applied by
+`service.model.calibration.ood_score`. The first is fitted on augmented and synthetic digits against
+`training.negatives` (outlier exposure; Hendrycks, Mazeika and Dietterich 2019, "Deep Anomaly Detection with Outlier
+Exposure"), the second also on `training.segments`. Out of scope: the threshold (`training.calibration`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from training.augmentation import Augmentation, augment
 from training.export import to_network
 from training.fitting import fit_without_convergence_warning
 from training.mnist import Digits
-from training.negatives import make_negatives
+from training.negatives import Images, make_negatives
 from training.segments import make_segments
 from training.synthetic_digits import synthesize
 
@@ -26,10 +27,11 @@ _EPOCHS = 16
 _LEARNING_RATE = 1e-3
 # Negatives per kind and digit. All kinds together, with their multiples, are about as many as the digits.
 _NEGATIVES_PER_KIND = 1 / 11
-# Rows of digits per digit, from which segments are cut.
-_ROW_SHARE = 1 / 11
 # Synthetic digits per digit: handwriting styles that are rare in MNIST are in-distribution too.
 _SYNTHETIC_SHARE = 1 / 7
+# For the segment detector: rows of digits per digit, and the share of the digits that are used beside their segments.
+_ROW_SHARE = 1 / 11
+_SHARE_BESIDE_SEGMENTS = 0.45
 # In each epoch this share of the images is not augmented.
 _UNCHANGED_SHARE = 0.25
 _AUGMENTATION = Augmentation(rotation=8, shear=8, scaling=0.08, shift=0.7, elastic=0.6, smoothness=4, thickness=0.5)
@@ -43,9 +45,27 @@ def fit_detector(network: Network, digits: Digits, seed: int) -> Network:
     rng = np.random.default_rng((seed, 1))
     negatives = np.concatenate(list(make_negatives(round(_NEGATIVES_PER_KIND * len(digits)), digits, rng).values()))
     synthetic = synthesize(round(_SYNTHETIC_SHARE * len(digits)), rng, classes=network.classes)
+    return _fit(network, np.concatenate([digits.images, synthetic.images]), negatives, rng, seed)
+
+
+def fit_segment_detector(network: Network, digits: Digits, seed: int) -> Network:
+    """Return a network from `network.features` to the probability that a segment of a row is not one whole digit.
+
+    The same arguments give the same detector.
+    """
+    rng = np.random.default_rng((seed, 3))
+    n = round(_SHARE_BESIDE_SEGMENTS * len(digits))
     segments = make_segments(round(_ROW_SHARE * len(digits)), digits, rng)
-    positives = np.concatenate([digits.images, synthetic.images, segments.digits])
-    images = np.concatenate([positives, negatives, segments.others])
+    some = digits.images[rng.permutation(len(digits))[:n]]
+    synthetic = synthesize(round(_SYNTHETIC_SHARE * n), rng, classes=network.classes)
+    negatives = make_negatives(round(_NEGATIVES_PER_KIND * n), digits, rng).values()
+    positives = np.concatenate([segments.digits, some, synthetic.images])
+    return _fit(network, positives, np.concatenate([segments.others, *negatives]), rng, seed)
+
+
+def _fit(network: Network, positives: Images, negatives: Images, rng: np.random.Generator, seed: int) -> Network:
+    """Return a network from `network.features` to the probability of a negative, for images uint8 (n, 28, 28)."""
+    images = np.concatenate([positives, negatives])
     is_negative = np.arange(len(images)) >= len(positives)
     detector = MLPClassifier(
         (_UNITS,),

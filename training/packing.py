@@ -26,7 +26,7 @@ from training.evaluation import error
 from training.export import ExportError, fold_input_scale, to_network
 from training.fitting import Fitted, as_inputs, split
 from training.mnist import Digits, Mnist
-from training.novelty import fit_detector
+from training.novelty import fit_detector, fit_segment_detector
 from training.pruning import prune
 from training.reading import calibrate_reading
 from training.recipes import Recipe
@@ -37,13 +37,13 @@ _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
 def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> Artifact:
-    """Return a fitted classifier as an artifact: with OOD detector, calibrated, pruned, and evaluated.
+    """Return a fitted classifier as an artifact: with both detectors, calibrated, pruned, and evaluated.
 
     `data` has the SHA-256 of each training file. Without a schedule there are no validation digits, hence neither
     detector nor calibration. The `sha256` of the artifact is empty until it is saved.
     """
     network = to_network(fitted.classifier)
-    calibration, detector, validation = UNCALIBRATED, None, None
+    calibration, detector, training, validation = UNCALIBRATED, None, None, None
     if recipe.schedule:
         training, validation = split(digits.train, recipe.schedule.n_validation, recipe.seed)
         detector = fit_detector(network, training, recipe.seed)
@@ -69,36 +69,30 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
         ),
         figures={},
     )
-    return _measured(Artifact(network, metadata, "", detector), digits, validation)
+    model = Artifact(network, metadata, "", detector)
+    if training is not None and validation is not None:
+        model = _with_reading(model, training, validation)
+    update = {"known_answer": known_answer(model), "figures": _figures(model, digits, validation)}
+    return replace(model, metadata=model.metadata.model_copy(update=update))
 
 
-def refit_detector(model: Artifact, digits: Mnist) -> Artifact:
-    """Return a model with its OOD detector and all calibration fitted anew, and evaluated; its network stays.
+def refit_reading(model: Artifact, digits: Mnist) -> Artifact:
+    """Return a model with the parts that read numbers fitted anew; what answers one digit stays.
 
-    `digits` are those on which it was fitted. Raises CardError when the model was fitted without a schedule.
+    `digits` are those on which it was fitted. Raises TrainingError when it was fitted without a schedule.
     """
     schedule, seed = schedule_of(model), model.metadata.training.seed or 0
-    training, validation = split(digits.train, schedule["n_validation"], seed)
-    detector = fit_detector(model.network, training, seed)
-    inputs = as_inputs(validation.images).astype(np.float32)
-    update = {
-        "novelty_activations": [layer.activation for layer in detector.layers],
-        "calibration": calibrate(model.network, detector, inputs, validation.labels),
-    }
-    return _measured(
-        replace(model, metadata=model.metadata.model_copy(update=update), detector=detector), digits, validation
-    )
+    return _with_reading(model, *split(digits.train, schedule["n_validation"], seed))
 
 
-def _measured(model: Artifact, digits: Mnist, validation: Digits | None) -> Artifact:
-    """Return a model with the calibration of its readings, its known answer and its figures."""
-    metadata = model.metadata
-    if validation is not None:
-        reading = calibrate_reading(model, validation, metadata.training.seed or 0)
-        calibration = metadata.calibration.model_copy(update={"reading": reading})
-        metadata = metadata.model_copy(update={"calibration": calibration})
-    update = {"known_answer": known_answer(model), "figures": _figures(model, digits, validation)}
-    return replace(model, metadata=metadata.model_copy(update=update))
+def _with_reading(model: Artifact, training: Digits, validation: Digits) -> Artifact:
+    """Return a model with a segment detector and the calibration of lines."""
+    seed = model.metadata.training.seed or 0
+    detector = fit_segment_detector(model.network, training, seed)
+    update: dict[str, Any] = {"segment_activations": [layer.activation for layer in detector.layers]}
+    model = replace(model, metadata=model.metadata.model_copy(update=update), segment_detector=detector)
+    calibration = model.metadata.calibration.model_copy(update={"reading": calibrate_reading(model, validation, seed)})
+    return replace(model, metadata=model.metadata.model_copy(update={"calibration": calibration}))
 
 
 def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:

@@ -30,7 +30,7 @@ from service.types import PIXELS, FloatArray, Probabilities
 FORMAT_VERSION = "1"
 _NO_CHECKSUM = "0" * 64
 # Prefixes of tensor names: the network and its OOD detector.
-_LAYERS, _NOVELTY = "layers", "novelty"
+_LAYERS, _NOVELTY, _SEGMENTS = "layers", "novelty", "segments"
 # Classes of the OOD detector: 0 in-distribution, 1 out-of-distribution.
 _DETECTOR_CLASSES = (0, 1)
 # float32 sums differ in the last digits between processors. A wrong weight or a broken BLAS differs by far more.
@@ -79,6 +79,7 @@ class Metadata(_Frozen):
     classes: list[int] = Field(min_length=2)
     activations: list[str] = Field(min_length=1, description="of every layer; the last is the head")
     novelty_activations: list[str] = Field([], description="of every layer of the OOD detector; empty without one")
+    segment_activations: list[str] = Field([], description="of every layer of the segment detector; empty without one")
     calibration: Calibration
     known_answer: KnownAnswer
     training: TrainingRecord
@@ -89,13 +90,15 @@ class Metadata(_Frozen):
 class Artifact:
     """A validated model.
 
-    `detector` is the OOD detector on top of the network's features, or None. `sha256` is the SHA-256 of the file.
+    `detector` is the OOD detector on top of the network's features, or None. `segment_detector` is the one that tells
+    whether a segment of a row is one whole digit, or None. `sha256` is the SHA-256 of the file.
     """
 
     network: Network
     metadata: Metadata
     sha256: str
     detector: Network | None = None
+    segment_detector: Network | None = None
 
     @property
     def version(self) -> str:
@@ -107,11 +110,21 @@ class Artifact:
 
         The OOD scores are None for a model without a detector.
         """
+        return self._answer(inputs, self.detector)
+
+    def answer_segments(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
+        """Return the same for segments of a row, scored by whether each is one whole digit, 0 = like one.
+
+        Without a segment detector the scores are those of the OOD detector.
+        """
+        return self._answer(inputs, self.segment_detector or self.detector)
+
+    def _answer(self, inputs: FloatArray, detector: Network | None) -> tuple[Probabilities, list[float] | list[None]]:
         outputs = self.network.feedforward(inputs)
         probabilities = self.metadata.calibration.probabilities(self.network, outputs[-1])
-        if self.detector is None:
+        if detector is None:
             return probabilities, [None] * len(inputs)
-        return probabilities, ood_score(self.detector, self.network.features(inputs, outputs)).tolist()
+        return probabilities, ood_score(detector, self.network.features(inputs, outputs)).tolist()
 
     def check_known_answer(self) -> None:
         """Run the known-answer test. Raises ArtifactError where probabilities or OOD score differ by more than 1e-4."""
@@ -129,7 +142,7 @@ class Artifact:
 
     def to_bytes(self) -> bytes:
         """Return the file's content."""
-        return serialize(self.network, self.metadata, self.detector)
+        return serialize(self.network, self.metadata, self.detector, self.segment_detector)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -159,17 +172,19 @@ class Artifact:
         except safetensors.SafetensorError as error:
             message = f"is not a model of this service: {error}"
             raise ArtifactError(message) from error
-        network, detector = _networks(metadata, tensors)
-        artifact = cls(network, metadata, hashlib.sha256(content).hexdigest(), detector)
+        network, detectors = _networks(metadata, tensors)
+        artifact = cls(network, metadata, hashlib.sha256(content).hexdigest(), *detectors)
         artifact.check_known_answer()
         return artifact
 
 
-def serialize(network: Network, metadata: Metadata, detector: Network | None = None) -> bytes:
+def serialize(
+    network: Network, metadata: Metadata, detector: Network | None = None, segment_detector: Network | None = None
+) -> bytes:
     """Return the content of a model file, including its checksum."""
     tensors = {}
-    for prefix, layers in ((_LAYERS, network.layers), (_NOVELTY, detector.layers if detector else ())):
-        for i, layer in enumerate(layers):
+    for prefix, part in ((_LAYERS, network), (_NOVELTY, detector), (_SEGMENTS, segment_detector)):
+        for i, layer in enumerate(part.layers if part else ()):
             tensors[f"{prefix}.{i}.weights"] = layer.weights
             tensors[f"{prefix}.{i}.biases"] = layer.biases
     # Fields that a file of an earlier release lacks stay absent: the version is a hash of the bytes.
@@ -192,12 +207,18 @@ def _with_sorted_header(content: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + content[end:]
 
 
-def save(path: Path, network: Network, metadata: Metadata, detector: Network | None = None) -> Artifact:
+def save(
+    path: Path,
+    network: Network,
+    metadata: Metadata,
+    detector: Network | None = None,
+    segment_detector: Network | None = None,
+) -> Artifact:
     """Write a model file atomically, and return the artifact that a service would load from it.
 
     Raises ArtifactError when the model fails validation, or when the path cannot be written.
     """
-    content = serialize(network, metadata, detector)
+    content = serialize(network, metadata, detector, segment_detector)
     artifact = Artifact.from_bytes(content)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -249,21 +270,25 @@ def _reject(reason: str) -> NoReturn:
     raise ArtifactError(message)
 
 
-def _networks(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> tuple[Network, Network | None]:
-    """Return the network and its OOD detector, if any. Raises ArtifactError for tensors that do not fit together."""
+def _networks(metadata: Metadata, tensors: dict[str, np.ndarray[Any, Any]]) -> tuple[Network, list[Network | None]]:
+    """Return the network, and its OOD detector and segment detector, if any.
+
+    Raises ArtifactError for tensors that do not fit together.
+    """
+    detectors = {_NOVELTY: metadata.novelty_activations, _SEGMENTS: metadata.segment_activations}
     expected = {
         f"{prefix}.{i}.{part}"
-        for prefix, activations in ((_LAYERS, metadata.activations), (_NOVELTY, metadata.novelty_activations))
+        for prefix, activations in {_LAYERS: metadata.activations, **detectors}.items()
         for i in range(len(activations))
         for part in ("weights", "biases")
     }
     if set(tensors) != expected:
         _reject(f"its tensors are {sorted(tensors)}, not {sorted(expected)}")
     network = _network(_LAYERS, tensors, metadata.activations, tuple(metadata.classes), PIXELS)
-    if not metadata.novelty_activations:
-        return network, None
-    detector = _network(_NOVELTY, tensors, metadata.novelty_activations, _DETECTOR_CLASSES, network.n_features)
-    return network, detector
+    return network, [
+        _network(prefix, tensors, activations, _DETECTOR_CLASSES, network.n_features) if activations else None
+        for prefix, activations in detectors.items()
+    ]
 
 
 def _network(

@@ -128,12 +128,10 @@ def find_lines(strength: ByteArray, foreground: ByteArray) -> tuple[list[Line], 
 def _find_fragments(strength: ByteArray, foreground: ByteArray) -> tuple[list[Fragment], float]:
     """Return what may be digits or parts of digits, in any order, and the height of digits in pixels."""
     stats, labels, ink = _connected_components(strength, foreground)
-    for number in _frames(stats, labels, ink):
-        labels[labels == number] = 0
-        stats[number], ink[number] = 0, 0
-    for number in np.flatnonzero(_is_foreign(stats, labels, ink)).tolist():
-        labels[labels == number] = 0
-        stats[number], ink[number] = 0, 0
+    for is_no_writing in (_is_frame, _is_foreign):
+        removed = is_no_writing(stats, labels, ink)
+        stats[removed], ink[removed] = 0, 0
+        labels = np.where(removed, 0, np.arange(len(removed), dtype=np.int32))[labels]
     foreground = np.where(labels > 0, np.uint8(255), np.uint8(0))
     height = _digit_height(stats, ink, foreground.shape)
     if height is None:
@@ -162,23 +160,21 @@ def _connected_components(
     return stats.astype(np.int32), labels.astype(np.int32), ink.astype(np.float32)
 
 
-def _frames(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink: FloatArray) -> list[int]:
-    """Return which components are frames around others, such as a drawn box. A grid has no hole as large as that."""
-    frames = []
-    large = stats[:, 2:4].min(axis=1) >= _MIN_FRAME * max(labels.shape)
-    for number in (1 + np.flatnonzero(large[1:])).tolist():
+def _is_frame(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which components are frames around others, such as a drawn box, bool (n,). A grid has no hole so large."""
+    is_frame = np.zeros(len(stats), np.bool_)
+    is_large = stats[:, 2:4].min(axis=1) >= _MIN_FRAME * max(labels.shape)
+    for number in (1 + np.flatnonzero(is_large[1:])).tolist():
         left, top, width, height, _ = stats[number].tolist()
         mask = np.equal(labels[top : top + height, left : left + width], number).view(np.uint8)
         contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        holes = [
-            cv2.contourArea(contour) for contour, links in zip(contours, hierarchy[0], strict=True) if links[3] >= 0
-        ]
+        is_hole = hierarchy[0, :, 3] >= 0
+        holes = [cv2.contourArea(contour) for contour, yes in zip(contours, is_hole, strict=True) if yes]
         if max(holes, default=0) >= _MIN_FRAME_HOLE * width * height:
             inside = (stats[:, 0] > left) & (stats[:, 1] > top)
             inside &= (stats[:, 0] + stats[:, 2] < left + width) & (stats[:, 1] + stats[:, 3] < top + height)
-            if ink[inside].sum() >= _MIN_FRAMED_INK * ink[number]:
-                frames.append(number)
-    return frames
+            is_frame[number] = ink[inside].sum() >= _MIN_FRAMED_INK * ink[number]
+    return is_frame
 
 
 def _digit_height(stats: npt.NDArray[np.int32], ink: FloatArray, size: tuple[int, ...]) -> float | None:

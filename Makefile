@@ -21,10 +21,13 @@ GOAL = $(or $(MAKECMDGOALS),serve)
 serve: $(VENV)/.installed
 	@exec $(VENV)/bin/python -m service serve
 
-# Many tests wait for servers and browsers, so there are more workers than processors.
-WORKERS ?= $(shell $(VENV_DEV)/bin/python -c 'import os; print(2 * len(os.sched_getaffinity(0)))' 2>/dev/null || echo 2)
-# One thread a worker: more of them only fight for the processors.
-PYTEST = OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses $(WORKERS)
+PROCESSORS := $(shell $(VENV_DEV)/bin/python -c 'import os; print(len(os.sched_getaffinity(0)))' 2>/dev/null || echo 2)
+# Many tests wait for servers and browsers, so there are more workers than processors. Those of make quick do not wait.
+WORKERS ?= $(shell echo $$((2 * $(PROCESSORS))))
+quick: WORKERS = $(PROCESSORS)
+# A module's tests run in one worker, which makes its fixtures once. One thread a worker: more of them only fight for the
+# processors.
+PYTEST = OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 # With COVERAGE=1 it also measures coverage, and fails below 100 %.
 test: lint

@@ -28,8 +28,9 @@ from training.mnist import Mnist
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# No deadlines: on a busy machine they would fail without a defect.
-hypothesis.settings.register_profile("tests", deadline=None)
+# No deadlines: on a busy machine they would fail without a defect. The same examples each time, so that a failure is
+# that of the change at hand.
+hypothesis.settings.register_profile("tests", max_examples=40, deadline=None, derandomize=True)
 hypothesis.settings.load_profile("tests")
 
 _DATA = "DIGITS_DATA"
@@ -38,8 +39,27 @@ _NUMBERS = "DIGITS_NUMBERS"
 _UNPREFIXED = {"PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS", "PROMETHEUS_MULTIPROC_DIR"}
 
 
-# Fixtures that start a browser, load MNIST or fit a network. Modules that start servers or processes mark themselves.
-_SLOW_FIXTURES = frozenset({"browser", "mnist_directory", "pictures_directory", "bent_fit", "plain_fit"})
+# Fixtures that start a browser or a server, load MNIST or fit a network. Tests that start processes mark themselves.
+_SLOW_FIXTURES = frozenset(
+    {
+        "browser",
+        "mnist_directory",
+        "pictures_directory",
+        "bent_fit",
+        "plain_fit",
+        "detector",
+        "slow_body_port",
+        "two_workers",
+        "directory_of_killed_worker",
+    }
+)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even import modules that are slow as a whole in `make quick`: that takes seconds in each worker."""
+    if config.option.markexpr != "not slow" or collection_path.suffix != ".py":
+        return None
+    return "\npytestmark = pytest.mark.slow\n" in collection_path.read_text("utf-8") or None
 
 
 @pytest.hookimpl(tryfirst=True)

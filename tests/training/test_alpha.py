@@ -17,6 +17,8 @@ from tests.training.tiny import TinyMnist
 from training import alpha
 from training.alpha import ALPHAS, Effect, make_figures, moons, study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reported() -> list[Effect]:

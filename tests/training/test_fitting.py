@@ -219,6 +219,7 @@ def test_resumed_fit_gives_the_same_network(tiny: TinyMnist, augmented_fit: Repo
     assert augmented_fit.checkpoints[n_epochs - 1].seconds <= resumed.seconds
 
 
+@pytest.mark.slow
 def test_worker_process_makes_the_same_epochs(
     tiny: TinyMnist, augmented_fit: Reported, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,7 +201,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
+def directory_of_killed_worker(tmp_path: Path) -> Path:
     """Return the metrics directory of a worker that was killed with one request in flight."""
     variables = {**os.environ, DIRECTORY_VARIABLE: str(tmp_path)}
     killed = subprocess.run([sys.executable, "-c", KILLED_WORKER], env=variables, check=False)
@@ -210,10 +210,10 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_killed_worker_has_no_requests_in_flight(directory: Path) -> None:
+def test_killed_worker_has_no_requests_in_flight(directory_of_killed_worker: Path) -> None:
     """Its counters remain, its gauge of requests in flight does not."""
     script = "from service.api.metrics import Metrics; import json; print(json.dumps(Metrics().render('')[0].decode()))"
-    variables = {**os.environ, DIRECTORY_VARIABLE: str(directory)}
+    variables = {**os.environ, DIRECTORY_VARIABLE: str(directory_of_killed_worker)}
     result = subprocess.run([sys.executable, "-c", script], env=variables, check=True, capture_output=True, text=True)
     samples = {
         (sample.name, frozenset(sample.labels.items())): sample.value

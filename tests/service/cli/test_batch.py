@@ -51,7 +51,7 @@ def pipe(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_results_match_the_classifier(
     pictures: list[Path], unanswerable: list[Path], tiny_model: Path, workers: int
 ) -> None:
@@ -76,6 +76,7 @@ def test_results_match_the_classifier(
     assert ["Is a directory", "No such file or directory"] == errors[4:]
 
 
+@pytest.mark.slow
 def test_unusable_model_is_one_error(pictures: list[Path], tmp_path: Path) -> None:
     """An error of the workers is raised, not reported for each file."""
     with pytest.raises(ArtifactError, match="cannot be read"):
@@ -93,6 +94,7 @@ def test_files_are_consumed_lazily(pictures: list[Path], tiny_model: Path) -> No
     assert 2 == next(indices)
 
 
+@pytest.mark.slow
 def test_pool_is_lazy_and_ends_with_the_generator(pipe: Path, pictures: list[Path], tiny_model: Path) -> None:
     """Of an endless iterable few files are submitted ahead; closing terminates processes that are still reading."""
     indices = itertools.count()
@@ -122,6 +124,7 @@ def killed_workers(pipe: Path) -> Iterator[None]:
     thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("killed_workers")
 def test_killed_worker_raises_worker_lost(pipe: Path, tiny_model: Path) -> None:
     """The message suggests fewer workers, since the system may be short of memory."""

@@ -37,6 +37,7 @@ library.fflush(None)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc")
 def test_threads_share_one_arena() -> None:
     """M_ARENA_MAX=1 leaves one arena. By default each thread gets its own."""

@@ -162,6 +162,7 @@ print(json.dumps([[span.name, f"{span.context.trace_id:032x}", span.parent and s
 """
 
 
+@pytest.mark.slow
 def test_trace_has_a_span_for_each_stage(tiny_model: Path) -> None:
     """Spans belong to the client's trace. Probes have none."""
     # In a subprocess, since a tracer provider cannot be replaced.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,6 @@ from training import figures
 from training.evaluation import Answers
 from training.mnist import Digits
 from training.reliability import bins, error_by_coverage
-
-
-def rendered(figure: Figure) -> Image.Image:
-    """Return a figure as a picture."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return Image.open(buffer)
 
 
 def line(axes: Axes, number: int) -> tuple[list[float], list[float]]:
@@ -74,7 +68,6 @@ def test_weights_are_the_first_sixteen_units_on_half_the_range() -> None:
         np.testing.assert_allclose(layer.weights[:, unit].reshape(28, 28), shown(axes))
         assert pytest.approx((layer.weights.min() / 2, layer.weights.max() / 2)) == axes.get_images()[0].get_clim()
         assert ([], []) == (axes.get_xticks().tolist(), axes.get_yticks().tolist())
-    assert (600, 600) == rendered(figure).size
 
 
 def test_few_units_leave_places_empty() -> None:
@@ -82,12 +75,6 @@ def test_few_units_leave_places_empty() -> None:
     figure = figures.weights(make_network(3).layers[0], rows=2, columns=4)
 
     assert [1, 1, 1, 0, 0, 0, 0, 0] == [len(axes.get_images()) for axes in figure.axes]
-    rendered(figure)
-
-
-def test_equal_weights_can_be_drawn() -> None:
-    """A layer of zeros can be drawn."""
-    rendered(figures.weights(Layer(np.zeros((784, 2), np.float32), np.zeros(2, np.float32), "relu")))
 
 
 def test_learning_shows_loss_and_error_by_epoch() -> None:
@@ -98,7 +85,6 @@ def test_learning_shows_loss_and_error_by_epoch() -> None:
     assert [([1, 2, 3], [0.5, 0.2, 0.1]), ([1, 2, 3], [0.05, 0.02, 1e-4])] == [line(axes, 0), line(axes, 1)]
     assert ["training loss (augmented digits)", "validation error"] == legend(axes)
     assert ("log", "epoch") == (axes.get_yscale(), axes.get_xlabel())
-    assert (700, 400) == rendered(figure).size
 
 
 @pytest.mark.parametrize("losses", [[0.5, 0.2], []], ids=["no errors", "nothing"])
@@ -109,7 +95,6 @@ def test_learning_without_validation_is_the_loss_alone(losses: list[float]) -> N
     (axes,) = figure.axes
     assert [losses] == [line(axes, number)[1] for number in range(len(axes.get_lines()))]
     assert 1 == len(legend(axes))
-    rendered(figure)
 
 
 def test_confusion_counts_every_answer() -> None:
@@ -124,7 +109,6 @@ def test_confusion_counts_every_answer() -> None:
     assert ("1", "5", "6") == (counts[9, 0], counts[4, 4], counts[5, 5])
     assert {(0, 1), (4, 5), (9, 0)} == set(zip(*shown(axes).nonzero(), strict=True))
     assert ("answer", "truth") == (axes.get_xlabel(), axes.get_ylabel())
-    rendered(figure)
 
 
 def test_confusion_names_the_classes() -> None:
@@ -156,7 +140,6 @@ def test_reliability_shows_accuracy_by_confidence() -> None:
     assert pytest.approx([1 / 15] * len(bars)) == [bar.get_width() for bar in bars]
     assert ("log", "confidence", "answers") == (below.get_yscale(), below.get_xlabel(), below.get_ylabel())
     assert "accuracy" == above.get_ylabel()
-    assert (600, 600) == rendered(figure).size
 
 
 def test_coverage_shows_the_risk_coverage_curve() -> None:
@@ -173,7 +156,6 @@ def test_coverage_shows_the_risk_coverage_curve() -> None:
     assert ["verdict `clear`"] == legend(axes)
     assert (95, 100) == axes.get_xlim()
     assert ("coverage, %", "error, %") == (axes.get_xlabel(), axes.get_ylabel())
-    rendered(figure)
 
 
 def test_coverage_has_no_point_where_no_answer_is_clear() -> None:
@@ -182,7 +164,6 @@ def test_coverage_has_no_point_where_no_answer_is_clear() -> None:
 
     (axes,) = figure.axes
     assert 1 == len(axes.lines)
-    rendered(figure)
 
 
 def test_misclassified_digits_have_their_label_and_answer() -> None:
@@ -195,7 +176,6 @@ def test_misclassified_digits_have_their_label_and_answer() -> None:
     # Ink is dark, as on paper.
     assert {"gray_r"} == {axes.get_images()[0].get_cmap().name for axes in pictures}
     assert not any(axes.axison for axes in figure.axes)
-    assert (1000, 125) == rendered(figure).size
 
 
 def test_figure_without_misclassified_digits_is_empty() -> None:
@@ -203,7 +183,6 @@ def test_figure_without_misclassified_digits_is_empty() -> None:
     figure = figures.misread(DIGITS, make_answers(np.eye(10)[LABELS], LABELS))
 
     assert not any(axes.get_images() for axes in figure.axes)
-    assert ((255, 255),) * 3 == rendered(figure).convert("RGB").getextrema()
 
 
 @pytest.mark.parametrize(("n", "expected", "height"), [(11, 11, 250), (61, 60, 750)])
@@ -235,7 +214,6 @@ def test_alphas_show_accuracies_and_norms() -> None:
         left.get_yscale(),
         right.get_yscale(),
     ]
-    assert (1000, 400) == rendered(figure).size
 
 
 @pytest.mark.parametrize("n", [1, 3])
@@ -256,14 +234,13 @@ def test_boundaries_are_where_the_probability_is_a_half(n: int) -> None:
         half = -2 + 6 * (0.5 - 0.1 * number)
         assert pytest.approx(half) == np.asarray(path.vertices)[:, 0].mean()
         np.testing.assert_array_equal(points, scatter.get_offsets())
-    assert (300 * n, 300) == rendered(figure).size
 
 
 def test_points_have_the_colour_of_their_class() -> None:
     """A point of the second class has the colour of probability 1."""
     field = np.linspace(0, 1, 36).reshape(6, 6)
     figure = figures.boundaries(np.zeros((2, 2)), np.array([0, 1]), [("", field)], (-1.0, 1.0, -1.0, 1.0))
-    rendered(figure)
+    figure.draw_without_rendering()
 
     (axes,) = figure.axes
     (image,) = axes.get_images()
@@ -285,4 +262,68 @@ def test_cost_is_by_number_of_steps() -> None:
         axes.get_xscale(),
         axes.get_yscale(),
     )
-    assert (700, 300) == rendered(figure).size
+
+
+# --- Files
+
+
+def rendered(figure: Figure) -> Image.Image:
+    """Return a figure as a picture."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return Image.open(buffer)
+
+
+FIELD = np.linspace(0, 1, 36).reshape(6, 6)
+
+
+# Laying out and drawing takes longer than all of the above.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (lambda: figures.weights(make_network(20).layers[0]), (600, 600)),
+        (lambda: figures.weights(make_network(3).layers[0], rows=2, columns=4), (600, 600)),
+        (lambda: figures.weights(Layer(np.zeros((784, 2), np.float32), np.zeros(2, np.float32), "relu")), (600, 600)),
+        (lambda: figures.learning([0.5, 0.2, 0.1], [0.05, 0.02, 0.0]), (700, 400)),
+        (lambda: figures.learning([0.5, 0.2], []), (700, 400)),
+        (lambda: figures.learning([], []), (700, 400)),
+        (lambda: figures.confusion(with_errors()), (600, 600)),
+        (lambda: figures.reliability(with_errors(), with_errors()), (600, 600)),
+        (lambda: figures.coverage(with_errors(clear=[True] * 58 + [False] * 2)), (700, 400)),
+        (lambda: figures.coverage(with_errors(clear=[False] * 60)), (700, 400)),
+        (lambda: figures.misread(DIGITS, with_errors()), (1000, 125)),
+        (lambda: figures.alphas([0.01, 1.0], [1.0, 0.8], [0.9, 0.7], [20.0, 3.0]), (1000, 400)),
+        (lambda: figures.boundaries(np.eye(2), np.array([0, 1]), [("", FIELD)], (-2, 4, 0, 6)), (300, 300)),
+        (lambda: figures.boundaries(np.eye(2), np.array([0, 1]), [("", FIELD)] * 3, (-2, 4, 0, 6)), (900, 300)),
+        (lambda: figures.cost([0, 1_000, 2_000], [0.25, 0.1, 0.001]), (700, 300)),
+    ],
+    ids=[
+        "weights",
+        "few units",
+        "equal weights",
+        "learning",
+        "learning without errors",
+        "nothing learned",
+        "confusion",
+        "reliability",
+        "coverage",
+        "coverage without a point",
+        "misread",
+        "alphas",
+        "one boundary",
+        "boundaries",
+        "cost",
+    ],
+)
+def test_figures_can_be_saved(make: Callable[[], Figure], size: tuple[int, int]) -> None:
+    """Each has its size in pixels."""
+    assert size == rendered(make()).size
+
+
+@pytest.mark.slow
+def test_figure_without_misclassified_digits_is_white() -> None:
+    """It is not only without images."""
+    figure = figures.misread(DIGITS, make_answers(np.eye(10)[LABELS], LABELS))
+
+    assert ((255, 255),) * 3 == rendered(figure).convert("RGB").getextrema()

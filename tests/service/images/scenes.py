@@ -7,6 +7,7 @@ digit at any height with any pen, so that each scene can be made of a drawn digi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 from zlib import crc32
@@ -36,9 +37,12 @@ def halves(left: float, right: float, shape: tuple[int, int] = (80, 100)) -> Flo
     return np.where(np.arange(shape[1]) < shape[1] // 2, left, right).astype(np.float32) * np.ones(shape, np.float32)
 
 
+@cache
 def drawn(digit: int) -> Hand:
     """Return the hand that writes a digit of `tests.pictures`."""
 
+    # Most scenes begin with the same drawing.
+    @cache
     def write(height: int, pen: float) -> FloatArray:
         # The path of the pen's tip is shorter than the digit by the width of the pen.
         share = 0.9 * (1 - pen)
@@ -47,7 +51,9 @@ def drawn(digit: int) -> Hand:
         image = draw(digit, size=(side, side), box=box, width=0.9 * pen, ink=255, paper=0)
         fine = np.asarray(image.crop(image.getbbox()))
         pads = [(0, -length % _FINER) for length in fine.shape]
-        return np.asarray(Image.fromarray(np.pad(fine, pads)).reduce(_FINER), np.float32) / np.float32(255)
+        coverage = np.asarray(Image.fromarray(np.pad(fine, pads)).reduce(_FINER), np.float32) / np.float32(255)
+        coverage.flags.writeable = False
+        return coverage
 
     return write
 
@@ -104,9 +110,11 @@ def eight_bits(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return np.asarray(np.clip(np.round(values), 0, 255), np.uint8)
 
 
+@cache
 def axes(side: int = SIDE) -> tuple[FloatArray, FloatArray]:
     """Return the row and the column of every pixel of a square, from -1 to 1."""
     rows, columns = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j].astype(np.float32)
+    rows.flags.writeable = columns.flags.writeable = False
     return rows, columns
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -147,7 +147,6 @@ def test_one_grey_has_a_polarity() -> None:
 # --- Background
 
 
-@settings(max_examples=50)
 @given(
     arrays.arrays(np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, min_side=8, max_side=40)),
     st.sampled_from([0.06, 0.14, 0.42]),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -141,7 +141,6 @@ def test_the_square_structuring_element_is_full() -> None:
 # --- Components
 
 
-@settings(max_examples=50)
 @given(masks())
 def test_labels_are_those_of_8_connected_components(mask: ByteArray) -> None:
     """They are scipy's, with diagonal neighbours, numbered from 1 without gaps."""
@@ -173,7 +172,6 @@ def test_a_component_may_wind() -> None:
     np.testing.assert_array_equal(comb, components_on(255 * comb).labels)
 
 
-@settings(max_examples=50)
 @given(masks(), st.integers(0, 2**32 - 1))
 def test_components_are_measured(mask: ByteArray, seed: int) -> None:
     """Ink and box of every component are scipy's, and the share of the border is that of counting."""

@@ -6,6 +6,7 @@ import io
 import struct
 import threading
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -207,10 +208,16 @@ def test_heic_pixels_reserve_more_of_the_budget() -> None:
 # --- Thumbnails
 
 
+@cache
+def with_thumbnail() -> bytes:
+    """Return a HEIC file of 800 x 600 pixels with a thumbnail of 320 x 240."""
+    return heic(draw(size=(800, 600)).convert("RGB"), thumbnail=320)
+
+
 def test_a_large_enough_thumbnail_is_read() -> None:
     """Damaged pixels of the picture itself have no effect, and the reported size is the picture's."""
     image = draw(size=(800, 600)).convert("RGB")
-    data = bytearray(heic(image, thumbnail=320))
+    data = bytearray(with_thumbnail())
     start = data.index(b"mdat") + 4
     data[start + 100 : start + 600] = bytes(500)
     picture = decode(bytes(data), MAX_PIXELS)
@@ -222,7 +229,7 @@ def test_a_large_enough_thumbnail_is_read() -> None:
 
 def test_the_lower_limit_counts_the_thumbnail() -> None:
     """Where a thumbnail is decoded, its pixels count for the limit of HEIC, and the picture's for the general limit."""
-    data = with_size(heic(draw(size=(800, 600)).convert("RGB"), thumbnail=320), 6000, 4500)
+    data = with_size(with_thumbnail(), 6000, 4500)
 
     assert (6000, 4500) == (decode(data, MAX_PIXELS).width, decode(data, MAX_PIXELS).height)
     with pytest.raises(PictureTooLarge, match=r"27\.0 megapixels to decode, more than the 20 that"):
@@ -234,7 +241,7 @@ def test_the_lower_limit_counts_the_thumbnail() -> None:
 )
 def test_thumbnails_that_do_not_match_are_ignored(size: tuple[int, int], side: int) -> None:
     """They have too few pixels, or another aspect ratio than the picture."""
-    data = with_size(heic(draw(size=(800, 600)).convert("RGB"), thumbnail=320), *size)
+    data = with_size(with_thumbnail(), *size)
 
     assert heif.with_thumbnail_as_primary(with_size(data, 800, 600), 320)
     assert heif.with_thumbnail_as_primary(data, side) is None

@@ -45,8 +45,8 @@ digits = pytest.mark.parametrize("digit", range(10))
 any_digit = st.integers(0, 9)
 level = st.integers(0, 255)
 colour = st.tuples(level, level, level)
-# The same few examples each time, since a model is tested here and not only code.
-examples = settings(max_examples=25, deadline=None, derandomize=True)
+# Few examples, since each is a whole picture that is read.
+examples = settings(max_examples=20)
 
 
 def distance(one: tuple[int, ...], other: tuple[int, ...]) -> float:
@@ -190,11 +190,18 @@ def test_light_from_one_side_invariance(  # noqa: PLR0913, PLR0917 - one paramet
 
 @digits
 @pytest.mark.parametrize(
-    ("share", "pen"),
-    [(0.2, 0.08), (0.4, 0.05), (0.7, 0.024), (0.7, 0.16), (0.9, 0.1), (0.9, 0.16)],
-    ids=lambda share: f"{100 * share:g} %",
+    ("share", "pen", "light_on_dark"),
+    [
+        (0.2, 0.08, False),
+        (0.2, 0.08, True),
+        (0.4, 0.05, False),
+        (0.7, 0.024, False),
+        (0.7, 0.024, True),
+        (0.7, 0.16, True),
+        (0.9, 0.1, True),
+        (0.9, 0.16, False),
+    ],
 )
-@pytest.mark.parametrize("light_on_dark", [False, True], ids=["dark on light", "light on dark"])
 def test_clean_drawings_are_read(
     classifier: Classifier,
     digit: int,
@@ -294,7 +301,7 @@ def with_exif(image: Image.Image, exif: Image.Exif) -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("digit", [2, 4, 7])
+@pytest.mark.parametrize("digit", [4, 7])
 @pytest.mark.parametrize(
     ("form", "options"),
     [
@@ -318,8 +325,7 @@ def sixteen_bits(image: Image.Image) -> npt.NDArray[np.uint16]:
     return np.asarray(image, np.uint16) * np.uint16(257)
 
 
-@pytest.mark.parametrize("digit", [2, 4, 7])
-@pytest.mark.parametrize("light_on_dark", [False, True], ids=["dark on light", "light on dark"])
+@pytest.mark.parametrize(("digit", "light_on_dark"), [(4, False), (7, True)], ids=["dark on light", "light on dark"])
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "16 bits", "CMYK"])
 def test_mode_invariance(classifier: Classifier, digit: int, mode: str, light_on_dark: bool) -> None:  # noqa: FBT001
     """Grey, colour, palette, 16 bits and CMYK give the same digit."""
@@ -373,9 +379,9 @@ def test_one_colour_is_blank(size: tuple[int, int], grey: int) -> None:
         normalize(np.full(size, grey, np.uint8))
 
 
-@pytest.mark.parametrize("strength", [1, 3, 6, 12, 25])
+@pytest.mark.parametrize("strength", [1, 6, 25])
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
-@pytest.mark.parametrize("grey", [70, 140, 215])
+@pytest.mark.parametrize("grey", [70, 215])
 def test_camera_noise_is_blank(classifier: Classifier, grey: int, form: str, strength: float) -> None:
     """An empty sheet is blank, however noisy the camera."""
     for seed in range(3):
@@ -408,8 +414,7 @@ def test_paper_texture_is_blank(classifier: Classifier, strength: float, smoothn
             classifier.predict_picture(photo(even(190) + texture, rng))
 
 
-@pytest.mark.parametrize("darkest", [0.3, 0.45, 0.8])
-@pytest.mark.parametrize("noise", [0, 2, 5])
+@pytest.mark.parametrize(("darkest", "noise"), [(0.3, 0), (0.3, 5), (0.45, 2), (0.8, 0), (0.8, 5)])
 def test_slanting_light_is_blank(classifier: Classifier, darkest: float, noise: float) -> None:
     """A sheet that is lit from one side is blank, whatever the side."""
     for angle in range(6):
@@ -524,8 +529,9 @@ def assert_box_is_mapped(result: Normalized) -> None:
 
 
 @digits
-@pytest.mark.parametrize("light_on_dark", [False, True], ids=["dark on light", "light on dark"])
-@pytest.mark.parametrize("size", [(280, 280), (150, 250), (60, 50)], ids=str)
+@pytest.mark.parametrize(
+    ("size", "light_on_dark"), [((280, 280), False), ((150, 250), True), ((60, 50), False), ((60, 50), True)], ids=str
+)
 def test_the_report_contains_the_place_of_the_digit(digit: int, size: tuple[int, int], light_on_dark: bool) -> None:  # noqa: FBT001
     """Polarity, size, the ink's box and the transform into the frame are those of the picture."""
     coverage = placed(drawn(digit)(round(0.6 * size[0]), PEN), size, (0.3, 0.7))
@@ -604,14 +610,12 @@ def assert_valid(grey: ByteArray) -> None:
 shapes = arrays.array_shapes(min_dims=2, max_dims=2, max_side=70)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
 @given(arrays.arrays(np.float32, shapes, elements=st.sampled_from([0.0, 0.5, 0.75, 1.0]), fill=st.just(0.5)))
 def test_any_drawing_is_normalised_or_blank(grey: FloatArray) -> None:
     """Pixels of a few greys at any place raise no other error than NoInk."""
     assert_valid(eight_bits(255 * grey))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
 @given(shapes, st.integers(0, 2**32 - 1), st.floats(0, 4))
 def test_any_blur_is_normalised_or_blank(shape: tuple[int, int], seed: int, smoothness: float) -> None:
     """Clouds and noise of any size, from black to white, raise no other error than NoInk."""

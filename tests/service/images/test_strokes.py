@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from scipy import ndimage
@@ -69,7 +69,6 @@ def test_no_ink_has_no_width() -> None:
 # --- Dilation
 
 
-@settings(max_examples=60)
 @given(st.floats(1.5, 7))
 def test_dilation_reaches_as_far_as_the_radius(radius: float) -> None:
     """A dot becomes a disc of that radius about its centre, by scipy's distance transform."""
@@ -82,7 +81,6 @@ def test_dilation_reaches_as_far_as_the_radius(radius: float) -> None:
     assert 0 == covered[distance >= radius + 1.5].max()
 
 
-@settings(max_examples=60)
 @given(inks, st.integers(0, 4))
 def test_dilation_and_erosion_are_scipy_s(ink: ByteArray, radius: int) -> None:
     """For whole radii and half a pixel, with the disc that the dilation of a dot gives."""
@@ -94,7 +92,6 @@ def test_dilation_and_erosion_are_scipy_s(ink: ByteArray, radius: int) -> None:
     np.testing.assert_array_equal(ndimage.grey_erosion(ink, footprint=disc, mode="nearest"), dilate(ink, -radius - 0.5))
 
 
-@settings(max_examples=60)
 @given(inks, st.floats(0, 5))
 def test_fractional_radii_are_interpolated(ink: ByteArray, radius: float) -> None:
     """The result is the mean of those of the two next discs, weighted by the fraction."""
@@ -104,7 +101,6 @@ def test_fractional_radii_are_interpolated(ink: ByteArray, radius: float) -> Non
     np.testing.assert_allclose((1 - part) * smaller + part * larger, dilate(ink, radius + 0.5), atol=0.51)
 
 
-@settings(max_examples=60)
 @given(inks, st.floats(0, 5))
 def test_erosion_is_the_dual_of_dilation(ink: ByteArray, radius: float) -> None:
     """Erosion is the complement of the dilation of the complement, also at the border."""

@@ -41,13 +41,13 @@ def test_ood_threshold(tiny_client: TestClient, watchful_client: TestClient) -> 
     assert metadata["novel_from"] is None
 
 
-def test_weights_as_json(client: TestClient, bundled: Artifact) -> None:
+def test_weights_as_json(tiny_client: TestClient, tiny_model: Path) -> None:
     """JSON round-trips the float32 values of every layer."""
-    response = client.get("/model/weights")
+    response = tiny_client.get("/model/weights")
     layers = response.json()["layers"]
 
     assert "application/json" == response.headers["content-type"]
-    for layer, content in zip(bundled.network.layers, layers, strict=True):
+    for layer, content in zip(artifact.load(tiny_model).network.layers, layers, strict=True):
         np.testing.assert_array_equal(np.array(content["weights"], np.float32), layer.weights)
         np.testing.assert_array_equal(np.array(content["biases"], np.float32), layer.biases)
 

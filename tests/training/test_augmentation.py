@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.ndimage import grey_dilation, grey_erosion, map_coordinates
 from scipy.stats import kstest, pearsonr
@@ -326,7 +326,6 @@ def test_noise_is_clipped(grey: int) -> None:
     assert (0, 1) == (noised.min(), noised.max())
 
 
-@settings(deadline=None)
 @given(
     st.builds(
         Augmentation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.calibration import ood_score
@@ -161,7 +161,6 @@ def test_ood_score_of_0_is_in_distribution() -> None:
 PROBABILITY = st.floats(0, 1)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(PROBABILITY, st.floats(1e-6, 1)), min_size=1, max_size=300))
 def test_thresholds_keep_their_bounds(answers: list[tuple[float, float]]) -> None:
     """At least 0.5 % are `not_a_digit`, at most 1 % ambiguous, and both by the largest scores and least confidences."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.types import FloatArray
@@ -130,7 +130,6 @@ def test_epoch_before_the_averaging_phase_has_no_mean() -> None:
     assert ((), ()) == (INITIAL.parameters, INITIAL.losses)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 3), st.integers(1, 12))
 def test_mean_is_over_the_averaging_phase(n_before: int, n_averaged: int) -> None:
     """The mean is numpy's mean over the epochs of the averaging phase."""

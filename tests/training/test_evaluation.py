@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix
@@ -123,7 +123,6 @@ def make(pairs: list[tuple[int, int]]) -> Answers:
     return make_answers([[a == digit for digit in (1, 4, 7)] for a in answers], labels, classes=(1, 4, 7))
 
 
-@settings(deadline=None)
 @given(labelled)
 def test_confusion_is_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     """The confusion matrix is scikit-learn's, for any classes."""
@@ -134,7 +133,6 @@ def test_confusion_is_scikit_learns(pairs: list[tuple[int, int]]) -> None:
     assert expected.tolist() == answers.confusion().tolist()
 
 
-@settings(deadline=None)
 @given(labelled)
 def test_errors_by_digit_are_the_confusion_off_its_diagonal(pairs: list[tuple[int, int]]) -> None:
     """The errors of a class are its row without the diagonal. Their sum is the error of all."""

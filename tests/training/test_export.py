@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.neural_network import MLPClassifier
@@ -190,7 +190,6 @@ def test_unsupported_network_is_rejected(network: Network, reason: str) -> None:
         to_classifier(network)
 
 
-@settings(max_examples=50, deadline=None)
 @given(name=st.sampled_from(list(NETWORKS)), temperature=st.floats(0.2, 5))
 def test_folded_temperature_gives_the_same_probabilities(name: str, temperature: float) -> None:
     """Its probabilities at temperature 1 are those at the temperature. Only the last layer differs."""
@@ -209,7 +208,6 @@ def test_folded_temperature_gives_the_same_probabilities(name: str, temperature:
     assert ("float32", "float32") == (folded.layers[-1].weights.dtype.name, folded.layers[-1].biases.dtype.name)
 
 
-@settings(max_examples=50, deadline=None)
 @given(name=st.sampled_from(list(NETWORKS)), largest=st.sampled_from([1.0, 16.0, 255.0]))
 def test_folded_input_scale_gives_the_same_probabilities(name: str, largest: float) -> None:
     """For inputs 0..1 it computes what the network does for 0..largest. Only the first weights differ."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.mirrors import (
@@ -77,7 +77,6 @@ def test_rows_select_digits(tiny: TinyMnist) -> None:
 labels_of_two_parts = st.tuples(*[st.lists(st.integers(0, 9), max_size=20)] * 2)
 
 
-@settings(deadline=None)
 @given(labels=labels_of_two_parts, classes=st.lists(st.integers(0, 9), max_size=5))
 def test_only_selects_classes(labels: tuple[list[int], list[int]], classes: list[int]) -> None:
     """Both parts have the digits of these classes, in their order and with their images."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier
 
@@ -125,7 +125,6 @@ def test_schedule_out_of_range_is_rejected(wrong: dict[str, Any]) -> None:
         Schedule(**(sound | wrong))
 
 
-@settings(deadline=None)
 @given(st.integers(1, 400).flatmap(lambda epochs: st.tuples(st.just(epochs), st.integers(0, epochs))))
 @example((10, 7))
 @example((5, 5))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import binom
@@ -88,7 +88,6 @@ def test_calibration_error_worked_by_hand() -> None:
     assert pytest.approx(expected) == expected_calibration_error(HAND)
 
 
-@settings(deadline=None)
 @given(answered())
 def test_bins_contain_every_answer_once(answers: Answers) -> None:
     """Bins are sorted and contain all answers, with means in their bounds. The calibration error follows from them."""
@@ -181,7 +180,6 @@ def test_answers_of_the_same_confidence_keep_their_order() -> None:
     assert pytest.approx(np.cumsum(~expected) / np.arange(1, 201)) == errors
 
 
-@settings(deadline=None)
 @given(answered())
 def test_error_by_coverage_is_of_the_most_confident_answers(answers: Answers) -> None:
     """At each coverage it is the error of the most confident answers. At full coverage it is the error of all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Iterator
@@ -53,6 +54,16 @@ _SLOW_FIXTURES = frozenset(
         "directory_of_killed_worker",
     }
 )
+
+
+# What is imported stays until the end, so the garbage collector need not go over it again and again.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage as usual from now on, apart from what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -46,7 +46,7 @@ def test_there_are_nine_kinds() -> None:
 
 
 @pytest.mark.parametrize("kind", CORRUPTIONS)
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(image=arrays(np.uint8, (28, 28)), seed=st.integers(0, 2**32))
 def test_any_image_gives_an_image(kind: str, image: Image, seed: int) -> None:
     """Shape and dtype stay, the seed determines the result, and the input is not modified."""

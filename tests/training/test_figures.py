@@ -185,7 +185,9 @@ def test_figure_without_misclassified_digits_is_empty() -> None:
     assert not any(axes.get_images() for axes in figure.axes)
 
 
-@pytest.mark.parametrize(("n", "expected", "height"), [(11, 11, 250), (61, 60, 750)])
+@pytest.mark.parametrize(
+    ("n", "expected", "height"), [(11, 11, 250), pytest.param(61, 60, 750, marks=pytest.mark.slow)]
+)
 def test_at_most_sixty_misclassified_digits_are_shown(n: int, expected: int, height: int) -> None:
     """There are ten in a row, and at most sixty."""
     answers = make_answers(np.eye(10)[[1] * n], [0] * n)

@@ -22,6 +22,9 @@ from training.errors import TrainingError
 from training.export import ExportError, to_classifier, to_network
 from training.interchange import from_skops, to_onnx_bytes, to_skops_bytes
 
+# Importing the converters takes seconds.
+pytestmark = pytest.mark.slow
+
 DIGITS = draw_digits(60, seed=4)
 INPUTS: FloatArray = DIGITS.images.reshape(-1, 784).astype(np.float32) / np.float32(255)
 NETWORKS = {

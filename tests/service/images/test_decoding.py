@@ -9,6 +9,7 @@ import threading
 import tracemalloc
 import warnings
 import zlib
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -801,7 +802,7 @@ def test_damage_results_in_a_picture_or_a_picture_error(name: str) -> None:
     """Whatever bytes of a file change, the result is a picture, or a PictureError with a message of one line."""
     data = SMALL_FILES[name]()
 
-    @settings(max_examples=20)
+    @settings(max_examples=15)
     @given(EDITS)
     def check(edits: list[tuple[str, int, int]]) -> None:
         try:
@@ -983,7 +984,7 @@ def test_chunks_are_checked_and_counted() -> None:
     with pytest.raises(OSError, match="checksum"):
         list(png_chunks(TINY[:50] + b"\0" + TINY[51:]))
     with pytest.raises(OSError, match="too many parts"):
-        list(png_chunks(with_chunk(TINY, 100_000 * chunk(b"tEXt"))))
+        deque(png_chunks(with_chunk(TINY, 100_000 * chunk(b"tEXt"))), maxlen=0)
 
 
 def test_small_pngs_are_recognised_by_the_header() -> None:

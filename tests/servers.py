@@ -53,16 +53,18 @@ def process(
     variables = {**os.environ, "DIGITS_PORT": str(port), **environment}
     with subprocess.Popen(command, cwd=_ROOT, env=variables, stderr=stderr) as server:
         try:
-            _wait_for(lambda: _is_ready(address))
+            # One client, since making one takes longer than a request.
+            with httpx.Client(base_url=address) as client:
+                _wait_for(lambda: _is_ready(client))
             yield address, server
         finally:
             server.terminate()
             server.wait(_SECONDS)
 
 
-def _is_ready(address: str) -> bool:
+def _is_ready(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{address}/readyz").is_success
+        return client.get("/readyz").is_success
     except httpx.TransportError:
         return False
 

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def test_graceful_shutdown_under_load_loses_no_request(process: tuple[str, subpr
     load = LoadGenerator(address, 4)
     while len(load.statuses) < 100:
         assert server.poll() is None
+        time.sleep(0.01)
     server.send_signal(signal.SIGTERM)
     load.join()
     status = server.wait(60)
@@ -138,6 +140,7 @@ def test_killed_worker_is_replaced(tiny_model: Path) -> None:
         with httpx.Client(base_url=address, transport=httpx.HTTPTransport(retries=3)) as client:
             while workers[0] in _children(server.pid) or len(_children(server.pid)) < 2:
                 assert client.get("/livez").status_code == 200
+                time.sleep(0.05)
 
     assert 2 == len(workers)
 

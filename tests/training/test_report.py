@@ -227,16 +227,14 @@ def test_figures_show_the_model(packed: Artifact, test_digits: Digits, made: Mad
 
 
 def test_report_is_reproducible(
-    monkeypatch: pytest.MonkeyPatch, packed: Artifact, packed_plain: Artifact, test_digits: Digits, tmp_path: Path
+    made: Made, packed: Artifact, packed_plain: Artifact, test_digits: Digits, tmp_path: Path
 ) -> None:
     """The same model and digits give the same files, byte for byte, with or without `progress`."""
-    monkeypatch.setattr(report, "CORRUPTIONS", {"noise": CORRUPTIONS["noise"]})
     with quick_reports(N_CORRUPTED):
-        save(tmp_path / "first", *measure(packed, packed_plain, test_digits, lambda _: None))
-        save(tmp_path / "second", *measure(packed, packed_plain, test_digits))
+        save(tmp_path, *measure(packed, packed_plain, test_digits))
 
     first, second = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("first", "second")
+        {path.name: path.read_bytes() for path in folder.iterdir()} for folder in (made.directory, tmp_path)
     )
     assert 7 == len(first)
     assert first == second

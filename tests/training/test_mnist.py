@@ -262,7 +262,7 @@ BAD_ANSWERS: dict[str, tuple[Answer, str]] = {
     "hangs up": (sends(b"\x1f\x8b\x08", length=1000), "peer closed connection"),
     "truncated": (sends(gzip.compress(NOISE)[:-20]), "cannot be decompressed"),
     "wrong content": (sends(gzip.compress(NOISE)), "is not the MNIST file: its content has SHA-256"),
-    "too much": (sends(bytes(100_000_000)), "sends more bytes than the uncompressed file has"),
+    "too much": (sends(bytes(10_000_000)), "sends more bytes than the uncompressed file has"),
 }
 
 
@@ -340,7 +340,7 @@ def test_fetch_names_every_mirror_that_failed(
 
 def test_fetch_bounds_the_download(tiny: TinyMnist, mirror: Mirror, tmp_path: Path) -> None:
     """No more bytes are received than the uncompressed file has."""
-    mirror.answers[f"{NAME}.gz"] = sends(bytes(100_000_000))
+    mirror.answers[f"{NAME}.gz"] = sends(bytes(10_000_000))
     done = [0]
 
     with pytest.raises(MnistError, match="sends more bytes than the uncompressed file has"):

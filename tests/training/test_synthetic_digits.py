@@ -259,7 +259,7 @@ def test_style_without_variation_gives_equal_images() -> None:
 @pytest.mark.parametrize("pens", [(1.6, 4.0), (2.0, 3.0)])
 def test_stroke_widths_are_uniform(pens: tuple[float, float]) -> None:
     """Stroke widths are uniform in the range of `pens`, in pixels."""
-    drawn = ink(UPRIGHT, 500, replace(STEADY, pens=pens))
+    drawn = ink(UPRIGHT, 300, replace(STEADY, pens=pens))
 
     # Across an upright stroke, shares of pixels sum to its width, but for what discs leave out.
     assert_uniform(drawn[:, 14].sum(axis=1) + 0.03, *pens)
@@ -267,12 +267,12 @@ def test_stroke_widths_are_uniform(pens: tuple[float, float]) -> None:
 
 def test_aspect_ratios_are_uniform() -> None:
     """The box's width by its height is uniform in the range of `widths`. The stroke width is not scaled."""
-    drawn = ink(SQUARE, 500, replace(STEADY, widths=(0.4, 0.9)))
+    drawn = ink(SQUARE, 250, replace(STEADY, widths=(0.4, 0.9)))
 
     width, height = drawn.max(axis=1).sum(axis=1), drawn.max(axis=2).sum(axis=1)
-    np.testing.assert_allclose(np.full(500, 20), height, atol=0.1)
+    np.testing.assert_allclose(np.full(250, 20), height, atol=0.1)
     assert_uniform((width - PEN) / (height - PEN), 0.4, 0.9)
-    np.testing.assert_allclose(np.full(500, 2 * PEN), drawn[:, 14].sum(axis=1), atol=0.15)
+    np.testing.assert_allclose(np.full(250, 2 * PEN), drawn[:, 14].sum(axis=1), atol=0.15)
 
 
 def test_flat_form_fills_the_box() -> None:
@@ -305,7 +305,7 @@ def slopes(drawn: FloatArray) -> FloatArray:
 
 def test_slants_are_uniform() -> None:
     """A positive slant leans to the right. Angles are uniform, and horizontal strokes stay horizontal."""
-    drawn = ink(UPRIGHT, 400, replace(STEADY, slants=(-12, 28)))
+    drawn = ink(UPRIGHT, 250, replace(STEADY, slants=(-12, 28)))
     level = ink("0,50 100,50", 50, replace(STEADY, slants=(-12, 28)))
 
     assert_uniform(np.degrees(np.arctan(slopes(drawn))), -12, 28)
@@ -315,7 +315,7 @@ def test_slants_are_uniform() -> None:
 def test_rotations_are_uniform() -> None:
     """A rotation turns vertical and horizontal strokes by the same angle, uniform in the range of `turns`."""
     style = replace(STEADY, turns=(-15, 15))
-    upright, level = ink(UPRIGHT, 400, style), ink("0,50 100,50", 400, style).transpose(0, 2, 1)
+    upright, level = ink(UPRIGHT, 250, style), ink("0,50 100,50", 250, style).transpose(0, 2, 1)
 
     # The same random numbers turned both.
     assert_uniform(np.degrees(np.arctan(slopes(upright))), -15, 15)

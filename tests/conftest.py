@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import shutil
 from collections.abc import Iterator
@@ -86,6 +87,18 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove settings of the surrounding environment."""
     for name in [name for name in os.environ if name.startswith("DIGITS_") or name in _UNPREFIXED]:
         monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def own_logs() -> Iterator[None]:
+    """Restore the loggers that a command in this process configures."""
+    loggers = [logging.getLogger(name) for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access")]
+    before = [(logger.level, logger.handlers[:], logger.propagate) for logger in loggers]
+    yield
+    for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers
+        logger.propagate = propagate
 
 
 # Module scope: its event loop blocks this thread for other event loops while the browser is open.

@@ -115,10 +115,8 @@ def test_digits_of_other_classes_are_not_turned() -> None:
 
 def test_several_digits_are_in_a_row_or_column(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two or three digits are in a row, about one time in seven in a column."""
-    # The other kinds are not looked at here, and take most of the time.
+    # Figures and scribbles are not looked at here, and take most of the time.
     monkeypatch.setattr("training.negatives.draw", lambda _, n, *_style: np.zeros((n, 28, 28), np.uint8))
-    for kind in ("_smoothed_noise", "_stripes"):
-        monkeypatch.setattr(f"training.negatives.{kind}", lambda *_, **_ranges: np.zeros((28, 28), np.uint8))
     # Solid blocks, higher than wide as digits are, are counted by their gaps.
     images = np.zeros((10, 28, 28), np.uint8)
     images[:, 4:24, 9:19] = 255

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import runpy
@@ -176,20 +175,14 @@ def test_python_m_service_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 @pytest.fixture
-def own_signals_and_logs() -> Iterator[None]:
-    """Restore what a server in this process changes: the handler of SIGTERM, and uvicorn's loggers."""
-    loggers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.access")]
-    before = [(logger.level, logger.handlers[:], logger.propagate) for logger in loggers]
+def own_signals() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which a server in this process changes."""
     handler = signal.getsignal(signal.SIGTERM)
     yield
     signal.signal(signal.SIGTERM, handler)
-    for logger, (level, handlers, propagate) in zip(loggers, before, strict=True):
-        logger.setLevel(level)
-        logger.handlers[:] = handlers
-        logger.propagate = propagate
 
 
-@pytest.mark.usefixtures("own_signals_and_logs")
+@pytest.mark.usefixtures("own_signals", "own_logs")
 def test_serve_answers_until_sigterm(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     """The service uses the configured port and model, and returns status 0 after SIGTERM."""
     with socket.socket() as free:

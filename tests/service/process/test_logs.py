@@ -6,7 +6,6 @@ import json
 import logging
 import logging.config
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -22,16 +21,6 @@ def record() -> logging.LogRecord:
     record.created = 0.25
     record.facts = FACTS
     return record
-
-
-@pytest.fixture
-def _logging() -> Iterator[None]:
-    """Restore handlers and level of the root logger."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def test_json_line(record: logging.LogRecord) -> None:
@@ -72,7 +61,7 @@ def test_text_line(record: logging.LogRecord) -> None:
     )
 
 
-@pytest.mark.usefixtures("_logging")
+@pytest.mark.usefixtures("own_logs")
 @pytest.mark.parametrize(("log_format", "is_json"), [("json", True), ("text", False), ("auto", True)])
 def test_configuration_applies_to_all_loggers(
     capsys: pytest.CaptureFixture[str], log_format: str, *, is_json: bool

@@ -25,6 +25,7 @@ PICTURE = encode(draw(4))
 _PS = ["ps", "-ww", "-o", "pid=,args=", "--ppid"]
 
 
+@pytest.mark.usefixtures("own_logs")
 def test_port_in_use_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """One line has the address and the variables to set."""
     with socket.socket() as listener:
@@ -41,6 +42,7 @@ def test_port_in_use_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest
     )
 
 
+@pytest.mark.usefixtures("own_logs")
 def test_foreign_address_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An address of another machine cannot be bound."""
     monkeypatch.setenv("DIGITS_HOST", "2001:db8::1")

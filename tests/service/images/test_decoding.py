@@ -439,6 +439,28 @@ def test_exif_orientation_is_applied(form: str, options: dict[str, Any], orienta
     assert ((80, 120) if orientation < 5 else (120, 80)) == grey_of(data).shape
 
 
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("size", [(120, 80), (80, 120), (700, 301), (1, 200), (200, 200)], ids=str)
+def test_upright_size_is_that_of_the_file_as_it_is_shown(size: tuple[int, int], orientation: int, form: str) -> None:
+    """It is in pixels of the file, also where the picture was downsampled or turned."""
+    exif = Image.Exif()
+    exif[274] = orientation
+    data = encode(Image.new("L", size, 200), form, exif=exif)
+
+    picture = decode(data, MAX_PIXELS)
+
+    assert (size if orientation > 4 else size[::-1]) == picture.upright_size
+
+
+@pytest.mark.parametrize("size", [(578, 577), (577, 576), (1200, 1199), (1199, 1200)], ids=str)
+def test_upright_size_of_a_picture_that_is_nearly_square(size: tuple[int, int]) -> None:
+    """Width and height stay in their order where the downsampled picture is a square."""
+    picture = decode(encode(Image.new("L", size, 200)), MAX_PIXELS)
+
+    assert size[::-1] == picture.upright_size
+
+
 def damaged_exif() -> dict[str, bytes]:
     """Return EXIF blocks without a valid orientation."""
     exif = Image.Exif()

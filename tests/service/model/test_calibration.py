@@ -1,4 +1,4 @@
-"""Temperature scaling and OOD score are as defined."""
+"""Temperature scaling, OOD score and the confidence of a line are as defined."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 from scipy import special
 
-from service.model.calibration import Calibration, ood_score
+from service.model.calibration import Calibration, ReadingCalibration, logit, ood_score
 from tests.conftest import make_network
 
 
@@ -68,3 +68,65 @@ def test_calibration_is_immutable() -> None:
 
     with pytest.raises(ValidationError, match="frozen"):
         calibration.temperature = 2  # type: ignore[misc]
+
+
+# --- Readings
+
+
+@pytest.mark.parametrize("probability", [1e-6, 0.2, 0.5, 0.93, 1 - 1e-6])
+def test_logit_is_the_log_odds(probability: float) -> None:
+    """It is that of scipy, and the inverse of the logistic function."""
+    assert pytest.approx(special.logit(probability)) == logit(probability)
+    assert pytest.approx(probability) == special.expit(logit(probability))
+
+
+def test_logit_is_finite() -> None:
+    """Certainty counts as a billionth less."""
+    assert pytest.approx(np.log(1e9)) == logit(1.0) == logit(1 - 1e-12)
+    assert pytest.approx(-np.log(1e9)) == logit(0.0)
+
+
+def test_confidence_is_platts() -> None:
+    """It is the logistic function of a linear function of the log-odds."""
+    calibration = ReadingCalibration(slope=0.7, offset=-0.4, ambiguous_below=0.5)
+
+    for probability in (0.1, 0.5, 0.99):
+        expected = special.expit(0.7 * special.logit(probability) - 0.4)
+        assert pytest.approx(expected) == calibration.confidence(probability)
+
+
+def test_slope_1_and_offset_0_change_nothing() -> None:
+    """A probability that is calibrated already stays as it is, also 0 and 1."""
+    calibration = ReadingCalibration(slope=1, offset=0, ambiguous_below=0.5)
+
+    for probability in (0.0, 0.3, 0.999, 1.0):
+        assert pytest.approx(probability, abs=2e-9) == calibration.confidence(probability)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slope": 0},
+        {"slope": -1},
+        {"slope": float("inf")},
+        {"offset": float("nan")},
+        {"offset": float("-inf")},
+        {"ambiguous_below": 1.1},
+        {"ambiguous_below": -0.1},
+        {"threshold": 0.5},
+    ],
+    ids=repr,
+)
+def test_invalid_calibration_of_readings_is_rejected(wrong: dict[str, Any]) -> None:
+    """Values out of range and unknown fields are rejected."""
+    with pytest.raises(ValidationError, match=next(iter(wrong))):
+        ReadingCalibration(**({"slope": 1.0, "offset": 0.0, "ambiguous_below": 0.5} | wrong))
+
+
+def test_calibration_with_and_without_that_of_readings() -> None:
+    """It survives JSON; a file without it has none."""
+    reading = ReadingCalibration(slope=0.7, offset=-0.4, ambiguous_below=0.5)
+    calibration = Calibration(temperature=1, ambiguous_below=0.5, reading=reading)
+
+    assert calibration == Calibration.model_validate_json(calibration.model_dump_json())
+    assert Calibration.model_validate({"temperature": 1, "ambiguous_below": 0.5}).reading is None

@@ -21,11 +21,13 @@ from tests.training.conftest import Reported
 from tests.training.tiny import AUGMENTED, PLAIN, SCHEDULE, TinyMnist
 from training import mnist
 from training.calibration import UNCALIBRATED, calibrate
+from training.errors import TrainingError
 from training.export import to_network
 from training.fitting import Fitted, split
 from training.mnist import Digits
 from training.novelty import fit_detector
-from training.packing import known_answer, pack
+from training.packing import known_answer, pack, refit_detector
+from training.reading import calibrate_reading
 
 
 def inputs(digits: Digits) -> FloatArray:
@@ -81,7 +83,8 @@ def test_calibration_sees_validation_digits_only(tiny: TinyMnist, packed: Artifa
 
     assert packed.detector is not None
     expected = calibrate(packed.network, packed.detector, inputs(validation), validation.labels)
-    assert expected == packed.metadata.calibration
+    reading = calibrate_reading(packed, validation, AUGMENTED.seed)
+    assert expected.model_copy(update={"reading": reading}) == packed.metadata.calibration
     assert UNCALIBRATED != packed.metadata.calibration
 
 
@@ -160,3 +163,52 @@ def test_duration_of_the_fit_is_not_in_the_file(tiny: TinyMnist, plain_fit: Fitt
     fast, slow = (pack(replace(plain_fit, seconds=seconds), PLAIN, tiny.digits, {}) for seconds in (1.0, 3_700.0))
 
     assert fast.to_bytes() == slow.to_bytes()
+
+
+# --- A new detector
+
+
+@pytest.fixture(scope="module")
+def refitted(tiny: TinyMnist, packed: Artifact) -> Artifact:
+    """Return the packed model with a new detector in place of one that was spoilt, with all that depends on it."""
+    assert packed.detector is not None
+    layers = tuple(replace(layer, weights=0 * layer.weights) for layer in packed.detector.layers)
+    metadata = packed.metadata.model_copy(
+        update={
+            "calibration": UNCALIBRATED,
+            "figures": {"test_accuracy": 0.0},
+            "known_answer": packed.metadata.known_answer.model_copy(update={"probabilities": [], "novelty": None}),
+        }
+    )
+    return refit_detector(
+        replace(packed, metadata=metadata, detector=replace(packed.detector, layers=layers)), tiny.digits
+    )
+
+
+def test_refitted_detector_is_that_of_the_fit(refitted: Artifact, packed: Artifact) -> None:
+    """The network, which is pruned already, stays; detector, calibration, figures and known answer are fitted anew."""
+    assert packed.network is refitted.network
+    assert packed.detector is not None
+    assert refitted.detector is not None
+    for expected, actual in zip(packed.detector.layers, refitted.detector.layers, strict=True):
+        np.testing.assert_allclose(expected.weights, actual.weights, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(expected.biases, actual.biases, rtol=1e-5, atol=1e-6)
+    assert packed.metadata.figures == refitted.metadata.figures
+    assert packed.metadata.novelty_activations == refitted.metadata.novelty_activations
+    calibration, expected_calibration = refitted.metadata.calibration, packed.metadata.calibration
+    assert pytest.approx(expected_calibration.temperature, rel=1e-4) == calibration.temperature
+    assert pytest.approx(expected_calibration.novel_from, abs=1e-3) == calibration.novel_from
+    assert calibration.reading is not None
+
+
+def test_refitted_model_keeps_its_record_and_can_be_served(refitted: Artifact, packed: Artifact) -> None:
+    """How the network was fitted is still known, and the known answer is that of the new detector."""
+    assert packed.metadata.training == refitted.metadata.training
+    assert refitted.metadata.known_answer.novelty is not None
+    Artifact.from_bytes(refitted.to_bytes()).check_known_answer()
+
+
+def test_detector_needs_validation_digits(tiny: TinyMnist, packed_plain: Artifact) -> None:
+    """A model that was fitted without a schedule has none, hence no detector."""
+    with pytest.raises(TrainingError, match="schedule"):
+        refit_detector(packed_plain, tiny.digits)

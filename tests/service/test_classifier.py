@@ -409,6 +409,37 @@ class RecordingObserver:
         self.n_answers += len(predictions)
 
 
+def test_answers_of_candidates_are_measured_but_not_counted(tiny: Classifier, watchful: Classifier) -> None:
+    """They are those of the predictions; candidate digits of a reading are no predictions."""
+    inputs = np.random.default_rng(0).random((3, PIXELS), np.float32)
+
+    for one in (tiny, watchful):
+        observer = RecordingObserver()
+        probabilities, scores = Classifier(one.model, observer=observer).answer(inputs)
+        expected = one.predict_inputs(inputs)
+
+        assert (["infer"], 0) == (observer.stages, observer.n_answers)
+        np.testing.assert_allclose([prediction.probabilities for prediction in expected], probabilities)
+        assert [prediction.novelty for prediction in expected] == scores
+    assert (0, 10) == tiny.answer(inputs[:0])[0].shape
+
+
+def test_picture_is_decoded_at_any_size(tiny: Classifier) -> None:
+    """With at most so many pixels on its longer side, as a measured stage, and with the classifier's limits."""
+    observer = RecordingObserver()
+    classifier = Classifier(tiny.model, max_pixels=900 * 600, observer=observer, formats=("PNG",))
+    data = encode(draw(size=(900, 600)))
+
+    assert [(600, 900), (300, 450), (150, 225)] == [
+        classifier.decode(data, side).pixels.shape for side in (900, 500, 288)
+    ]
+    assert 3 * ["decode"] == observer.stages
+    with pytest.raises(PictureTooLarge):
+        classifier.decode(encode(draw(size=(900, 601))))
+    with pytest.raises(UnsupportedFormat):
+        classifier.decode(encode(draw(), "JPEG"))
+
+
 def test_an_observer_is_called_at_every_stage(tiny: Classifier) -> None:
     """A chunk is decoded, then normalised, and all chunks are inferred at once. Failed pictures skip later stages."""
     observer = RecordingObserver()

@@ -10,10 +10,12 @@ from service.model.calibration import ood_score
 from service.model.network import Network
 from tests.training.conftest import Reported
 from tests.training.tiny import TinyMnist, draw_digits
+from training import novelty
 from training.export import to_network
 from training.mnist import Digits
 from training.negatives import make_negatives
 from training.novelty import fit_detector
+from training.segments import Segments, make_segments
 from training.synthetic_digits import synthesize
 
 
@@ -62,6 +64,34 @@ def test_negatives_have_the_higher_score(network: Network, detector: Network) ->
 
     assert auroc(known, unknown) > 0.8
     assert auroc(synthetic, unknown) > 0.6
+
+
+def test_parts_of_rows_have_the_higher_score(network: Network, detector: Network) -> None:
+    """Of new rows, halves of digits and joined digits have a higher score than whole ones in most pairs."""
+    segments = make_segments(25, draw_digits(100, seed=6), np.random.default_rng(7))
+
+    whole, others = (score_of(network, detector, images) for images in (segments.digits, segments.others))
+
+    assert min(len(whole), len(others)) > 20
+    assert np.mean(whole[:, None] < others) > 0.6
+
+
+def test_rows_are_those_of_the_training_digits(
+    network: Network, tiny: TinyMnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is a row for eleven digits, and they are no other digits than those of the fit."""
+    calls: list[tuple[int, Digits]] = []
+
+    def recorded(n_rows: int, digits: Digits, rng: np.random.Generator) -> Segments:
+        calls.append((n_rows, digits))
+        return make_segments(n_rows, digits, rng)
+
+    monkeypatch.setattr(novelty, "make_segments", recorded)
+    digits = tiny.digits.train[:110]
+
+    fit_detector(network, digits, seed=1)
+
+    assert [(10, digits)] == calls
 
 
 def test_seed_determines_the_detector(network: Network, tiny: TinyMnist) -> None:

@@ -194,7 +194,7 @@ class Reader:
         best = self._best_page(picture, length, deadline)
         if best is None or not best.lines:
             return self._read_one(data, picture, length)
-        return self._reading(picture, best, is_late=self._now() > deadline)
+        return self._reading(picture, best)
 
     def read_pictures(self, pictures: Sequence[bytes], length: int | None = None) -> list[Reading | PictureError]:
         """Read encoded pictures, each with its reading or its error, in their order."""
@@ -274,7 +274,7 @@ class Reader:
         probabilities, scores = self._classifier.score_segments(inputs)
         return probabilities, np.array([score or 0.0 for score in scores])
 
-    def _reading(self, picture: Picture, best: _PageReading, *, is_late: bool) -> Reading:
+    def _reading(self, picture: Picture, best: _PageReading) -> Reading:
         """Return the reading of a page, with boxes in pixels of the upright picture."""
         scale = max(picture.upright_size) / max(picture.pixels.shape[:2])
         lines, n_digits = _first_digits(best.lines, MAX_DIGITS)
@@ -298,7 +298,7 @@ class Reader:
         reason = None
         if n_digits > MAX_DIGITS:
             reason = TOO_MANY
-        elif is_late or not best.is_complete:
+        elif not best.is_complete:
             reason = TOO_MUCH
         elif not best.has_length:
             reason = NO_SUCH_LENGTH

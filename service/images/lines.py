@@ -195,13 +195,15 @@ def _digit_height(stats: npt.NDArray[np.int32], ink: FloatArray, size: tuple[int
 
 
 def _rules(mask: ByteArray, height: float) -> ByteArray:
-    """Return the pixels of a mask in thin horizontal runs that are longer than digits are high."""
+    """Return the thin pixels of a mask in horizontal runs that are longer than digits are high.
+
+    Strokes may cross a run, and it may rise or fall by a pixel. It has no gaps: the tops of sevens are no rule.
+    """
     thickness = max(3, round(_RULE_THICKNESS * height))
     thin = cv2.subtract(mask, cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((thickness + 1, 1), np.uint8)))
-    band = cv2.dilate(thin, np.ones((3, 1), np.uint8))
-    joined = cv2.morphologyEx(band, cv2.MORPH_CLOSE, np.ones((1, 2 * thickness + 3), np.uint8))
+    band = cv2.dilate(mask, np.ones((3, 1), np.uint8))
     run = np.ones((1, max(3, int(_RULE_LENGTH * height))), np.uint8)
-    return cv2.bitwise_and(thin, cv2.morphologyEx(joined, cv2.MORPH_OPEN, run))
+    return cv2.bitwise_and(thin, cv2.morphologyEx(band, cv2.MORPH_OPEN, run))
 
 
 def _is_foreign(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink: FloatArray) -> npt.NDArray[np.bool_]:

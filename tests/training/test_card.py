@@ -188,7 +188,7 @@ def test_rows_of_tables_have_equal_lengths(written: Written) -> None:
     """In every table, each row has as many cells as the heading."""
     tables = re.findall(r"(?:^\|.*\n)+", written.body, re.MULTILINE)
 
-    assert 3 == len(tables)
+    assert 4 == len(tables)
     for table in tables:
         assert 1 == len({row.count("|") for row in table.splitlines()})
 

@@ -152,11 +152,11 @@ def test_pictures_without_digits_have_their_own_lines(model: Path, capsys: pytes
     assert lines[3].startswith("macro average over 1 folders: ")
 
 
-def test_detector_is_fitted_anew(
+def test_reading_is_fitted_anew(
     model: Path, packed: Artifact, tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The model file has the same network, and a detector and calibration that can be served."""
-    command = ["refit-detector", "--data", str(tiny_directory), "--model", str(model), "--output", "new.safetensors"]
+    """The model file has the same network, and a segment detector and calibration that can be served."""
+    command = ["refit-reading", "--data", str(tiny_directory), "--model", str(model), "--output", "new.safetensors"]
 
     assert 0 == main(command, parts=tiny.parts)
 
@@ -164,17 +164,17 @@ def test_detector_is_fitted_anew(
     assert f"{written.network!r}, version {written.version}, is in new.safetensors\n" == capsys.readouterr().out
     for one, other in zip(packed.network.layers, written.network.layers, strict=True):
         np.testing.assert_array_equal(one.weights, other.weights)
-    assert repr(packed.detector) == repr(written.detector)
+    assert repr(packed.segment_detector) == repr(written.segment_detector)
     assert packed.metadata.figures == written.metadata.figures
     assert packed.metadata.training.settings["schedule"]["n_validation"] == SCHEDULE.n_validation
 
 
-def test_detector_of_a_model_without_a_schedule(
+def test_reading_of_a_model_without_a_schedule(
     packed_plain: Artifact, tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error is one line, and no file is written."""
     artifact.save(Path("plain.safetensors"), packed_plain.network, packed_plain.metadata)
-    command = ["refit-detector", "--data", str(tiny_directory), "--model", "plain.safetensors", "--output", "new"]
+    command = ["refit-reading", "--data", str(tiny_directory), "--model", "plain.safetensors", "--output", "new"]
 
     assert 1 == main(command, parts=tiny.parts)
 

@@ -14,7 +14,7 @@ from training import novelty
 from training.export import to_network
 from training.mnist import Digits
 from training.negatives import make_negatives
-from training.novelty import fit_detector
+from training.novelty import fit_detector, fit_segment_detector
 from training.segments import Segments, make_segments
 from training.synthetic_digits import synthesize
 
@@ -89,7 +89,7 @@ def test_rows_are_those_of_the_training_digits(
     monkeypatch.setattr(novelty, "make_segments", recorded)
     digits = tiny.digits.train[:110]
 
-    fit_detector(network, digits, seed=1)
+    fit_segment_detector(network, digits, seed=1)
 
     assert [(10, digits)] == calls
 

@@ -26,7 +26,7 @@ from training.export import to_network
 from training.fitting import Fitted, split
 from training.mnist import Digits
 from training.novelty import fit_detector
-from training.packing import known_answer, pack, refit_detector
+from training.packing import known_answer, pack, refit_reading
 from training.reading import calibrate_reading
 
 
@@ -165,50 +165,46 @@ def test_duration_of_the_fit_is_not_in_the_file(tiny: TinyMnist, plain_fit: Fitt
     assert fast.to_bytes() == slow.to_bytes()
 
 
-# --- A new detector
+# --- What reads numbers, fitted anew
 
 
 @pytest.fixture(scope="module")
 def refitted(tiny: TinyMnist, packed: Artifact) -> Artifact:
-    """Return the packed model with a new detector in place of one that was spoilt, with all that depends on it."""
-    assert packed.detector is not None
-    layers = tuple(replace(layer, weights=0 * layer.weights) for layer in packed.detector.layers)
-    metadata = packed.metadata.model_copy(
-        update={
-            "calibration": UNCALIBRATED,
-            "figures": {"test_accuracy": 0.0},
-            "known_answer": packed.metadata.known_answer.model_copy(update={"probabilities": [], "novelty": None}),
-        }
-    )
-    return refit_detector(
-        replace(packed, metadata=metadata, detector=replace(packed.detector, layers=layers)), tiny.digits
-    )
+    """Return the packed model as a file of release 0.1, with what reads numbers fitted anew."""
+    calibration = packed.metadata.calibration.model_copy(update={"reading": None})
+    metadata = packed.metadata.model_copy(update={"calibration": calibration, "segment_activations": []})
+    old = Artifact.from_bytes(replace(packed, metadata=metadata, segment_detector=None).to_bytes())
+    return refit_reading(old, tiny.digits)
 
 
-def test_refitted_detector_is_that_of_the_fit(refitted: Artifact, packed: Artifact) -> None:
-    """The network, which is pruned already, stays; detector, calibration, figures and known answer are fitted anew."""
-    assert packed.network is refitted.network
-    assert packed.detector is not None
-    assert refitted.detector is not None
-    for expected, actual in zip(packed.detector.layers, refitted.detector.layers, strict=True):
+def test_refitted_reading_is_that_of_the_fit(refitted: Artifact, packed: Artifact) -> None:
+    """The segment detector and the calibration of lines are those of the fit."""
+    assert packed.segment_detector is not None
+    assert refitted.segment_detector is not None
+    for expected, actual in zip(packed.segment_detector.layers, refitted.segment_detector.layers, strict=True):
         np.testing.assert_allclose(expected.weights, actual.weights, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(expected.biases, actual.biases, rtol=1e-5, atol=1e-6)
-    assert packed.metadata.figures == refitted.metadata.figures
-    assert packed.metadata.novelty_activations == refitted.metadata.novelty_activations
-    calibration, expected_calibration = refitted.metadata.calibration, packed.metadata.calibration
-    assert pytest.approx(expected_calibration.temperature, rel=1e-4) == calibration.temperature
-    assert pytest.approx(expected_calibration.novel_from, abs=1e-3) == calibration.novel_from
-    assert calibration.reading is not None
+    assert packed.metadata.segment_activations == refitted.metadata.segment_activations
+    assert packed.metadata.calibration.reading == refitted.metadata.calibration.reading
 
 
-def test_refitted_model_keeps_its_record_and_can_be_served(refitted: Artifact, packed: Artifact) -> None:
-    """How the network was fitted is still known, and the known answer is that of the new detector."""
-    assert packed.metadata.training == refitted.metadata.training
-    assert refitted.metadata.known_answer.novelty is not None
+def test_what_answers_one_digit_stays(refitted: Artifact, packed: Artifact) -> None:
+    """Network, OOD detector, their calibration, record, figures and known answer are those of the old file."""
+    for old, new in ((packed.network, refitted.network), (packed.detector, refitted.detector)):
+        assert old is not None
+        assert new is not None
+        for expected, actual in zip(old.layers, new.layers, strict=True):
+            np.testing.assert_array_equal(expected.weights, actual.weights)
+    for field in ("training", "figures", "known_answer"):
+        assert getattr(packed.metadata, field) == getattr(refitted.metadata, field)
+    reading = {"reading": None}
+    assert packed.metadata.calibration.model_copy(update=reading) == refitted.metadata.calibration.model_copy(
+        update=reading
+    )
     Artifact.from_bytes(refitted.to_bytes()).check_known_answer()
 
 
-def test_detector_needs_validation_digits(tiny: TinyMnist, packed_plain: Artifact) -> None:
-    """A model that was fitted without a schedule has none, hence no detector."""
+def test_reading_needs_validation_digits(tiny: TinyMnist, packed_plain: Artifact) -> None:
+    """A model that was fitted without a schedule has none."""
     with pytest.raises(TrainingError, match="schedule"):
-        refit_detector(packed_plain, tiny.digits)
+        refit_reading(packed_plain, tiny.digits)

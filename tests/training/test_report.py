@@ -202,7 +202,8 @@ def test_corrupted_digits_are_the_test_digits(
 
 def test_progress_is_reported(made: Made) -> None:
     """`progress` is called before each step."""
-    expected = ["test digits", "out-of-distribution images", *[f"digits with {name}" for name in CORRUPTIONS]]
+    corruptions = [f"digits with {name}" for name in CORRUPTIONS]
+    expected = ["test digits", "out-of-distribution images", "pictures of two digits", *corruptions, "rows of digits"]
 
     assert expected == made.progress
 

@@ -173,6 +173,32 @@ def test_answer_has_probabilities_and_ood_scores(watchful_model: Path) -> None:
     assert ((0, 10), 0) == (model.answer(inputs[:0])[0].shape, len(model.answer(inputs[:0])[1]))
 
 
+def test_segment_detector_is_loaded_beside_the_ood_detector(tmp_path: Path) -> None:
+    """Segments are scored by the segment detector, and pictures by the other."""
+    segments = make_detector(TINY, 2)
+    update = {"segment_activations": [layer.activation for layer in segments.layers]}
+    path = tmp_path / "model.safetensors"
+    artifact.save(path, TINY, DETECTOR_METADATA.model_copy(update=update), DETECTOR, segments)
+    model = artifact.load(path)
+    inputs = np.random.default_rng(0).random((5, PIXELS), np.float32)
+    features = TINY.features(inputs, TINY.feedforward(inputs))
+
+    assert path.read_bytes() == model.to_bytes()
+    for detector, answer in ((DETECTOR, model.answer), (segments, model.answer_segments)):
+        probabilities, scores = answer(inputs)
+        assert ood_score(detector, features).tolist() == scores
+        np.testing.assert_array_equal(model.answer(inputs)[0], probabilities)
+
+
+def test_segments_without_a_detector_of_their_own(watchful_model: Path, tiny_model: Path) -> None:
+    """They are scored by the OOD detector, if there is one."""
+    inputs = np.random.default_rng(0).random((5, PIXELS), np.float32)
+
+    for path in (watchful_model, tiny_model):
+        model = artifact.load(path)
+        assert model.answer(inputs)[1] == model.answer_segments(inputs)[1]
+
+
 def test_file_without_later_fields_is_read() -> None:
     """Fields that did not exist are absent, also when the file is written again: its version is a hash of its bytes."""
     fields = TINY_METADATA.model_dump()
@@ -637,7 +663,7 @@ def test_invalid_metadata_are_rejected(tmp_path: Path, metadata: str, expected: 
 
 def test_every_field_is_required(tmp_path: Path) -> None:
     """A missing field is named. Only fields that release 0.1 did not have are optional."""
-    for field in set(Metadata.model_fields) - {"novelty_activations"}:
+    for field in set(Metadata.model_fields) - {"novelty_activations", "segment_activations"}:
         fields = TINY_METADATA.model_dump()
         del fields[field]
         expected = f"is not a model of this service: metadata.{field}: Field required"

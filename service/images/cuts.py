@@ -7,7 +7,7 @@ lines (`lines`), and the form of one digit (`strokes`, `mnist_frame`).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,12 +25,12 @@ from service.types import ByteArray, FloatArray
 # the third width, where the ink is no higher than the fourth, and never nearer to their ends than the fifth.
 _MAY_BE_SEVERAL = 0.7
 _MAY_BE_ONE = 1.1
-_INTERVAL = 0.07
+_INTERVAL = 0.09
 _MAX_CUT = 0.7
 _MIN_REST = 0.12
 # A digit of several fragments is no wider than the first (of the line's height or its own), a digit no higher than the
 # second and no smaller than the third.
-_MAX_WIDTH = 1.35
+_MAX_WIDTH = 1.2
 _MAX_HEIGHT = 1.8
 _MIN_SIDE = 0.35
 # A connected part of a digit has at least this share of the pixels of its largest part.
@@ -55,16 +55,20 @@ class Segment:
     pixels: FloatArray
 
 
-def find_wide(line: Line, strength: ByteArray) -> list[Segment]:
-    """Return the fragments of a line that may be one digit or several, each as a segment of its own.
+def find_whole(
+    fragments: Sequence[Fragment], height: float, strength: ByteArray, *, only_wide: bool = False
+) -> list[Segment]:
+    """Return the fragments of a line that may be one digit, each as a segment of its own.
 
-    `strength`, uint8 (height, width), is the ink. Where the network is sure that one is a digit, it need not be cut.
+    `height` is that of the line's digits in pixels, and `strength`, uint8 (height, width), the ink. `only_wide` leaves
+    out those that are too narrow for several digits. Where the network is sure that a wide one is a digit, it need not
+    be cut.
     """
-    numbered = enumerate(line.fragments)
+    narrowest = _MAY_BE_SEVERAL * height if only_wide else 0
     return [
         Segment(number, number + 1, one.box, one.ink, _rendered([one], one.box, strength))
-        for number, one in numbered
-        if _MAY_BE_SEVERAL * line.height <= one.box.width <= _MAY_BE_ONE * line.height
+        for number, one in enumerate(fragments)
+        if narrowest <= one.box.width <= _MAY_BE_ONE * height and one.box.longer >= _MIN_SIDE * height
     ]
 
 

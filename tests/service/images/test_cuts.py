@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from service.images.components import Box
-from service.images.cuts import Segment, cut, find_segments, find_wide
+from service.images.cuts import Segment, cut, find_segments, find_whole
 from service.images.lines import Fragment, Line, find_lines
 from service.types import ByteArray
 from tests.writing import Writing, closeness
@@ -142,7 +142,7 @@ def test_wide_fragments_are_one_digit_or_several() -> None:
     """Not those that are surely one by their width, nor those that are surely several."""
     fragments, strength = block(Box(0, 0, 50, 30), Box(0, 40, 50, 80), Box(0, 90, 50, 170))
 
-    (wide,) = find_wide(Line(fragments, 50), strength)
+    (wide,) = find_whole(fragments, 50, strength, only_wide=True)
 
     assert (1, 2, fragments[1].box, fragments[1].ink) == (wide.start, wide.stop, wide.box, wide.ink)
     assert (28, 28) == wide.pixels.shape

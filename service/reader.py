@@ -49,7 +49,7 @@ _DOUBTFUL = 0.84
 _BETTER_INVERTED = 0.05
 _BETTER_TURNED = 0.08
 # The share of the ink of the heaviest fragments, and their largest number, that is read without cuts, from which on the
-# first page is read before others are looked at. The most pages that are read otherwise.
+# first page is read before others are looked at. The most pages that are read otherwise, besides the first.
 _PROMISING = 0.7
 _MAX_WHOLE = 64
 _MAX_READ = 2
@@ -232,7 +232,7 @@ class Reader:
             if page is not None:
                 unread.append((self._share_of_whole(page) - margin, margin, page))
         unread.sort(key=lambda other: -other[0])
-        for _, margin, page in unread[:_MAX_READ]:
+        for _, margin, page in [other for rank, other in enumerate(unread) if rank < _MAX_READ or other[2] is first]:
             if best is None or self._now() < deadline:
                 found = self._read_page(page, length, deadline)
                 if best is None or found.is_better_than(best, by=margin):

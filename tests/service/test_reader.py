@@ -430,8 +430,8 @@ def test_ambiguous_digit_makes_the_reading_ambiguous(bundled: Artifact) -> None:
 
 def test_model_without_detector(bundled: Artifact) -> None:
     """Clear digits are read by their class probabilities alone."""
-    metadata = bundled.metadata.model_copy(update={"novelty_activations": []})
-    model = replace(bundled, metadata=metadata, detector=None)
+    metadata = bundled.metadata.model_copy(update={"novelty_activations": [], "segment_activations": []})
+    model = replace(bundled, metadata=metadata, detector=None, segment_detector=None)
 
     reading = read(Reader(Classifier(model), endless), FOUR.pixels)
 

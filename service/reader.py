@@ -44,7 +44,7 @@ _MAX_NOVELTY = 0.9
 # The share of a page's ink that is read as digits, each with its probability, from which on no other page is looked at,
 # and from which on only the other scale is. A page of the polarity that was not estimated, and a turned one, has to be
 # better than the first page by these numbers.
-_CREDIBLE = 0.975
+_CREDIBLE = 0.93
 _DOUBTFUL = 0.84
 _BETTER_INVERTED = 0.05
 _BETTER_TURNED = 0.08
@@ -227,8 +227,8 @@ class Reader:
             share = best.share
         else:
             unread.append((share, 0.0, first))
-        for candidate, threshold, margin in _alternatives(candidates, first.candidate):
-            page = candidate.page() if share < threshold and self._now() < deadline else None
+        for candidate, margin in _alternatives(candidates, first.candidate, share):
+            page = candidate.page() if self._now() < deadline else None
             if page is not None:
                 unread.append((self._share_of_whole(page) - margin, margin, page))
         unread.sort(key=lambda other: -other[0])
@@ -355,18 +355,16 @@ class Reader:
         return Reading((line,), line.confidence, ReadingVerdict.CLEAR, size)
 
 
-def _alternatives(candidates: Iterator[Candidate], first: Candidate) -> Iterator[tuple[Candidate, float, float]]:
-    """Yield the other candidates and the turned first one.
+def _alternatives(candidates: Iterator[Candidate], first: Candidate, share: float) -> Iterator[tuple[Candidate, float]]:
+    """Yield what is looked at beside the first page, of which this share was read, and by how much it has to be better.
 
-    Each with the share of ink read on the first page below which it is looked at, and by how much it has to be better.
+    These are the other candidates, and the turned first one.
     """
     for candidate in candidates:
-        if not candidate.is_likely:
-            yield candidate, _DOUBTFUL, _BETTER_INVERTED
-        else:
-            yield candidate, _CREDIBLE if candidate.view.is_whole else _DOUBTFUL, 0.0
-    for n_quarters in (1, 3, 2):
-        yield first.turned(n_quarters), _DOUBTFUL, _BETTER_TURNED
+        if share < (_CREDIBLE if candidate.is_likely and candidate.view.is_whole else _DOUBTFUL):
+            yield candidate, 0.0 if candidate.is_likely else _BETTER_INVERTED
+    for n_quarters in (1, 3, 2) if share < _DOUBTFUL else ():
+        yield first.turned(n_quarters), _BETTER_TURNED
 
 
 def _lattice(

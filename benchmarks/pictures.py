@@ -18,6 +18,7 @@ from PIL import Image
 from service.model import artifact
 from service.settings import bundled_model
 from service.types import IMAGE_SIDE, ByteArray, FloatArray
+from training.synthetic_digits import synthesize
 
 # 1.1 megapixels: a phone's photo that a messenger or browser has downscaled.
 _PHOTO = (1080, 1112)
@@ -70,7 +71,7 @@ def scan() -> bytes:
 def drawing() -> bytes:
     """Return the digit as a canvas exports it: a PNG of 280x280 pixels, black ink on a transparent background."""
     image = Image.new("RGBA", (280, 280))
-    image.putalpha(_coverage(image.width))
+    image.putalpha(_coverage(image.width, digit()))
     return _encoded(image, "PNG")
 
 
@@ -104,12 +105,14 @@ def sheet() -> bytes:
     return _encoded(_photographed(np.asarray(table, np.uint8)), "JPEG", quality=_JPEG_QUALITY)
 
 
-def page() -> bytes:
-    """Return five lines of eight digits on paper, in uneven light: a JPEG of 1.1 megapixels."""
+def page(n_lines: int = 5, n_columns: int = 8) -> bytes:
+    """Return lines of synthetic digits on paper, in uneven light: a JPEG of 1.1 megapixels."""
     width, height = _PHOTO
-    tile = _written(width // 8, height // 5)
-    sheet = np.full((height, width), tile[0, 0], np.uint8)
-    sheet[: 5 * tile.shape[0], : 8 * tile.shape[1]] = np.tile(tile, (5, 8))
+    images = iter(synthesize(n_lines * n_columns, np.random.default_rng(0)).images)
+    size = width // n_columns, height // n_lines
+    lines = [np.hstack([_written(*size, next(images)) for _ in range(n_columns)]) for _ in range(n_lines)]
+    sheet = np.full((height, width), round(_PAPER), np.uint8)
+    sheet[: n_lines * size[1], : n_columns * size[0]] = np.vstack(lines)
     return _encoded(_photographed(sheet), "JPEG", quality=_JPEG_QUALITY)
 
 
@@ -135,19 +138,24 @@ def available() -> dict[str, Sample]:
     return {name: sample for name, sample in SAMPLES.items() if has_heic or sample.media_type != "image/heic"}
 
 
-def _coverage(side: int) -> Image.Image:
-    """Return the ink coverage, 0..255, of a square with the digit at this size."""
-    smooth = Image.fromarray(digit()).resize((side, side), Image.Resampling.BICUBIC)
+def _coverage(side: int, image: ByteArray) -> Image.Image:
+    """Return the ink coverage, 0..255, of a square with a digit in MNIST form, uint8 (28, 28), at this size."""
+    smooth = Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)
     # Steeper edges: a drawn stroke has an edge of one or two pixels, a magnified MNIST digit one of ten.
     return smooth.point(lambda coverage: min(max(5 * coverage - 510, 0), 255))
 
 
-def _written(width: int, height: int) -> ByteArray:
-    """Return the digit on paper, uint8 (height, width); its height is two thirds of the shorter side."""
+def _written(width: int, height: int, image: ByteArray | None = None) -> ByteArray:
+    """Return a digit on paper, uint8 (height, width); its height is two thirds of the shorter side.
+
+    `image` is the digit in MNIST form, by default that of the known answer.
+    """
     side = 2 * min(width, height) // 3
     top, left = (height - side) // 2, (width - side) // 2
     grey = np.full((height, width), _PAPER, np.float32)
-    grey[top : top + side, left : left + side] += (_INK - _PAPER) / 255 * np.asarray(_coverage(side), np.float32)
+    grey[top : top + side, left : left + side] += (
+        (_INK - _PAPER) / 255 * np.asarray(_coverage(side, digit() if image is None else image), np.float32)
+    )
     return _eight_bits(grey)
 
 

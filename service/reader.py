@@ -45,7 +45,7 @@ _MAX_NOVELTY = 0.9
 # and from which on only the other scale is. A page of the polarity that was not estimated, and a turned one, has to be
 # better than the first page by these numbers.
 _CREDIBLE = 0.93
-_DOUBTFUL = 0.84
+_DOUBTFUL = 0.65
 _BETTER_INVERTED = 0.05
 _BETTER_TURNED = 0.08
 # The share of the ink of the heaviest fragments, and their largest number, that is read without cuts, from which on the

@@ -155,15 +155,20 @@ class Classifier:
         predictions = self._predict(inputs, [None] * len(inputs))
         return self._observed(predictions)
 
-    def predict_segments(self, inputs: FloatArray) -> list[Prediction]:
-        """Answer segments of a row in MNIST form, float32 (n, 784); novelty is how unlike one whole digit each is."""
-        probabilities, scores = self.score_segments(inputs)
+    def predict_segments(self, inputs: FloatArray, is_whole: npt.NDArray[np.bool_]) -> list[Prediction]:
+        """Answer segments of a row, as `score_segments` takes them; novelty is how unlike one whole digit each is."""
+        probabilities, scores = self.score_segments(inputs, is_whole)
         return self._observed(self._decided(inputs, [None] * len(inputs), probabilities, scores))
 
-    def score_segments(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
-        """Return calibrated probabilities (n, n_classes) and n novelties of segments, float32 (n, 784), uncounted."""
+    def score_segments(
+        self, inputs: FloatArray, is_whole: npt.NDArray[np.bool_]
+    ) -> tuple[Probabilities, list[float] | list[None]]:
+        """Return calibrated probabilities (n, n_classes) and n novelties, uncounted.
+
+        `inputs` are segments in MNIST form, float32 (n, 784); `is_whole`, bool (n,), are those that were not cut.
+        """
         with self._stage("infer"):
-            return self.model.answer_segments(inputs)
+            return self.model.answer_segments(inputs, is_whole)
 
     def explain(self, prediction: Prediction) -> Explanation:
         """Return the activations of a prediction, and the attribution of its class to each pixel."""

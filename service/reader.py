@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
 import numpy as np
+import numpy.typing as npt
 
 from service.classifier import Classifier, Prediction
 from service.errors import PictureError
@@ -24,7 +25,7 @@ from service.images.lines import Fragment
 from service.images.pages import READING_SIDE, Candidate, Page, find_candidates
 from service.model.partition import Lattice, Partition
 from service.model.verdict import ReadingVerdict, Verdict
-from service.types import PIXELS, Probabilities
+from service.types import PIXELS, FloatArray, Probabilities
 
 # The most digits that are read in a picture, candidate digits of a page, and seconds.
 MAX_DIGITS = 256
@@ -289,16 +290,15 @@ class Reader:
 
     def _classify(self, segments: Sequence[Segment]) -> tuple[Probabilities, Probabilities]:
         """Return the class probabilities, float64 (n, n_classes), and the OOD scores, float64 (n,), of segments."""
-        inputs = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
-        probabilities, scores = self._classifier.score_segments(inputs)
+        probabilities, scores = self._classifier.score_segments(*_inputs(segments))
         return probabilities, np.array([score or 0.0 for score in scores])
 
     def _reading(self, picture: Picture, best: _PageReading) -> Reading:
         """Return the reading of a page, with boxes in pixels of the upright picture."""
         scale = max(picture.upright_size) / max(picture.pixels.shape[:2])
         lines, n_digits = _first_digits(best.lines, MAX_DIGITS)
-        pixels = [line.segments[segment].pixels for line in lines for segment in line.chosen.segments]
-        predictions = iter(self._classifier.predict_segments(np.array(pixels, np.float32).reshape(-1, PIXELS)))
+        chosen = [line.segments[segment] for line in lines for segment in line.chosen.segments]
+        predictions = iter(self._classifier.predict_segments(*_inputs(chosen)))
 
         def in_picture(boxes: Sequence[Box]) -> Box:
             box = best.page.in_picture(reduce(Box.union, boxes))
@@ -353,6 +353,12 @@ class Reader:
         if length not in {None, 1}:
             return Reading((line,), line.confidence, ReadingVerdict.AMBIGUOUS, size, NO_SUCH_LENGTH)
         return Reading((line,), line.confidence, ReadingVerdict.CLEAR, size)
+
+
+def _inputs(segments: Sequence[Segment]) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """Return segments as inputs of the network, float32 (n, 784), and which of them are whole components, (n,)."""
+    pixels = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
+    return pixels, np.array([segment.is_whole for segment in segments], np.bool_)
 
 
 def _alternatives(candidates: Iterator[Candidate], first: Candidate, share: float) -> Iterator[tuple[Candidate, float]]:

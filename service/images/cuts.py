@@ -46,6 +46,7 @@ class Segment:
     """A candidate digit: fragments `start` to `stop` (exclusive) of a line.
 
     `box` is their bounding box, `ink` their ink in full pixels, and `pixels`, float32 (28, 28), their MNIST form.
+    `is_whole` is True for a whole component, which was not cut.
     """
 
     start: int
@@ -53,6 +54,7 @@ class Segment:
     box: Box
     ink: float
     pixels: FloatArray
+    is_whole: bool
 
 
 def find_whole(
@@ -66,7 +68,7 @@ def find_whole(
     """
     narrowest = _MAY_BE_SEVERAL * height if only_wide else 0
     return [
-        Segment(number, number + 1, one.box, one.ink, _rendered([one], one.box, strength))
+        Segment(number, number + 1, one.box, one.ink, _rendered([one], one.box, strength), not one.is_part)
         for number, one in enumerate(fragments)
         if narrowest <= one.box.width <= _MAY_BE_ONE * height and one.box.longer >= _MIN_SIDE * height
     ]
@@ -99,7 +101,7 @@ def _cut_fragment(fragment: Fragment, height: float, strength: ByteArray) -> lis
             top, start = fragment.box.top, fragment.box.left + left
             box = Box(top + inner.top, start + inner.left, top + inner.bottom, start + inner.right)
             mask = mask[inner.slices]
-            parts.append(Fragment(box, mask, float((strength[box.slices] * mask).sum() / 255)))
+            parts.append(Fragment(box, mask, float((strength[box.slices] * mask).sum() / 255), is_part=True))
     return parts
 
 
@@ -118,9 +120,8 @@ def find_segments(
                 return segments
             if box.height <= _MAX_HEIGHT * height and box.longer >= _MIN_SIDE * height:
                 parts = fragments[start:stop]
-                segments.append(
-                    Segment(start, stop, box, sum(part.ink for part in parts), _rendered(parts, box, strength))
-                )
+                ink, is_whole = sum(part.ink for part in parts), len(parts) == 1 and not parts[0].is_part
+                segments.append(Segment(start, stop, box, ink, _rendered(parts, box, strength), is_whole))
     return segments
 
 

@@ -74,11 +74,15 @@ _BELOW = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Fragment:
-    """A connected component or a part of one: its box, its mask within it, bool, and its ink in full pixels."""
+    """A connected component or a part of one: its box, its mask within it, bool, and its ink in full pixels.
+
+    `is_part` is True for what was cut from a component.
+    """
 
     box: Box
     mask: npt.NDArray[np.bool_]
     ink: float
+    is_part: bool = False
 
 
 @dataclass(frozen=True, eq=False)

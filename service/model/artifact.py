@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, Self
 
 import numpy as np
+import numpy.typing as npt
 import safetensors
 import safetensors.numpy
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -110,21 +111,27 @@ class Artifact:
 
         The OOD scores are None for a model without a detector.
         """
-        return self._answer(inputs, self.detector)
-
-    def answer_segments(self, inputs: FloatArray) -> tuple[Probabilities, list[float] | list[None]]:
-        """Return the same for segments of a row, scored by whether each is one whole digit, 0 = like one.
-
-        Without a segment detector the scores are those of the OOD detector.
-        """
-        return self._answer(inputs, self.segment_detector or self.detector)
-
-    def _answer(self, inputs: FloatArray, detector: Network | None) -> tuple[Probabilities, list[float] | list[None]]:
         outputs = self.network.feedforward(inputs)
         probabilities = self.metadata.calibration.probabilities(self.network, outputs[-1])
-        if detector is None:
+        if self.detector is None:
             return probabilities, [None] * len(inputs)
-        return probabilities, ood_score(detector, self.network.features(inputs, outputs)).tolist()
+        return probabilities, ood_score(self.detector, self.network.features(inputs, outputs)).tolist()
+
+    def answer_segments(
+        self, inputs: FloatArray, is_whole: npt.NDArray[np.bool_]
+    ) -> tuple[Probabilities, list[float] | list[None]]:
+        """Return the same for segments of a row, scored by how unlike one whole digit each is.
+
+        A segment that was not cut, as `is_whole`, bool (n,), has it, is a digit where either detector says so: of such
+        digits the OOD detector has seen more. Without a segment detector the scores are those of the OOD detector.
+        """
+        if self.segment_detector is None or self.detector is None:
+            return self.answer(inputs)
+        outputs = self.network.feedforward(inputs)
+        features = self.network.features(inputs, outputs)
+        scores = ood_score(self.segment_detector, features)
+        scores[is_whole] = np.minimum(scores[is_whole], ood_score(self.detector, features[is_whole]))
+        return self.metadata.calibration.probabilities(self.network, outputs[-1]), scores.tolist()
 
     def check_known_answer(self) -> None:
         """Run the known-answer test. Raises ArtifactError where probabilities or OOD score differ by more than 1e-4."""

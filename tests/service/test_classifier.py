@@ -415,13 +415,15 @@ def test_answers_of_candidates_are_measured_but_not_counted(tiny: Classifier, wa
 
     for one in (tiny, watchful):
         observer = RecordingObserver()
-        probabilities, scores = Classifier(one.model, observer=observer).score_segments(inputs)
-        expected = one.predict_segments(inputs)
+        probabilities, scores = Classifier(one.model, observer=observer).score_segments(
+            inputs, np.ones(len(inputs), np.bool_)
+        )
+        expected = one.predict_segments(inputs, np.ones(len(inputs), np.bool_))
 
         assert (["infer"], 0) == (observer.stages, observer.n_answers)
         np.testing.assert_allclose([prediction.probabilities for prediction in expected], probabilities)
         assert [prediction.novelty for prediction in expected] == scores
-    assert (0, 10) == tiny.score_segments(inputs[:0])[0].shape
+    assert (0, 10) == tiny.score_segments(inputs[:0], np.empty(0, np.bool_))[0].shape
 
 
 def test_picture_is_decoded_at_any_size(tiny: Classifier) -> None:

@@ -174,7 +174,7 @@ def test_answer_has_probabilities_and_ood_scores(watchful_model: Path) -> None:
 
 
 def test_segment_detector_is_loaded_beside_the_ood_detector(tmp_path: Path) -> None:
-    """Segments are scored by the segment detector, and pictures by the other."""
+    """Segments are scored by the segment detector, and whole ones by the kinder of both."""
     segments = make_detector(TINY, 2)
     update = {"segment_activations": [layer.activation for layer in segments.layers]}
     path = tmp_path / "model.safetensors"
@@ -183,11 +183,14 @@ def test_segment_detector_is_loaded_beside_the_ood_detector(tmp_path: Path) -> N
     inputs = np.random.default_rng(0).random((5, PIXELS), np.float32)
     features = TINY.features(inputs, TINY.feedforward(inputs))
 
+    is_whole = np.array([True, False, True, False, True])
+    probabilities, scores = model.answer_segments(inputs, is_whole)
+    of_segments, of_pictures = ood_score(segments, features), ood_score(DETECTOR, features)
+
     assert path.read_bytes() == model.to_bytes()
-    for detector, answer in ((DETECTOR, model.answer), (segments, model.answer_segments)):
-        probabilities, scores = answer(inputs)
-        assert ood_score(detector, features).tolist() == scores
-        np.testing.assert_array_equal(model.answer(inputs)[0], probabilities)
+    assert of_pictures.tolist() == model.answer(inputs)[1]
+    np.testing.assert_array_equal(model.answer(inputs)[0], probabilities)
+    assert np.where(is_whole, np.minimum(of_segments, of_pictures), of_segments).tolist() == pytest.approx(scores)
 
 
 def test_segments_without_a_detector_of_their_own(watchful_model: Path, tiny_model: Path) -> None:
@@ -196,7 +199,7 @@ def test_segments_without_a_detector_of_their_own(watchful_model: Path, tiny_mod
 
     for path in (watchful_model, tiny_model):
         model = artifact.load(path)
-        assert model.answer(inputs)[1] == model.answer_segments(inputs)[1]
+        assert model.answer(inputs)[1] == model.answer_segments(inputs, np.ones(5, np.bool_))[1]
 
 
 def test_file_without_later_fields_is_read() -> None:

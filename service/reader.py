@@ -157,7 +157,8 @@ class _Line:
 class _PageReading:
     """The lines of a page, the share of its ink that was read as digits, 0..1, and whether all of it was looked at.
 
-    `has_length` is False where the page has not the number of digits that was asked for.
+    `has_length` is False where the page has not the number of digits that was asked for. `margin` is by how much it has
+    to be better than the first page.
     """
 
     page: Page
@@ -165,6 +166,7 @@ class _PageReading:
     share: float
     is_complete: bool
     has_length: bool
+    margin: float
 
     @cached_property
     def quality(self) -> float:
@@ -173,10 +175,10 @@ class _PageReading:
         probabilities = [line.lattice.text_probability(line.classes) for line in self.lines]
         return self.share * float(np.dot(n_digits, probabilities)) / max(sum(n_digits), 1)
 
-    def is_better_than(self, other: _PageReading, by: float = 0) -> bool:
-        """Return whether this page has the number of digits, was looked at as a whole, or is read better, by this."""
-        own = self.has_length, self.is_complete, self.quality - by
-        return own > (other.has_length, other.is_complete, other.quality)
+    @property
+    def rank(self) -> tuple[bool, bool, float]:
+        """What makes a page better: the number of digits, that it was looked at as a whole, and its quality."""
+        return self.has_length, self.is_complete, self.quality - self.margin
 
 
 class Reader:
@@ -235,8 +237,8 @@ class Reader:
         unread.sort(key=lambda other: -other[0])
         for _, margin, page in [other for rank, other in enumerate(unread) if rank < _MAX_READ or other[2] is first]:
             if best is None or self._now() < deadline:
-                found = self._read_page(page, length, deadline)
-                if best is None or found.is_better_than(best, by=margin):
+                found = self._read_page(page, length, deadline, margin)
+                if best is None or found.rank > best.rank:
                     best = found
         return best
 
@@ -250,7 +252,7 @@ class Reader:
         ink = sum(fragment.ink for fragment, _ in heaviest)
         return float(np.dot(certainties, [segment.ink for segment in segments])) / max(ink, 1)
 
-    def _read_page(self, page: Page, length: int | None, deadline: float) -> _PageReading:
+    def _read_page(self, page: Page, length: int | None, deadline: float, margin: float = 0.0) -> _PageReading:
         candidates: list[tuple[float, list[Fragment], list[Segment]]] = []
         n_segments, is_complete = 0, page.is_complete
         for line, uncut in zip(page.lines, self._sure_digits(page), strict=True):
@@ -279,7 +281,8 @@ class Reader:
             has_length, lines = with_length is not None, with_length or lines
         ink = sum(fragment.ink for _, fragments, _ in candidates for fragment in fragments)
         share = sum(line.read_ink for line in lines) / max(ink, 1)
-        return _PageReading(page, [line for line in lines if line.chosen.segments], share, is_complete, has_length)
+        lines = [line for line in lines if line.chosen.segments]
+        return _PageReading(page, lines, share, is_complete, has_length, margin)
 
     def _sure_digits(self, page: Page) -> list[set[int]]:
         """Return the numbers of the fragments of each line that are wide, and surely one digit each."""

@@ -70,7 +70,10 @@ def measure(
     progress("out-of-distribution images")
     negatives = not_clear(classifier, make_negatives(_N_NEGATIVES, test, rng))
     progress("pictures of two digits")
-    verdicts = [classifier.predict_picture(one).verdict for one in pictures_of_pairs(test, _N_PAIRS, rng)]
+    verdicts = [
+        classifier.predict_picture(one).verdict
+        for one in pictures_of_pairs(test, _N_PAIRS, np.random.default_rng((_SEED, 1)))
+    ]
     # Several digits are found in a picture, so they are measured on pictures.
     negatives["several digits"] = float(np.mean([verdict is not Verdict.CLEAR for verdict in verdicts]))
     digits = test[np.sort(rng.permutation(len(test))[:_N_CORRUPTED])]
@@ -80,7 +83,8 @@ def measure(
         errors = [corrupted_error(Classifier(one), digits, name) for one in (model, baseline)]
         corrupted[name] = {"error": errors[0].rate, "baseline_error": errors[1].rate}
     progress("rows of digits")
-    rows = read_rows(Reader(classifier), test[rng.permutation(len(test))[:_N_ROW_DIGITS]], _N_ROWS, _SEED)
+    some = test[np.random.default_rng((_SEED, 2)).permutation(len(test))[:_N_ROW_DIGITS]]
+    rows = read_rows(Reader(classifier), some, _N_ROWS, _SEED)
     training = model.metadata.training
     facts = {
         "model": {"name": model.metadata.name, "version": model.version},

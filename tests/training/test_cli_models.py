@@ -55,7 +55,7 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 def model(packed: Artifact, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the file of the network that was fitted with augmentation."""
     path = tmp_path_factory.mktemp("models") / "packed.safetensors"
-    artifact.save(path, packed.network, packed.metadata, packed.detector)
+    artifact.save(path, packed.network, packed.metadata, packed.detector, packed.segment_detector)
     return path
 
 

@@ -57,7 +57,9 @@ def test_served_probabilities_are_those_of_predict_proba(
     labels = DIGITS.labels[rows]
     classifier = fitted(inputs, labels.astype(str) if as_text else labels)
     packed = pack_foreign(classifier, largest)
-    artifact.save(tmp_path / "model.safetensors", packed.network, packed.metadata, packed.detector)
+    artifact.save(
+        tmp_path / "model.safetensors", packed.network, packed.metadata, packed.detector, packed.segment_detector
+    )
 
     answers = Classifier.load(tmp_path / "model.safetensors").predict_pixels(DIGITS.images[rows])
 

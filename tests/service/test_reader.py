@@ -373,6 +373,18 @@ def test_time_is_over(classifier: Classifier, n_calls: int) -> None:
     assert ("4732" if n_calls == 1 else reading.text) == reading.text
 
 
+@pytest.mark.parametrize("n_calls", range(2, 16))
+def test_time_is_over_between_pages(classifier: Classifier, n_calls: int) -> None:
+    """Of the ways in which a picture may be read, those are left out for which no time is left."""
+    sideways = np.ascontiguousarray(np.rot90(TWO_LINES.pixels))
+
+    in_time, late = (read(Reader(classifier, now), sideways) for now in (endless, stopping_after(n_calls)))
+
+    assert "4732\n58" == in_time.text
+    assert late.lines
+    assert late.text == in_time.text or late.verdict is not ReadingVerdict.CLEAR
+
+
 def test_no_page_is_turned_when_the_time_is_over(classifier: Classifier) -> None:
     """Sideways writing is read as it is where no time is left for turning it."""
     sideways = np.ascontiguousarray(np.rot90(TWO_LINES.pixels))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -146,7 +147,7 @@ def test_rows_of_the_digits_are_read_without_calibration(bundled: Artifact, monk
     earlier = ReadingCalibration(slope=3, offset=-5, ambiguous_below=0.5)
     calibration = bundled.metadata.calibration.model_copy(update={"reading": earlier})
     metadata = bundled.metadata.model_copy(update={"calibration": calibration})
-    with_earlier = Artifact(bundled.network, metadata, "", bundled.detector)
+    with_earlier = replace(bundled, metadata=metadata)
 
     first = calibrate_reading(bundled, digits, seed=1)
     again = calibrate_reading(with_earlier, digits, seed=1)

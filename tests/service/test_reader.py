@@ -373,6 +373,7 @@ def test_time_is_over(classifier: Classifier, n_calls: int) -> None:
     assert ("4732" if n_calls == 1 else reading.text) == reading.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_calls", range(2, 16))
 def test_time_is_over_between_pages(classifier: Classifier, n_calls: int) -> None:
     """Of the ways in which a picture may be read, those are left out for which no time is left."""

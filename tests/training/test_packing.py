@@ -29,6 +29,8 @@ from training.novelty import fit_detector
 from training.packing import known_answer, pack, refit_reading
 from training.reading import calibrate_reading
 
+pytestmark = pytest.mark.slow
+
 
 def inputs(digits: Digits) -> FloatArray:
     """Return digits as inputs."""

@@ -59,7 +59,7 @@ def confidences_of(calibration: ReadingCalibration, probabilities: Probabilities
         max_size=8,
     )
 )
-def test_of_what_is_accepted_at_most_a_hundredth_is_wrong(groups: list[tuple[float, bool, int]]) -> None:
+def test_of_what_is_accepted_at_most_a_fiftieth_is_wrong(groups: list[tuple[float, bool, int]]) -> None:
     """Also where many readings have the same probability."""
     probabilities = np.concatenate([np.full(n, probability) for probability, _, n in groups])
     is_right = np.concatenate([np.full(n, right) for _, right, n in groups])
@@ -70,7 +70,7 @@ def test_of_what_is_accepted_at_most_a_hundredth_is_wrong(groups: list[tuple[flo
     else:
         assert calibration is not None
         is_accepted = confidences_of(calibration, probabilities) >= calibration.ambiguous_below
-        assert (~is_right & is_accepted).sum() <= 0.01 * is_accepted.sum()
+        assert (~is_right & is_accepted).sum() <= 0.02 * is_accepted.sum()
 
 
 def test_as_much_as_possible_is_accepted() -> None:
@@ -83,7 +83,7 @@ def test_as_much_as_possible_is_accepted() -> None:
     assert 0.05 < np.mean(confidences >= calibration.ambiguous_below) < 0.95
     for threshold in confidences[confidences < calibration.ambiguous_below]:
         is_accepted = confidences >= threshold
-        assert (~is_right & is_accepted).sum() > 0.01 * is_accepted.sum()
+        assert (~is_right & is_accepted).sum() > 0.02 * is_accepted.sum()
 
 
 def test_nothing_is_accepted_where_the_surest_are_wrong() -> None:

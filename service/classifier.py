@@ -124,9 +124,9 @@ class Classifier:
         # picture after the other. Chunks bound the memory of decoded pictures.
         for start in range(0, len(pictures), CHUNK_SIZE):
             chunk = pictures[start : start + CHUNK_SIZE]
-            decoded = [_result_or_error(self.decode, data) for data in chunk]
+            decoded = [result_or_error(self.decode, data) for data in chunk]
             results += [
-                one if isinstance(one, PictureError) else _result_or_error(self._normalize, one, data)
+                one if isinstance(one, PictureError) else result_or_error(self._normalize, one, data)
                 for one, data in zip(decoded, chunk, strict=True)
             ]
         predictions = iter(self._predict_normalized([one for one in results if isinstance(one, Normalized)]))
@@ -252,7 +252,8 @@ def _most_credible(readings: Sequence[tuple[Normalized, Prediction]]) -> Predict
     return max(readings, key=credibility)[1]
 
 
-def _result_or_error(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | PictureError:
+def result_or_error(function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R | PictureError:
+    """Return what a function returns, or the PictureError that it raises, so that a picture does not fail others."""
     try:
         return function(*args, **kwargs)
     except PictureError as error:

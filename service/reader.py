@@ -1,8 +1,9 @@
 """Reading: encoded pictures in, every digit of them out, in lines. The same network reads each digit.
 
-A picture is over-segmented into candidate digits, all of them are classified in one batch, and for each line the best
-partition is searched, over the calibrated probabilities and the OOD scores. Out of scope: where lines and cuts are
-(`service.images`), the search for a partition (`service.model.partition`), one digit alone (`classifier`), and HTTP.
+A picture is over-segmented into candidate digits; only components that are surely one digit are not cut. All candidates
+are classified in one batch, and for each line the best partition is searched, over the calibrated probabilities and the
+OOD scores. Out of scope: where lines and cuts are (`service.images`), the search for a partition
+(`service.model.partition`), one digit alone (`classifier`), and HTTP.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import cached_property, reduce
 import numpy as np
 import numpy.typing as npt
 
-from service.classifier import Classifier, Prediction
+from service.classifier import Classifier, Prediction, result_or_error
 from service.errors import PictureError
 from service.images.components import Box
 from service.images.cuts import Segment, cut, find_segments, find_whole
@@ -32,7 +33,7 @@ MAX_DIGITS = 256
 MAX_SEGMENTS = 2000
 MAX_SECONDS = 1.0
 # The weight of a digit in a partition, 0..1, so that fewer digits win where all else is equal; that of ink as high as
-# the line that is no digit; and the least weight of a candidate, so that no number is 0.
+# the line that belongs to no segment; and that of a segment that is no digit, which is also the least of the others.
 _DIGIT_WEIGHT = 0.95
 _SKIP_WEIGHT = 0.05
 _MIN_WEIGHT = 1e-4
@@ -204,13 +205,7 @@ class Reader:
 
     def read_pictures(self, pictures: Sequence[bytes], length: int | None = None) -> list[Reading | PictureError]:
         """Read encoded pictures, each with its reading or its error, in their order."""
-        results: list[Reading | PictureError] = []
-        for data in pictures:
-            try:
-                results.append(self.read_picture(data, length))
-            except PictureError as error:
-                results.append(error)
-        return results
+        return [result_or_error(self.read_picture, data, length) for data in pictures]
 
     def _best_page(self, picture: Picture, length: int | None, deadline: float) -> _PageReading | None:
         """Return the reading of the best page; None where there is no page.
@@ -247,8 +242,7 @@ class Reader:
         fragments = [(fragment, line.height) for line in page.lines for fragment in line.fragments]
         heaviest = sorted(fragments, key=lambda one: -one[0].ink)[:_MAX_WHOLE]
         segments = [segment for one, height in heaviest for segment in find_whole([one], height, page.strength)]
-        probabilities, novelties = self._classify(segments)
-        certainties = probabilities.max(axis=1) * (1 - novelties)
+        certainties = _certainties(*self._classify(segments))
         ink = sum(fragment.ink for fragment, _ in heaviest)
         return float(np.dot(certainties, [segment.ink for segment in segments])) / max(ink, 1)
 
@@ -287,8 +281,8 @@ class Reader:
     def _sure_digits(self, page: Page) -> list[set[int]]:
         """Return the numbers of the fragments of each line that are wide, and surely one digit each."""
         wide = [find_whole(line.fragments, line.height, page.strength, only_wide=True) for line in page.lines]
-        probabilities, novelties = self._classify([segment for segments in wide for segment in segments])
-        is_sure = iter((probabilities.max(axis=1) * (1 - novelties) > _SURE).tolist())
+        certainties = _certainties(*self._classify([segment for segments in wide for segment in segments]))
+        is_sure = iter((certainties > _SURE).tolist())
         return [{segment.start for segment in segments if next(is_sure)} for segments in wide]
 
     def _classify(self, segments: Sequence[Segment]) -> tuple[Probabilities, Probabilities]:
@@ -305,7 +299,7 @@ class Reader:
 
         def in_picture(boxes: Sequence[Box]) -> Box:
             box = best.page.in_picture(reduce(Box.union, boxes))
-            return _within(picture.upright_size, Box(*(round(scale * side) for side in box)))
+            return Box(*(round(scale * side) for side in box)).clipped(picture.upright_size)
 
         read = []
         for line in lines:
@@ -351,7 +345,7 @@ class Reader:
         if prediction.verdict is not Verdict.CLEAR or prediction.report is None:
             return Reading((), 0.0, ReadingVerdict.NOT_DIGITS, size)
         scale = max(size) / max(prediction.report.size)
-        box = _within(size, Box(*(round(scale * side) for side in prediction.report.ink_box)))
+        box = Box(*(round(scale * side) for side in prediction.report.ink_box)).clipped(size)
         line = ReadLine((ReadDigit(prediction, box),), prediction.confidence, box, ())
         if length not in {None, 1}:
             return Reading((line,), line.confidence, ReadingVerdict.AMBIGUOUS, size, NO_SUCH_LENGTH)
@@ -362,6 +356,12 @@ def _inputs(segments: Sequence[Segment]) -> tuple[FloatArray, npt.NDArray[np.boo
     """Return segments as inputs of the network, float32 (n, 784), and which of them are whole components, (n,)."""
     pixels = np.array([segment.pixels for segment in segments], np.float32).reshape(-1, PIXELS)
     return pixels, np.array([segment.is_whole for segment in segments], np.bool_)
+
+
+def _certainties(probabilities: Probabilities, novelties: Probabilities) -> Probabilities:
+    """Return how likely each segment is one digit, of its most probable class, 0..1, float64 (n,)."""
+    certainties: Probabilities = probabilities.max(axis=1) * (1 - novelties)
+    return certainties
 
 
 def _alternatives(candidates: Iterator[Candidate], first: Candidate, share: float) -> Iterator[tuple[Candidate, float]]:
@@ -388,7 +388,7 @@ def _lattice(
     skips = np.array([_SKIP_WEIGHT ** min(1, fragment.box.longer / height) for fragment in fragments])
     # What is surely a part of a digit is hardly skipped.
     certainties = np.zeros(len(fragments))
-    for segment, certainty in zip(segments, (probabilities.max(axis=1) * (1 - novelties)).tolist(), strict=True):
+    for segment, certainty in zip(segments, _certainties(probabilities, novelties).tolist(), strict=True):
         part = certainties[segment.start : segment.stop]
         np.maximum(part, certainty, out=part)
     skips = np.maximum(skips * np.minimum(1, 2 * (1 - certainties)), _MIN_WEIGHT)
@@ -400,12 +400,6 @@ def _lattice(
         other_weight=_MIN_WEIGHT,
         skip_weights=skips,
     )
-
-
-def _within(size: tuple[int, int], box: Box) -> Box:
-    """Return the part of a box that lies within a picture of this (height, width), at least one pixel."""
-    top, left = (min(max(corner, 0), side - 1) for corner, side in zip(box[:2], size, strict=True))
-    return Box(top, left, max(min(box.bottom, size[0]), top + 1), max(min(box.right, size[1]), left + 1))
 
 
 def _first_digits(lines: list[_Line], n_digits: int) -> tuple[list[_Line], int]:

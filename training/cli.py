@@ -219,7 +219,7 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
     model = pack(fitted, recipe, digits, data)
     for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
-    written = artifact.save(output, model.network, model.metadata, model.detector, model.segment_detector)
+    written = model.save(output)
     fit_time.save(output, written.version, fitted.seconds)
     checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
@@ -230,10 +230,7 @@ def _refit_reading(arguments: argparse.Namespace, parts: Mapping[str, Part], con
 
     model = artifact.load(arguments.model)
     digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
-    refitted = refit_reading(model, digits)
-    written = artifact.save(
-        arguments.output, refitted.network, refitted.metadata, refitted.detector, refitted.segment_detector
-    )
+    written = refit_reading(model, digits).save(arguments.output)
     console.print(f"{written.network!r}, version {written.version}, is in {arguments.output}")
 
 
@@ -319,7 +316,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     else:
         model = artifact.load(arguments.model)
     if output.suffix == ".safetensors":
-        written = artifact.save(output, model.network, model.metadata, model.detector, model.segment_detector)
+        written = model.save(output)
         console.print(f"{written.network!r}, version {written.version}, is in {output}")
         return
     writers = {".onnx": to_onnx_bytes, ".skops": to_skops_bytes}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from training.errors import TrainingError
 from training.evaluation import Error
 from training.mnist import Digits
 from training.rows import GAPS, make_row
+from training.sheets import contact_sheet
 
 TRUTH = "truth.tsv"
 _BETWEEN_LINES = " / "
@@ -36,10 +37,10 @@ _UNCOUNTED_FOLDER = "printed"
 _ROW_LENGTH = 5
 # The range of gaps between the digits of a pair, in pixels of MNIST's digits, which are 20 high.
 _PAIR_GAPS = (1, 60)
-# Side of a picture on the sheet, in pixels, its columns, and the height of a line of its caption.
+# Side of a picture on the sheet, in pixels, its columns, and the most characters of a line of a caption.
 _TILE_SIDE = 320
 _COLUMNS = 3
-_CAPTION_HEIGHT = 16
+_CAPTION_LENGTH = 50
 
 
 class NumbersError(TrainingError):
@@ -90,20 +91,17 @@ class Numbers:
 
     def by_folder(self) -> dict[str, list[ReadNumber]]:
         """Return the results by the name of their folder."""
-        folders: dict[str, list[ReadNumber]] = defaultdict(list)
-        for result in self.results:
-            folders[result.path.parent.name].append(result)
-        return dict(folders)
+        return _by_folder(self.results)
 
     @property
     def digits_right(self) -> float:
         """The share of digits right, averaged over the pictures of a folder, then over folders, 0..1."""
-        return self._averaged([result.digits_right for result in self._counted])
+        return self._averaged(lambda result: result.digits_right)
 
     @property
     def pictures_right(self) -> float:
         """The share of pictures right as a whole, averaged in the same way, 0..1."""
-        return self._averaged([float(result.is_right) for result in self._counted])
+        return self._averaged(lambda result: result.is_right)
 
     @property
     def clear(self) -> Error:
@@ -125,11 +123,16 @@ class Numbers:
     def _counted(self) -> list[ReadNumber]:
         return [result for result in self.results if result.is_counted]
 
-    def _averaged(self, values: Sequence[float]) -> float:
-        folders: dict[str, list[float]] = defaultdict(list)
-        for result, value in zip(self._counted, values, strict=True):
-            folders[result.path.parent.name].append(value)
-        return float(np.mean([np.mean(one) for one in folders.values()])) if folders else 0.0
+    def _averaged(self, measure: Callable[[ReadNumber], float]) -> float:
+        means = [np.mean([measure(result) for result in folder]) for folder in _by_folder(self._counted).values()]
+        return float(np.mean(means)) if means else 0.0
+
+
+def _by_folder(results: Sequence[ReadNumber]) -> dict[str, list[ReadNumber]]:
+    folders: dict[str, list[ReadNumber]] = defaultdict(list)
+    for result in results:
+        folders[result.path.parent.name].append(result)
+    return dict(folders)
 
 
 def edit_distance(one: str, other: str) -> int:
@@ -225,21 +228,15 @@ def right_alone(reader: Reader, digits: Digits) -> npt.NDArray[np.intp]:
 
 def sheet(results: Sequence[ReadNumber]) -> Image.Image:
     """Return an RGB contact sheet: each picture with the boxes of its digits, above its path, text and reading."""
-    width, height = _TILE_SIDE + 8, _TILE_SIDE + 3 * _CAPTION_HEIGHT
-    n_rows = -(-len(results) // _COLUMNS)
-    image = Image.new("RGB", (_COLUMNS * width, max(1, n_rows) * height), "white")
-    canvas = ImageDraw.Draw(image)
-    for number, result in enumerate(results):
-        left, top = number % _COLUMNS * width, number // _COLUMNS * height
-        image.paste(_with_boxes(result), (left, top))
-        lines = (
-            f"{result.path.parent.name}/{result.path.name}",
-            result.truth.replace("\n", _BETWEEN_LINES),
-            result.text.replace("\n", _BETWEEN_LINES) or str(result.outcome if not result.text else ""),
-        )
-        for row, line in enumerate(lines):
-            canvas.text((left + 2, top + _TILE_SIDE + row * _CAPTION_HEIGHT), line[:50], fill="black")
-    return image
+    return contact_sheet(
+        [(_with_boxes(result), _caption(result)) for result in results], 2 * (_TILE_SIDE,), _COLUMNS, 3
+    )
+
+
+def _caption(result: ReadNumber) -> list[str]:
+    read = str(result.outcome) if isinstance(result.outcome, PictureError) else result.text or "no digits"
+    lines = (f"{result.path.parent.name}/{result.path.name}", result.truth, read)
+    return [line.replace("\n", _BETWEEN_LINES)[:_CAPTION_LENGTH] for line in lines]
 
 
 def _with_boxes(result: ReadNumber) -> Image.Image:

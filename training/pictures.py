@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageOps
 
 from service.classifier import Classifier
 from service.cli.files import SUFFIXES
@@ -23,11 +23,13 @@ from service.settings import MAX_PIXELS
 from service.types import IMAGE_SIDE, FloatArray
 from training.errors import TrainingError
 from training.evaluation import Error
+from training.sheets import contact_sheet
 
-# Side of a picture, and of the network's input beside it, and height of a caption line on the sheet, in pixels.
+# Side of a picture, and of the network's input beside it, in pixels; columns of the sheet; and the most characters of a
+# line of a caption.
 _TILE_SIDE = 112
-_CAPTION_HEIGHT = 16
 _COLUMNS = 6
+_CAPTION_LENGTH = 36
 _NO_PICTURE = "the suffix is not that of a picture"
 _NO_LABEL = "the name begins neither with a class of the model and `_`, nor with letters and `_`"
 
@@ -129,20 +131,21 @@ def _read(classifier: Classifier, path: Path, label: int | None) -> Reading:
 
 def sheet(readings: list[Reading]) -> Image.Image:
     """Return an RGB contact sheet: each picture beside the network's input, above its path, label and answer."""
-    side = _TILE_SIDE
-    width, height = 2 * side + 8, side + 2 * _CAPTION_HEIGHT
-    n_rows = -(-len(readings) // _COLUMNS)
-    image = Image.new("RGB", (_COLUMNS * width, max(1, n_rows) * height), "white")
-    canvas = ImageDraw.Draw(image)
-    for i, reading in enumerate(readings):
-        left, top = i % _COLUMNS * width, i // _COLUMNS * height
-        image.paste(_thumbnail(reading.path), (left, top))
-        network_input = Image.fromarray(np.round(255 * reading.input).astype(np.uint8))
-        image.paste(network_input.resize((side, side), Image.Resampling.NEAREST), (left + side, top))
-        path, answer = f"{reading.path.parent.name}/{reading.path.name}", f"{reading.label}, read {reading.caption}"
-        canvas.text((left + 2, top + side), path[-36:], fill="black")
-        canvas.text((left + 2, top + side + _CAPTION_HEIGHT), answer[:36], fill="black")
-    return image
+    return contact_sheet([(_tile(one), _caption(one)) for one in readings], (2 * _TILE_SIDE, _TILE_SIDE), _COLUMNS, 2)
+
+
+def _caption(reading: Reading) -> tuple[str, str]:
+    path, answer = f"{reading.path.parent.name}/{reading.path.name}", f"{reading.label}, read {reading.caption}"
+    return path[-_CAPTION_LENGTH:], answer[:_CAPTION_LENGTH]
+
+
+def _tile(reading: Reading) -> Image.Image:
+    """Return a picture, and the network's input to its right."""
+    tile = Image.new("RGB", (2 * _TILE_SIDE, _TILE_SIDE))
+    tile.paste(_thumbnail(reading.path), (0, 0))
+    network_input = Image.fromarray(np.round(255 * reading.input).astype(np.uint8))
+    tile.paste(network_input.resize((_TILE_SIDE, _TILE_SIDE), Image.Resampling.NEAREST), (_TILE_SIDE, 0))
+    return tile
 
 
 def _thumbnail(path: Path) -> Image.Image:

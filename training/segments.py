@@ -2,8 +2,7 @@
 
 Enters: digits and a random generator. Leaves: candidate digits of rows that touch, overlap or stand apart, as images
 uint8 (n, 28, 28), cut and normalised by `service.images`: those that are one digit, and those that are halves of digits
-or several digits. `training.novelty` fits the OOD detector on them. Out of scope: the rows
-(`training.rows`).
+or several digits. `training.novelty` fits the segment detector on them. Out of scope: the rows (`training.rows`).
 """
 
 from __future__ import annotations

@@ -79,6 +79,18 @@ def openapi_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     return {status.value: {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
 
 
+BATCH_RESPONSES = openapi_responses(
+    HTTPStatus.REQUEST_TIMEOUT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""OpenAPI `responses` of a route that takes a form with many pictures, of which an unreadable one fails no other."""
+
+PICTURE_RESPONSES = openapi_responses(HTTPStatus.BAD_REQUEST) | BATCH_RESPONSES
+"""OpenAPI `responses` of a route that takes one picture."""
+
+
 def to_problem(scope: Scope, error: Exception) -> Problem:
     """Return the problem for an error, and append its code to the context of the request.
 

@@ -76,6 +76,11 @@ class Box(NamedTuple):
         """Return the box with this many pixels more on every side."""
         return Box(self.top - n_pixels, self.left - n_pixels, self.bottom + n_pixels, self.right + n_pixels)
 
+    def clipped(self, size: tuple[int, int]) -> Box:
+        """Return the part of the box that lies within a picture of this (height, width), at least one pixel."""
+        top, left = min(max(self.top, 0), size[0] - 1), min(max(self.left, 0), size[1] - 1)
+        return Box(top, left, max(min(self.bottom, size[0]), top + 1), max(min(self.right, size[1]), left + 1))
+
     def is_similar(self, other: Box) -> bool:
         """Return whether each of two boxes nearly fills the smallest box around both."""
         union = self.union(other)
@@ -89,6 +94,12 @@ class Box(NamedTuple):
     def contains(self, other: Box) -> bool:
         """Return whether another box lies within this one."""
         return self.union(other) == self
+
+
+def box_around(points: npt.NDArray[np.float64]) -> Box:
+    """Return the smallest box around points (x, y), float64 (n, 2), whose sides are rounded to whole pixels."""
+    (left, top), (right, bottom) = np.rint((points.min(axis=0), points.max(axis=0))).astype(int).tolist()
+    return Box(top, left, bottom, right)
 
 
 def bounding_box(mask: ByteArray) -> Box:

@@ -68,7 +68,7 @@ def find_whole(
     """
     narrowest = _MAY_BE_SEVERAL * height if only_wide else 0
     return [
-        Segment(number, number + 1, one.box, one.ink, _rendered([one], one.box, strength), not one.is_part)
+        _segment(fragments, number, number + 1, one.box, strength)
         for number, one in enumerate(fragments)
         if narrowest <= one.box.width <= _MAY_BE_ONE * height and one.box.longer >= _MIN_SIDE * height
     ]
@@ -119,13 +119,17 @@ def find_segments(
             if len(segments) == max_segments:
                 return segments
             if box.height <= _MAX_HEIGHT * height and box.longer >= _MIN_SIDE * height:
-                parts = fragments[start:stop]
-                ink, is_whole = sum(part.ink for part in parts), len(parts) == 1 and not parts[0].is_part
-                segments.append(Segment(start, stop, box, ink, _rendered(parts, box, strength), is_whole))
+                segments.append(_segment(fragments, start, stop, box, strength))
     return segments
 
 
-def _rendered(fragments: list[Fragment], box: Box, strength: ByteArray) -> FloatArray:
+def _segment(fragments: Sequence[Fragment], start: int, stop: int, box: Box, strength: ByteArray) -> Segment:
+    parts = fragments[start:stop]
+    is_whole = len(parts) == 1 and not parts[0].is_part
+    return Segment(start, stop, box, sum(part.ink for part in parts), _rendered(parts, box, strength), is_whole)
+
+
+def _rendered(fragments: Sequence[Fragment], box: Box, strength: ByteArray) -> FloatArray:
     """Return fragments in MNIST form, float32 (28, 28), 0 = background to 1 = full ink."""
     height, width = strength.shape
     area = Box(max(0, box.top - 2), max(0, box.left - 2), min(height, box.bottom + 2), min(width, box.right + 2))

@@ -233,16 +233,12 @@ def _check_size(size: tuple[int, int], n_pixels: int, max_pixels: int, side: int
             f"more than the {max_pixels / 1e6:g} that are allowed: send a smaller one"
         )
         raise PictureTooLarge(message)
-    if min(size) < _downsampling_factor(size, side):
+    if min(size) < grayscale.downsampling_factor(size, side):
         message = (
             f"the picture has {width} x {height} pixels, too long and thin for a digit to be seen: "
             "send the part with the digit"
         )
         raise PictureTooLarge(message)
-
-
-def _downsampling_factor(size: tuple[int, int], side: int) -> int:
-    return max(1, -(-max(size) // side))
 
 
 def _reserve(budget: PixelBudget | None, n_pixels: int) -> AbstractContextManager[None]:
@@ -376,7 +372,7 @@ def _load(image: Image.Image, data: bytes, form: str, side: int) -> tuple[Image.
 
 def _load_draft(image: Image.Image, side: int) -> None:
     """Decode the pixels, those of a JPEG at 1/2, 1/4 or 1/8 of its size, which saves most of the work."""
-    factor = _downsampling_factor(image.size, side)
+    factor = grayscale.downsampling_factor(image.size, side)
     image.draft(image.mode, (image.width // factor, image.height // factor))
     image.load()
 
@@ -424,7 +420,7 @@ def _apply_orientation(pixels: ByteArray, orientation: int) -> ByteArray:
 
 def _to_array(image: Image.Image, side: int) -> ByteArray:
     """Return the pixels of a decoded picture of any mode, without alpha, downsampled by a whole factor."""
-    factor = _downsampling_factor(image.size, side)
+    factor = grayscale.downsampling_factor(image.size, side)
     if image.mode.startswith("I") or image.mode == "F":
         # Pillow's reduce() does not support 16-bit integers.
         wide = image.convert("I") if image.mode.startswith("I;") else image

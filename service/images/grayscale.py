@@ -85,7 +85,7 @@ def colour_axis(pixels: ByteArray) -> FloatArray:
     luminance. The sum of the axis is not negative, so that black is darker than white. It is 0 where all colours are
     grey. Its length is 1 / sqrt(3), so that projections are at most 255 wide.
     """
-    step = -(-max(pixels.shape) // _THUMBNAIL_SIDE)
+    step = downsampling_factor(pixels.shape[:2], _THUMBNAIL_SIDE)
     thumbnail = np.ascontiguousarray(pixels[::step, ::step])
     if _is_grey(thumbnail) and _is_grey(pixels):
         return np.zeros(3, np.float32)
@@ -101,14 +101,19 @@ def _is_grey(pixels: ByteArray) -> bool:
     return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
+def downsampling_factor(size: tuple[int, ...], side: int) -> int:
+    """Return the least whole factor, from 1, by which the longer of two lengths in pixels becomes at most `side`."""
+    return max(1, -(-max(size) // side))
+
+
 def average_blocks(pixels: ByteArray, side: int) -> ByteArray:
     """Downsample by a whole factor, so that the longer side has at most `side` pixels; each is the mean of a block.
 
     Blocks at the edge that are not full are filled up by repeating the last row and column.
     """
     height, width = pixels.shape[:2]
-    factor = -(-max(height, width) // side)
-    if factor <= 1:
+    factor = downsampling_factor((height, width), side)
+    if factor == 1:
         return pixels
     bottom, right = -height % factor, -width % factor
     if bottom or right:

@@ -53,13 +53,16 @@ _MAX_FRAME_FILLED = 0.12
 _MAY_HAVE_RULES = 2.0
 _RULE_LENGTH = 1.3
 _RULE_THICKNESS = 0.12
-# Fragments are no smaller than the first and no higher than the second; components at the border no smaller than the
-# third; large ones, which carry a line, no smaller than the fourth and no wider than the fifth.
+# Fragments are no smaller than the first, no higher than the second and no wider than the third; components at the
+# border no lower than the fourth; large ones, which carry a line, no lower than the fifth.
 _MIN_FRAGMENT = 0.1
 _MAX_FRAGMENT = 2.2
+_MAX_WIDTH = 8.0
 _MIN_AT_BORDER = 0.6
 _MIN_LARGE = 0.45
-_MAX_WIDTH = 8.0
+# The fewest pixels of the longer side of a fragment, and its least ink as a share of the height's square.
+_MIN_PIXELS = 4
+_MIN_FRAGMENT_INK = 0.002
 # Noise has thousands of components: the most that are looked at, and the most whose form is.
 _MAX_FRAGMENTS = 1500
 _MAX_HEAVY = 64
@@ -158,10 +161,21 @@ def _find_fragments(strength: ByteArray, foreground: ByteArray) -> tuple[list[Fr
 def _connected_components(
     strength: ByteArray, mask: ByteArray
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], FloatArray]:
-    """Return boxes and areas (n, 5) as OpenCV has them, labels (height, width), and the ink of each in full pixels."""
+    """Return boxes and areas (n, 5) as OpenCV has them, labels (height, width), and the ink of each in full pixels.
+
+    Noise at reading size has more components than `components.Components` has numbers for, and most are dropped before
+    an object for each would be of use.
+    """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
     ink = np.bincount(labels.ravel(), strength.ravel(), n) / 255
     return stats.astype(np.int32), labels.astype(np.int32), ink.astype(np.float32)
+
+
+def _mask(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], number: int) -> ByteArray:
+    """Return the mask of a component within its box, uint8, 0 or 255."""
+    left, top, width, height, _ = stats[number].tolist()
+    part = labels[top : top + height, left : left + width]
+    return np.equal(part, number).view(np.uint8) * np.uint8(255)
 
 
 def _is_frame(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink: FloatArray) -> npt.NDArray[np.bool_]:
@@ -170,7 +184,7 @@ def _is_frame(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink: 
     is_large = stats[:, 2:4].min(axis=1) >= _MIN_FRAME * max(labels.shape)
     for number in (1 + np.flatnonzero(is_large[1:])).tolist():
         left, top, width, height, _ = stats[number].tolist()
-        mask = np.equal(labels[top : top + height, left : left + width], number).view(np.uint8)
+        mask = _mask(stats, labels, number)
         contours, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         is_hole = hierarchy[0, :, 3] >= 0
         holes = [cv2.contourArea(contour) for contour, yes in zip(contours, is_hole, strict=True) if yes]
@@ -218,9 +232,8 @@ def _is_foreign(stats: npt.NDArray[np.int32], labels: npt.NDArray[np.int32], ink
     heavy = heaviest[ink[heaviest] >= _HEAVY * ink[1:].max(initial=0)]
     widths = []
     for number in heavy.tolist():
-        left, top, width, height, _ = stats[number].tolist()
-        mask = np.equal(labels[top : top + height, left : left + width], number).view(np.uint8)
-        widths.append(stroke_width(cv2.copyMakeBorder(mask * np.uint8(255), 1, 1, 1, 1, cv2.BORDER_CONSTANT)))
+        mask = _mask(stats, labels, number)
+        widths.append(stroke_width(cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)))
     usual = float(np.median([w for number, w in zip(heavy, widths, strict=True) if not foreign[number]] or [0]))
     foreign[heavy] |= np.array(widths) > _WIDE_STROKE * max(usual, 1)
     foreign[0] = False
@@ -232,8 +245,8 @@ def _may_be_digit(box: Box, ink: float, height: float, size: tuple[int, ...]) ->
     is_at_border = box.top == 0 or box.left == 0 or box.bottom == size[0] or box.right == size[1]
     smallest = _MIN_AT_BORDER * height if is_at_border else 0
     return (
-        box.longer >= max(4, _MIN_FRAGMENT * height)
-        and ink >= 0.002 * height * height
+        box.longer >= max(_MIN_PIXELS, _MIN_FRAGMENT * height)
+        and ink >= _MIN_FRAGMENT_INK * height * height
         and smallest <= box.height <= _MAX_FRAGMENT * height
         and box.width <= _MAX_WIDTH * height
     )

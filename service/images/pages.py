@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from service.images.background import Polarity, build_pyramid, estimate_polarity
-from service.images.components import Box
-from service.images.grayscale import average_blocks
+from service.images.components import Box, box_around
+from service.images.grayscale import average_blocks, downsampling_factor
 from service.images.lines import Line, find_lines, ink_for_lines
 from service.images.search import IDENTITY, View
 from service.images.sheet import RegionKind, find_regions, rectify
@@ -95,16 +94,12 @@ class Page:
 
     def in_picture(self, box: Box) -> Box:
         """Return a box of the ink as the box around it in the picture at working size."""
-        top, left, bottom, right = box.scaled(self.factor)
-        corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
-        mapped = cv2.perspectiveTransform(corners, self.candidate.view.to_picture)[0]
-        (left, top), (right, bottom) = np.rint((mapped.min(axis=0), mapped.max(axis=0))).astype(int).tolist()
-        return Box(top, left, bottom, right)
+        return box_around(self.candidate.view.corners_in_picture(box.scaled(self.factor)))
 
 
 def find_candidates(pixels: ByteArray) -> Iterator[Candidate]:
     """Yield the candidates of a picture: the whole of it, then the sheets on it, then the other polarity."""
-    factor = max(1, -(-max(pixels.shape[:2]) // _REGION_SIDE))
+    factor = downsampling_factor(pixels.shape[:2], _REGION_SIDE)
     small = build_pyramid(average_blocks(pixels, _REGION_SIDE), _REGION_SIDE)
     whole, likely = View(pixels, IDENTITY), estimate_polarity(small.medium)
     yield from (Candidate(whole, likely, scale, is_likely=True) for scale in _SCALES)

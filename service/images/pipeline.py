@@ -14,11 +14,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from service.images.background import Polarity
-from service.images.components import Box
+from service.images.components import Box, box_around
 from service.images.grayscale import to_grey
 from service.images.mnist_frame import IDENTITY, Frame, frame, mnist_form_box
 from service.images.search import Detection, detect
@@ -101,15 +100,12 @@ def _normalized(detection: Detection, size: tuple[int, int]) -> Normalized:
 
 def _in_picture(detection: Detection, from_ink: Frame, size: tuple[int, int]) -> tuple[Box, Frame]:
     """Return the box of the ink and the transform into the frame, in pixels of the whole picture at working size."""
-    (top, left, bottom, right), scale, shift = detection.box, from_ink.scale / detection.ink.factor, from_ink.shift
+    box, scale, shift = detection.box, from_ink.scale / detection.ink.factor, from_ink.shift
     if not detection.view.is_whole:
-        corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
-        mapped = cv2.perspectiveTransform(corners, detection.view.to_picture)[0]
+        mapped = detection.view.corners_in_picture(box)
         # A view may be rotated and in perspective. Scale and shift approximate that, exact at the digit's middle.
-        middle, mapped_middle = corners[0].mean(axis=0), mapped.mean(axis=0)
-        in_view, scale = scale, scale * (right - left) / float(np.hypot(*(mapped[1] - mapped[0])))
+        middle, mapped_middle = np.array([box.left + box.right, box.top + box.bottom]) / 2, mapped.mean(axis=0)
+        in_view, scale = scale, scale * box.width / float(np.hypot(*(mapped[1] - mapped[0])))
         shift = tuple((in_view * middle - scale * mapped_middle)[::-1] + from_ink.shift)
-        (left, top), (right, bottom) = np.rint((mapped.min(axis=0), mapped.max(axis=0))).astype(int).tolist()
-    top, left = min(max(top, 0), size[0] - 1), min(max(left, 0), size[1] - 1)
-    box = Box(top, left, max(min(bottom, size[0]), top + 1), max(min(right, size[1]), left + 1))
-    return box, Frame(scale, (float(shift[0]), float(shift[1])))
+        box = box_around(mapped)
+    return box.clipped(size), Frame(scale, (float(shift[0]), float(shift[1])))

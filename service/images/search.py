@@ -80,6 +80,12 @@ class View:
         """Whether this is the whole picture."""
         return self.to_picture is IDENTITY
 
+    def corners_in_picture(self, box: Box) -> npt.NDArray[np.float64]:
+        """Return the corners (x, y) of a box of the view, clockwise from its top left, in the picture: (4, 2)."""
+        top, left, bottom, right = box
+        corners = np.array([[[left, top], [right, top], [right, bottom], [left, bottom]]], np.float64)
+        return cv2.perspectiveTransform(corners, self.to_picture)[0].astype(np.float64, copy=False)
+
 
 @dataclass(frozen=True, eq=False)
 class Detection:

@@ -30,9 +30,9 @@ from service.types import PIXELS, FloatArray, Probabilities
 
 FORMAT_VERSION = "1"
 _NO_CHECKSUM = "0" * 64
-# Prefixes of tensor names: the network and its OOD detector.
+# Prefixes of tensor names: the network, its OOD detector and its segment detector.
 _LAYERS, _NOVELTY, _SEGMENTS = "layers", "novelty", "segments"
-# Classes of the OOD detector: 0 in-distribution, 1 out-of-distribution.
+# Classes of the detectors: 0 in-distribution, 1 out-of-distribution.
 _DETECTOR_CLASSES = (0, 1)
 # float32 sums differ in the last digits between processors. A wrong weight or a broken BLAS differs by far more.
 _KNOWN_ANSWER_TOLERANCE = 1e-4
@@ -150,6 +150,10 @@ class Artifact:
     def to_bytes(self) -> bytes:
         """Return the file's content."""
         return serialize(self.network, self.metadata, self.detector, self.segment_detector)
+
+    def save(self, path: Path) -> Artifact:
+        """Write the file, as the function `save`, and return the artifact that a service would load from it."""
+        return save(path, self.network, self.metadata, self.detector, self.segment_detector)
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:

@@ -66,9 +66,10 @@ def test_negatives_have_the_higher_score(network: Network, detector: Network) ->
     assert auroc(synthetic, unknown) > 0.6
 
 
-def test_parts_of_rows_have_the_higher_score(network: Network, detector: Network) -> None:
+def test_parts_of_rows_have_the_higher_score(network: Network, digits: Digits) -> None:
     """Of new rows, halves of digits and joined digits have a higher score than whole ones in most pairs."""
     segments = make_segments(25, draw_digits(100, seed=6), np.random.default_rng(7))
+    detector = fit_segment_detector(network, digits, seed=1)
 
     whole, others = (score_of(network, detector, images) for images in (segments.digits, segments.others))
 

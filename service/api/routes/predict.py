@@ -6,7 +6,6 @@ Enters: a request body. Leaves: an Answer, or Results. Out of scope: parsing bod
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -30,13 +29,7 @@ router = APIRouter(tags=["predict"])
 @router.post(
     "/predict",
     response_model=Answer,
-    responses=problems.openapi_responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=problems.PICTURE_RESPONSES,
     openapi_extra={"requestBody": examples.PREDICT_BODY},
 )
 async def predict(
@@ -86,12 +79,7 @@ class Results(BaseModel):
 @router.post(
     BATCH_PATH,
     response_model=Results,
-    responses=problems.openapi_responses(
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=problems.BATCH_RESPONSES,
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def predict_batch(request: Request, shared: Shared) -> Response:

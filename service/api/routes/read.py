@@ -6,7 +6,6 @@ Enters: a request body. Leaves: a ReadingAnswer, or ReadingResults. Out of scope
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -38,13 +37,7 @@ Length = Annotated[
 @router.post(
     "/read",
     response_model=ReadingAnswer,
-    responses=problems.openapi_responses(
-        HTTPStatus.BAD_REQUEST,
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=problems.PICTURE_RESPONSES,
     openapi_extra={"requestBody": examples.READ_BODY},
 )
 async def read(
@@ -87,12 +80,7 @@ class ReadingResults(BaseModel):
 @router.post(
     BATCH_PATH,
     response_model=ReadingResults,
-    responses=problems.openapi_responses(
-        HTTPStatus.REQUEST_TIMEOUT,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        HTTPStatus.UNPROCESSABLE_ENTITY,
-    ),
+    responses=problems.BATCH_RESPONSES,
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def read_batch(request: Request, shared: Shared, length: Length = None) -> Response:

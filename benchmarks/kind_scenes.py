@@ -19,8 +19,8 @@ from PIL import Image
 
 from training import mnist
 from training.fitting import split
+from training.glyphs import FORMS
 from training.mnist import Digits
-from training.synthetic_digits import FORMS
 
 Values = npt.NDArray[np.float32]
 Colour = tuple[float, float, float]

@@ -19,7 +19,8 @@ from PIL import Image, ImageFilter
 from service.classifier import Classifier
 from service.reader import Reader
 from service.settings import bundled_model
-from training.synthetic_digits import FORMS, Handwriting, draw
+from training.glyphs import FORMS
+from training.synthetic_digits import Handwriting, draw
 
 _DOCS = Path(__file__).parent
 _FOLDER = _DOCS.parent / "service" / "web" / "samples"

@@ -216,7 +216,7 @@ class Classifier:
         novelties: Sequence[float | None],
     ) -> list[Prediction]:
         # numpy takes about as long for one row as for all.
-        indices = probabilities.argmax(axis=1).tolist()
+        indices = self.model.network.most_probable(probabilities).tolist()
         confidences = probabilities.max(axis=1).tolist()
         images = inputs.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
         classes, calibration = self.model.network.classes, self.model.metadata.calibration

@@ -18,6 +18,8 @@ from service.types import IMAGE_SIDE, PIXELS, FloatArray
 _CENTRE = (IMAGE_SIDE - 1) / 2
 # Large enough to amortise the overhead of numpy calls, small enough for the processor's cache.
 _CHUNK = 250
+# Half the side of the box into which MNIST's digits are fitted, in pixels.
+_HALF_DIGIT = 10
 # The knots of the elastic field extend this far beyond the image, in units of their spacing.
 _MARGIN = 1.0
 
@@ -31,6 +33,9 @@ class Augmentation:
     - `shift`: shifts in pixels are uniform in -x..x.
     - `elastic`, `smoothness`: root mean square displacement of the elastic field, and the standard deviation of the
       Gaussian that smooths it, in pixels.
+    - `bend`: largest shift of the middle of the image along each axis, in pixels; the ends stay. Shifts are uniform in
+      -x..x. A bowl, loop or flag grows or shrinks beside its stem.
+    - `squared`: share of digits with a part in which curves turn into corners, 0..1.
     - `thickness`: largest weight, 0..1, of the image dilated or eroded by one pixel. Weights are uniform in -x..x.
     - `gamma`: exponents of the grey levels are log-uniform in 1/(1+x)..1+x.
     - `broken`: share of digits with a gap, 0..1.
@@ -43,6 +48,8 @@ class Augmentation:
     shift: float = 0.0
     elastic: float = 0.0
     smoothness: float = 4.0
+    bend: float = 0.0
+    squared: float = 0.0
     thickness: float = 0.0
     gamma: float = 0.0
     broken: float = 0.0
@@ -127,7 +134,30 @@ def _source_coordinates(n: int, how: Augmentation, rng: np.random.Generator) -> 
         knots *= np.float32(how.elastic)
         rows += basis @ knots[0] @ basis.T
         columns += basis @ knots[1] @ basis.T
+    if how.bend:
+        # A parabola that is 1 in the middle and 0 at the ends of the digit.
+        parabola = np.clip(1 - (axis / _HALF_DIGIT) ** 2, 0, None)
+        height, width = rng.uniform(-how.bend, how.bend, (2, n, 1)).astype(np.float32)
+        rows += (height * parabola)[:, :, None]
+        columns += (width * parabola)[:, None, :]
+    if how.squared:
+        _square(rows, columns, how.squared, rng)
     return rows, columns
+
+
+def _square(rows: FloatArray, columns: FloatArray, share: float, rng: np.random.Generator) -> None:
+    """Change the source coordinates of a share of the images, in place, so that a circle becomes a rounded square.
+
+    The circle is anywhere in the digit, with a random radius. The map, applied to a random degree, is that of Nowell
+    2005, "Mapping a Square to a Circle".
+    """
+    chosen = np.flatnonzero(rng.random(len(rows)) < share)
+    centre = _CENTRE + rng.uniform(-6, 6, (2, len(chosen), 1, 1)).astype(np.float32)
+    radius = rng.uniform(5, 10, (len(chosen), 1, 1)).astype(np.float32)
+    degree = rng.uniform(0, 1, (len(chosen), 1, 1)).astype(np.float32)
+    down, across = (rows[chosen] - centre[0]) / radius, (columns[chosen] - centre[1]) / radius
+    for axis, own, other in ((rows, down, across), (columns, across, down)):
+        axis[chosen] += radius * np.clip(own, -1, 1) * (np.sqrt(1 - degree * np.minimum(other**2, 1) / 2) - 1)
 
 
 def _elastic_basis(smoothness: float) -> FloatArray:

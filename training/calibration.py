@@ -18,8 +18,16 @@ _NOT_A_DIGIT_SHARE = 0.005
 _NOT_CLEAR_SHARE = 0.01
 _MIN_OOD_THRESHOLD = 1e-9
 _LOG_TEMPERATURES = (-3, 3)
-# For models without validation digits: an answer is ambiguous where it is more likely wrong than right.
-UNCALIBRATED = Calibration(temperature=1.0, ambiguous_below=0.5)
+# For models without validation digits: an answer is ambiguous where it is more likely wrong than right. Of two classes
+# one always has a probability of 0.5, so it is ambiguous in the lower half of the range from there to 1.
+_AMBIGUOUS_BELOW = 0.5
+_AMBIGUOUS_BELOW_OF_TWO = 0.75
+
+
+def uncalibrated(n_classes: int) -> Calibration:
+    """Return the calibration of a model with this number of classes, two or more, without validation digits."""
+    ambiguous_below = _AMBIGUOUS_BELOW_OF_TWO if n_classes == 2 else _AMBIGUOUS_BELOW
+    return Calibration(temperature=1.0, ambiguous_below=ambiguous_below)
 
 
 def calibrate(network: Network, detector: Network, inputs: FloatArray, labels: npt.NDArray[np.int64]) -> Calibration:
@@ -37,7 +45,7 @@ def fit_temperature(network: Network, scores: FloatArray, labels: npt.NDArray[np
     the few confident errors, and makes all other answers underconfident. The accuracy is estimated with Jeffreys'
     prior, half a success and half a failure more, so that it is below 1 even without an error.
     """
-    correct = np.array(network.classes)[network.probabilities(scores, 1).argmax(axis=1)] == labels
+    correct = np.array(network.classes)[network.most_probable(network.probabilities(scores, 1))] == labels
     accuracy = (correct.sum() + 0.5) / (len(labels) + 1)
 
     def overconfidence(log_temperature: float) -> float:

@@ -55,8 +55,7 @@ digits-train fit --recipe {recipe} --output models/digits.safetensors
 ```
 
 The network is scikit-learn's `MLPClassifier`, fitted for {epochs} epochs on MNIST's training digits without {n_validation:,} validation
-digits{synthetic}. Data augmentation distorts every digit in each epoch: rotation, shear, scaling,
-elastic distortion, stroke width, gaps and noise. In the weight-averaging phase, the last {averaging_phase:.0%} of the epochs,
+digits{synthetic}. Data augmentation distorts every digit in each epoch: {distortions}.{pictures} In the weight-averaging phase, the last {averaging_phase:.0%} of the epochs,
 the augmentation is weaker, and the weights after each epoch are averaged.{fit_time}{pruned}
 
 The temperature, {temperature:.2f}, and the thresholds of the verdict were fitted on the {n_validation:,} validation digits: 0.5% of them are
@@ -127,10 +126,27 @@ _ROWS = {
     "touching": "touching, or overlapping up to two pixels",
 }
 
+# Augmentation's settings -> what they do.
+_DISTORTIONS = {
+    "rotation": "rotation",
+    "shear": "shear",
+    "scaling": "scaling",
+    "elastic": "elastic distortion",
+    "bend": "proportions",
+    "squared": "curves that turn into corners",
+    "thickness": "stroke width",
+    "broken": "gaps",
+    "noisy": "noise",
+}
+
+_PICTURES = """ In each epoch, {share:.0%} of the digits are
+enlarged to pictures, with another stroke width, and normalised by the service's own code."""
+
 _FIT_TIME = """ The fit took {minutes} minutes
 ({machine})."""
 
-_PRUNED = """ Of the {n_fitted:,} hidden units, {n_dead:,} are dead: their output is 0 for
+_PRUNED = """ The fitted network is
+{fitted}. Of its {n_fitted:,} hidden units, {n_dead:,} are dead: their output is 0 for
 every picture. Interval bound propagation proves this, and the units are pruned from the file."""
 
 
@@ -141,6 +157,12 @@ def schedule_of(model: Artifact) -> dict[str, Any]:
         message = "a model card is written for models that were fitted with a schedule, as `quick` and `record` are"
         raise TrainingError(message)
     return schedule
+
+
+def _distortions(augmentation: Mapping[str, Any]) -> str:
+    """Return a list of the distortions of an `Augmentation`, given as plain values, that are not 0."""
+    *names, last = [described for name, described in _DISTORTIONS.items() if augmentation.get(name)]
+    return f"{', '.join(names)} and {last}" if names else last
 
 
 def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -> str:
@@ -155,7 +177,8 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -
     after = probabilities["after_temperature"]
     minutes = report["fit"]["minutes"]
     low, high = test["interval"]
-    n_fitted = int(np.sum(training.settings["estimator"]["hidden_layer_sizes"]))
+    fitted_sizes = training.settings["estimator"]["hidden_layer_sizes"]
+    n_fitted = int(np.sum(fitted_sizes))
     n_dead = n_fitted - sum(layer.n_out for layer in network.layers[:-1])
     return _TEMPLATE.format(
         name=metadata.name,
@@ -172,9 +195,17 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -
         figures=figures,
         synthetic=f", plus {schedule['synthetic_share']:.0%} synthetic digits" if schedule["synthetic_share"] else "",
         epochs=schedule["epochs"],
+        distortions=_distortions(schedule["augmentation"]),
+        pictures=_PICTURES.format(share=schedule["picture_share"]) if schedule.get("picture_share") else "",
         averaging_phase=schedule["averaging_phase"],
         fit_time=_FIT_TIME.format(minutes=minutes, machine=training.machine) if minutes is not None else "",
-        pruned=_PRUNED.format(n_dead=n_dead, n_fitted=n_fitted) if n_dead else "",
+        pruned=_PRUNED.format(
+            fitted=" → ".join(f"{n:,}" for n in (network.layers[0].n_in, *fitted_sizes, len(network.classes))),
+            n_dead=n_dead,
+            n_fitted=n_fitted,
+        )
+        if n_dead
+        else "",
         n_validation=schedule["n_validation"],
         temperature=probabilities["temperature"],
         error=f"{test['error']:.2%} ({test['wrong']} of {test['n']:,}; 95 % interval {low:.2%} to {high:.2%})",

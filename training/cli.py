@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -17,11 +18,20 @@ from functools import partial
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 from service.classifier import Classifier
 from service.errors import DigitsError
 from service.model import artifact
+from service.model.artifact import Artifact
 from service.reader import Reader
 from service.settings import bundled_model
 from training import card, checkpoints, fit_time, mnist, numbers
@@ -31,7 +41,9 @@ from training.evaluation import error
 from training.files import write_file
 from training.mnist import MIRRORS, PARTS, Part
 from training.pictures import read, sheet
-from training.recipes import LECTURE, RECIPES, Recipe
+from training.recipes import LECTURE, MODEL_NAME, RECIPES, Recipe
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def main(
@@ -81,6 +93,9 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
     described = "; ".join(f"{recipe.name}: {recipe.purpose}" for recipe in recipes.values())
     fit.add_argument("--recipe", choices=sorted(recipes), default="quick", help=described)
     fit.add_argument("--output", type=Path, metavar="FILE", help="default RECIPE.safetensors, here")
+    fit.add_argument(
+        "--name", type=_model_name, default=MODEL_NAME, help="of the model, in answers and metrics; default %(default)s"
+    )
     fit.add_argument(
         "--resume",
         action="store_true",
@@ -216,13 +231,28 @@ def _fit(arguments: argparse.Namespace, recipe: Recipe, parts: Mapping[str, Part
             bars.update(task, completed=epoch.number, measured=measured)
 
         fitted = fit(recipe, digits.train, report, state)
-    model = pack(fitted, recipe, digits, data)
+    model = pack(fitted, recipe, digits, data, arguments.name)
     for name, value in model.metadata.figures.items():
         console.print(f"{name.replace('_', ' ')} {value:.4f}")
     written = model.save(output)
     fit_time.save(output, written.version, fitted.seconds)
     checkpoint.unlink(missing_ok=True)
     console.print(f"{written.network!r}, version {written.version}, is in {output}")
+    _warn_without_detector(written, console)
+
+
+def _warn_without_detector(model: Artifact, console: Console) -> None:
+    """Say so where a model has no OOD detector, and what follows."""
+    if model.detector is None:
+        console.print("it has no OOD detector: it answers every picture with one of its digits, never `not_a_digit`")
+
+
+def _model_name(text: str) -> str:
+    """Return the name of a model, which is part of URLs. Raises ArgumentTypeError for other characters."""
+    if not _NAME.fullmatch(text):
+        message = "a model's name has letters, digits, `.`, `_` and `-`, and begins with a letter or digit"
+        raise argparse.ArgumentTypeError(message)
+    return text
 
 
 def _refit_reading(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
@@ -283,18 +313,23 @@ def _evaluate_numbers(classifier: Classifier, directory: Path, sheet_path: Path,
 def _report(arguments: argparse.Namespace, parts: Mapping[str, Part], console: Console) -> None:
     from training.fitting import fit  # noqa: PLC0415
     from training.packing import pack  # noqa: PLC0415
-    from training.report import measure, save  # noqa: PLC0415
+    from training.report import N_STEPS, measure, save  # noqa: PLC0415
 
     model = artifact.load(arguments.model)
     if arguments.card is not None:
         card.schedule_of(model)  # fails before the long evaluation, not after it
     digits = mnist.load(mnist.find(arguments.data), parts).only(model.network.classes)
-    with console.status("the lecture's network, as the baseline") as status:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bars:
+        task = bars.add_task("the lecture's network, as the baseline", total=N_STEPS + 1)
         with redirect_stdout(io.StringIO()):  # scikit-learn's own progress
             fitted = fit(LECTURE, digits.train, lambda *_: None)
         baseline = pack(fitted, LECTURE, digits, mnist.checksums(parts))
         minutes = fit_time.minutes(arguments.model, model)
-        facts, figures = measure(model, baseline, digits.test, status.update, minutes)
+        facts, figures = measure(
+            model, baseline, digits.test, lambda step: bars.update(task, description=step, advance=1), minutes
+        )
+        bars.update(task, description="measured", advance=1)
     save(arguments.output, facts, figures)
     console.print(f"error on the {len(digits.test):,} MNIST test digits: {facts['test']['error']:.2%}")
     console.print(f"{len(figures)} figures and report.json are in {arguments.output}")
@@ -318,6 +353,7 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
     if output.suffix == ".safetensors":
         written = model.save(output)
         console.print(f"{written.network!r}, version {written.version}, is in {output}")
+        _warn_without_detector(written, console)
         return
     writers = {".onnx": to_onnx_bytes, ".skops": to_skops_bytes}
     if output.suffix not in writers:

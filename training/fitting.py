@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPClassifier
 from service.types import PIXELS, FloatArray
 from training.augmentation import augment
 from training.checkpoints import INITIAL, Checkpoint
+from training.enlarging import renormalize
 from training.mnist import Digits
 from training.recipes import Recipe, Schedule
 from training.synthetic_digits import synthesize
@@ -168,10 +169,12 @@ def make_epoch(digits: Digits, schedule: Schedule, seed: int, number: int) -> tu
     Seed and number determine the result. Inputs are float32 (n, 784), labels int64 (n,).
     """
     rng = np.random.default_rng((seed, number))
-    n_synthetic = round(schedule.synthetic_share * len(digits))
+    strength = schedule.averaging_strength if schedule.is_averaged(number) else 1.0
+    n_synthetic = round(strength * schedule.synthetic_share * len(digits))
     synthetic = synthesize(n_synthetic, rng, classes=np.unique(digits.labels).tolist())
     images = np.concatenate([digits.images, synthetic.images])
+    as_pictures = np.flatnonzero(rng.random(len(digits)) < strength * schedule.picture_share)
+    images[as_pictures] = renormalize(digits.images[as_pictures], rng)
     labels = np.concatenate([digits.labels, synthetic.labels])
     order = rng.permutation(len(labels))
-    strength = schedule.averaging_strength if schedule.is_averaged(number) else 1.0
     return augment(images[order], schedule.augmentation.scaled(strength), rng), labels[order]

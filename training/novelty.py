@@ -15,6 +15,7 @@ from sklearn.neural_network import MLPClassifier
 from service.model.network import Network
 from service.types import PIXELS
 from training.augmentation import Augmentation, augment
+from training.enlarging import renormalize
 from training.export import to_network
 from training.fitting import fit_without_convergence_warning
 from training.mnist import Digits
@@ -28,7 +29,9 @@ _LEARNING_RATE = 1e-3
 # Negatives per kind and digit. All kinds together, with their multiples, are about as many as the digits.
 _NEGATIVES_PER_KIND = 1 / 11
 # Synthetic digits per digit: handwriting styles that are rare in MNIST are in-distribution too.
-_SYNTHETIC_SHARE = 1 / 7
+_SYNTHETIC_SHARE = 1 / 5
+# Digits per digit that are enlarged to pictures and normalised.
+_PICTURE_SHARE = 1 / 5
 # For the segment detector: rows of digits per digit, and the share of the digits that are used beside their segments.
 _ROW_SHARE = 1 / 11
 _SHARE_BESIDE_SEGMENTS = 0.45
@@ -44,8 +47,7 @@ def fit_detector(network: Network, digits: Digits, seed: int) -> Network:
     """
     rng = np.random.default_rng((seed, 1))
     negatives = np.concatenate(list(make_negatives(round(_NEGATIVES_PER_KIND * len(digits)), digits, rng).values()))
-    synthetic = synthesize(round(_SYNTHETIC_SHARE * len(digits)), rng, classes=network.classes)
-    return _fit(network, np.concatenate([digits.images, synthetic.images]), negatives, rng, seed)
+    return _fit(network, np.concatenate([digits.images, *_other_hands(digits, rng)]), negatives, rng, seed)
 
 
 def fit_segment_detector(network: Network, digits: Digits, seed: int) -> Network:
@@ -54,13 +56,18 @@ def fit_segment_detector(network: Network, digits: Digits, seed: int) -> Network
     The same arguments give the same detector.
     """
     rng = np.random.default_rng((seed, 3))
-    n = round(_SHARE_BESIDE_SEGMENTS * len(digits))
+    some = digits[rng.permutation(len(digits))[: round(_SHARE_BESIDE_SEGMENTS * len(digits))]]
     segments = make_segments(round(_ROW_SHARE * len(digits)), digits, rng)
-    some = digits.images[rng.permutation(len(digits))[:n]]
-    synthetic = synthesize(round(_SYNTHETIC_SHARE * n), rng, classes=network.classes)
-    negatives = make_negatives(round(_NEGATIVES_PER_KIND * n), digits, rng).values()
-    positives = np.concatenate([segments.digits, some, synthetic.images])
+    negatives = make_negatives(round(_NEGATIVES_PER_KIND * len(some)), digits, rng).values()
+    positives = np.concatenate([segments.digits, some.images, *_other_hands(some, rng)])
     return _fit(network, positives, np.concatenate([segments.others, *negatives]), rng, seed)
+
+
+def _other_hands(digits: Digits, rng: np.random.Generator) -> tuple[Images, Images]:
+    """Return digits as the service sees them in pictures, and synthetic digits, each uint8 (n, 28, 28)."""
+    chosen = rng.permutation(len(digits))[: round(_PICTURE_SHARE * len(digits))]
+    synthetic = synthesize(round(_SYNTHETIC_SHARE * len(digits)), rng, classes=np.unique(digits.labels).tolist())
+    return renormalize(digits.images[chosen], rng), synthetic.images
 
 
 def _fit(network: Network, positives: Images, negatives: Images, rng: np.random.Generator, seed: int) -> Network:

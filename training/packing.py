@@ -20,30 +20,31 @@ from sklearn.neural_network import MLPClassifier
 
 from service.classifier import Classifier
 from service.model.artifact import Artifact, KnownAnswer, Metadata, TrainingRecord
-from training.calibration import UNCALIBRATED, calibrate
+from training.calibration import calibrate, uncalibrated
 from training.card import schedule_of
 from training.evaluation import error
 from training.export import ExportError, fold_input_scale, to_network
 from training.fitting import Fitted, as_inputs, split
+from training.glyphs import FORMS
 from training.mnist import Digits, Mnist
 from training.novelty import fit_detector, fit_segment_detector
 from training.pruning import prune
 from training.reading import calibrate_reading
-from training.recipes import Recipe
-from training.synthetic_digits import FORMS, synthesize
+from training.recipes import MODEL_NAME, Recipe
+from training.synthetic_digits import synthesize
 
-MODEL_NAME = "mnist-mlp"
 _LIBRARIES = ("scikit-learn", "numpy", "scipy")
 
 
-def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str]) -> Artifact:
+def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str], name: str = MODEL_NAME) -> Artifact:
     """Return a fitted classifier as an artifact: with both detectors, calibrated, pruned, and evaluated.
 
-    `data` has the SHA-256 of each training file. Without a schedule there are no validation digits, hence neither
-    detector nor calibration. The `sha256` of the artifact is empty until it is saved.
+    `data` has the SHA-256 of each training file, `name` is that of the model. Without a schedule there are no
+    validation digits, hence neither detector nor calibration. The `sha256` of the artifact is empty until it is saved.
     """
     network = to_network(fitted.classifier)
-    calibration, detector, training, validation = UNCALIBRATED, None, None, None
+    calibration = uncalibrated(len(network.classes))
+    detector, training, validation = None, None, None
     if recipe.schedule:
         training, validation = split(digits.train, recipe.schedule.n_validation, recipe.seed)
         detector = fit_detector(network, training, recipe.seed)
@@ -51,7 +52,7 @@ def pack(fitted: Fitted, recipe: Recipe, digits: Mnist, data: Mapping[str, str])
         calibration = calibrate(network, detector, inputs, validation.labels)
         network, detector = prune(network, detector)
     metadata = Metadata(
-        name=MODEL_NAME,
+        name=name,
         classes=list(network.classes),
         activations=[layer.activation for layer in network.layers],
         novelty_activations=[layer.activation for layer in detector.layers] if detector else [],
@@ -114,7 +115,7 @@ def pack_foreign(classifier: MLPClassifier, largest_input: float) -> Artifact:
         name=MODEL_NAME,
         classes=list(network.classes),
         activations=[layer.activation for layer in network.layers],
-        calibration=UNCALIBRATED,
+        calibration=uncalibrated(len(network.classes)),
         known_answer=KnownAnswer(pixels=image.ravel().tolist(), probabilities=[]),
         training=TrainingRecord(recipe="foreign", seed=None, settings=settings, data={}, libraries={}),
         figures={},

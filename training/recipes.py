@@ -16,6 +16,8 @@ import numpy.typing as npt
 
 from training.augmentation import Augmentation
 
+MODEL_NAME = "mnist-mlp"
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -25,11 +27,14 @@ class Schedule:
     - `n_validation`: number of training digits that are held out from the fit, as the validation set.
     - `augmentation`: distortions at full strength.
     - `synthetic_share`: number of synthetic digits (`training.synthetic_digits`) per training digit, 0 or more.
+    - `picture_share`: share of the training digits, 0..1, that are enlarged to pictures, with another stroke width, and
+      normalised by `service.images` (`training.enlarging`).
     - `weight_decay`: share by which weights shrink after each epoch, 0..1, scaled by the learning rate schedule
       (decoupled weight decay, Loshchilov and Hutter 2019, arXiv 1711.05101).
     - `averaging_phase`: share of the epochs, 0..1, at the end of the fit, after each of which the weights are
       averaged. The mean is the result (stochastic weight averaging, Izmailov et al. 2018, arXiv 1803.05407).
-    - `averaging_strength`: strength of the augmentation in the weight-averaging phase, 0..1.
+    - `averaging_strength`: strength of the augmentation in the weight-averaging phase, 0..1, and factor of
+      the shares of synthetic digits and of pictures.
 
     The learning rate falls from `learning_rate_init` to almost 0 along half a cosine wave.
     """
@@ -38,6 +43,7 @@ class Schedule:
     n_validation: int
     augmentation: Augmentation
     synthetic_share: float = 0.0
+    picture_share: float = 0.0
     weight_decay: float = 0.0
     averaging_phase: float = 0.0
     averaging_strength: float = 1.0
@@ -47,10 +53,11 @@ class Schedule:
         if self.epochs < 1 or self.n_validation < 1:
             message = f"epochs and n_validation must be 1 or more, not {self.epochs} and {self.n_validation}"
             raise ValueError(message)
-        shares = (self.weight_decay, self.averaging_phase, self.averaging_strength)
+        shares = (self.picture_share, self.weight_decay, self.averaging_phase, self.averaging_strength)
         if self.synthetic_share < 0 or not all(0 <= share <= 1 for share in shares):
             message = (
-                "synthetic_share must be 0 or more; weight_decay, averaging_phase and averaging_strength from 0 to 1"
+                "synthetic_share must be 0 or more; picture_share, weight_decay, averaging_phase and "
+                "averaging_strength from 0 to 1"
             )
             raise ValueError(message)
 
@@ -152,7 +159,7 @@ RECORD = Recipe(
         }
     ),
     schedule=Schedule(
-        epochs=300,
+        epochs=250,
         n_validation=5_000,
         augmentation=Augmentation(
             rotation=12,
@@ -161,13 +168,16 @@ RECORD = Recipe(
             shift=1,
             elastic=1.1,
             smoothness=4,
+            bend=1.0,
+            squared=0.06,
             thickness=0.15,
             gamma=0.2,
             broken=0.03,
             noisy=0.05,
             noise=0.15,
         ),
-        synthetic_share=0.05,
+        synthetic_share=0.1,
+        picture_share=0.06,
         weight_decay=0.02,
         averaging_phase=0.15,
         averaging_strength=0.6,

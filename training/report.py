@@ -46,6 +46,8 @@ _SEED = 20
 _N_PAIRS = 400
 _N_ROWS = 400
 _N_ROW_DIGITS = 2_000
+# Calls of `progress`: one for each corruption, and four more.
+N_STEPS = len(CORRUPTIONS) + 4
 
 
 def measure(

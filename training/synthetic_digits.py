@@ -1,116 +1,43 @@
 """Synthetic digits in handwriting styles that are under-represented in MNIST.
 
 Enters: a number of digits and a random generator. Leaves: images uint8 (n, 28, 28) in MNIST form, with their labels.
-Each digit has several letter forms, as schools in different countries teach them and as people write them in a hurry.
-Each image has random proportions, slant, rotation, jitter, pen width and pressure. Out of scope: distortions that apply
-to all training digits (`training.augmentation`).
+Each digit has several letter forms (`training.glyphs`), as schools in different countries teach them and as people
+write them in a hurry. Each image has random proportions, slant, rotation, jitter, pen width and pressure. A share of
+the images is drawn on a larger canvas and normalised by `service.images`, as the service sees such pictures. Out of
+scope: distortions that apply to all training digits (`training.augmentation`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import pairwise
-from types import MappingProxyType
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.interpolate import CubicHermiteSpline
 
-from service.images.mnist_frame import CENTRE
-from service.images.strokes import DIGIT_SIDE
+from service.images.components import bounding_box
+from service.images.mnist_frame import CENTRE, frame
+from service.images.strokes import DIGIT_SIDE, normalize_strokes
 from service.types import IMAGE_SIDE, FloatArray
+from training.glyphs import FORMS
 from training.mnist import Digits
-
-# A form is a list of strokes, separated by `;`. A stroke is a list of points `x,y` in per cent of the digit's bounding
-# box, from the upper left corner. It is a smooth curve through its points, with a corner at each point marked `!`.
-FORMS: Mapping[int, Sequence[str]] = MappingProxyType(
-    {
-        0: (
-            "50,0 15,18 4,50 15,82 50,100 85,82 96,50 85,18 50,0",
-            "62,3 30,8 6,42 14,82 48,100 84,82 94,45 78,10 45,6",
-            "45,4 12,25 6,60 30,97 70,95 94,60 88,22 55,0 30,12",
-        ),
-        1: (
-            "50,0 50,100",
-            "28,20 52,0! 52,100",
-            "12,40 54,0! 54,100",
-            "2,58 56,0! 56,100",
-            "0,62 34,38 58,0! 58,100",
-            "8,42 60,0! 44,90 54,100",
-            "26,22 52,0! 52,100; 20,100 84,100",
-            "8,40 52,0! 52,100; 16,100 86,100",
-            "50,0 50,100; 22,100 80,100",
-        ),
-        2: (
-            "10,26 32,3 66,3 84,26 68,56 8,100! 92,100",
-            "8,28 42,0 82,20 62,60 10,97! 42,90 70,100 96,92",
-            "10,25 40,0 80,20 64,60 26,95 7,86 24,74 52,90 96,97",
-            "14,18 46,0 84,24 54,70 26,98 6,88 28,76 60,96 94,88",
-            "10,6! 86,4! 10,98! 92,96",
-        ),
-        3: (
-            "10,12 50,0 84,22 42,47! 90,72 50,100 8,86",
-            "12,2! 86,2! 40,42! 88,70 50,100 8,88",
-            "12,15 50,0 82,22 42,48 40,50 88,72 48,100 8,84",
-            "14,10 54,0 84,20 50,46 38,50 50,48 90,74 46,100 6,90",
-        ),
-        4: (
-            "30,0 10,62! 92,60; 70,26 64,100",
-            "66,100 70,0! 4,68! 96,68",
-            "16,0 12,46 36,56 84,50; 82,0 74,100",
-            "42,0 8,58! 88,52; 66,28 58,100",
-            "18,2 14,52! 88,52; 72,4 70,100",
-            "34,2 10,60 16,66! 90,50; 82,4 54,100",
-            "36,0 8,72; 14,54 88,44; 86,2 56,100",
-        ),
-        5: (
-            "86,2 26,2! 20,45! 55,37 88,66 54,100 8,90",
-            "26,4 18,45! 56,38 88,68 52,100 8,88; 26,4 90,0",
-            "86,4 42,5 20,28 54,48 86,72 50,100 8,88",
-            "24,14 18,46! 58,38 88,68 50,100 10,88; 34,4 94,0",
-            "80,4 30,4! 22,40 60,46 84,70 40,98 4,96",
-        ),
-        6: (
-            "76,3 30,36 10,70 40,100 82,80 64,52 30,58 12,76",
-            "58,0 14,60 30,98 76,92 76,60 40,52 16,72",
-            "86,12 56,2 14,50 20,90 60,100 86,72 56,50 18,70",
-            "40,0 12,50 14,90 60,100 84,74 52,56 14,78",
-        ),
-        7: (
-            "8,5! 90,5! 40,100",
-            "8,5! 90,4! 56,50 42,100",
-            "8,5! 90,5! 40,100; 28,52 82,48",
-            "8,24 12,3! 90,5! 44,100",
-            "8,24 12,3! 90,5! 44,100; 28,54 84,48",
-            "4,26 20,4 90,8! 50,100; 24,56 84,50",
-            "8,14 30,2 60,10 92,0! 46,100",
-            "8,14 30,2 60,10 92,0! 46,100; 28,52 82,48",
-            "6,18 26,2 88,6! 60,40 46,100",
-            "2,26 16,6 30,28 52,32 88,0! 48,100; 18,72 86,64",
-            "4,16 14,34 34,30 92,0! 50,100; 20,76 90,68",
-            "2,26 16,6 30,26 54,24 90,0! 46,100; 24,54 84,46",
-        ),
-        8: (
-            "80,15 50,0 20,18 50,47 88,75 50,100 12,75 50,47 80,15",
-            "50,0 22,22 50,46 78,22 50,0; 50,46 14,73 50,100 86,73 50,46",
-            "86,8 45,2 20,22 55,50 86,76 50,100 14,76 45,50 78,20",
-            "70,6 30,8 24,30 70,62 72,92 34,98 24,74 64,38 74,14",
-        ),
-        9: (
-            "84,20 50,0 14,25 44,50 82,25! 80,100",
-            "82,22 48,0 14,25 44,50 82,28 80,70 55,100 14,88",
-            "78,8 35,5 12,32 40,52 80,30; 86,4 78,100",
-            "80,22 50,0 15,25 45,52 82,22 70,65 36,100",
-            "74,6 30,8 14,34 46,50 84,24 84,70 50,100 18,94",
-        ),
-    }
-)
 
 # Discs along a stroke, per length of the longer side of the bounding box: two per pixel of MNIST's 20.
 _SAMPLES_PER_SIDE = 40
 _CHUNK = 64
+# Samples of the path between two independent displacements by tremor.
+_TREMOR_STEP = 3
+# The range of the canvas's side in pixels; the share of pens that draw without anti-aliasing; and the fractional bits
+# of coordinates that OpenCV draws.
+_CANVAS_SIDES = (18, 120)
+_HARD_SHARE = 0.6
+_FRACTIONAL_BITS = 4
+# Grey level, of 255, above which a pixel belongs to the bounding box of the ink.
+_THRESHOLD = 64
 
 
 @dataclass(frozen=True)
@@ -122,6 +49,9 @@ class Handwriting:
     - `slants`, `turns`: shear and rotation in degrees. A positive slant leans to the right.
     - `pens`: stroke widths in pixels of the 28x28 image.
     - `pressure`: largest relative change of the stroke width along the strokes, 0..1.
+    - `tremor`: largest standard deviation of a tremor along the strokes, as a share of the digit's longer side.
+    - `angular`: share of the digits with straight strokes between the points, 0..1.
+    - `on_canvas`: share of the digits that are drawn on a larger canvas and normalised by `service.images`, 0..1.
     """
 
     wobble: float = 0.03
@@ -130,9 +60,12 @@ class Handwriting:
     turns: tuple[float, float] = (-7, 7)
     pens: tuple[float, float] = (1.6, 4.0)
     pressure: float = 0.2
+    tremor: float = 0.0
+    angular: float = 0.0
+    on_canvas: float = 0.0
 
 
-VARIED = Handwriting()
+VARIED = Handwriting(pens=(1.4, 4.0), tremor=0.012, angular=0.25, on_canvas=0.5)
 
 
 def synthesize(
@@ -152,15 +85,49 @@ def synthesize(
 
 def draw(form: str, n: int, rng: np.random.Generator, style: Handwriting = VARIED) -> npt.NDArray[np.uint8]:
     """Return n images of a form, each with its own random style: uint8 (n, 28, 28) in MNIST form."""
-    points, curve = _points_and_curve(form)
+    images = np.empty((n, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    is_angular, is_on_canvas = rng.random(n) < style.angular, rng.random(n) < style.on_canvas
+    for angular, on_canvas in ((False, False), (False, True), (True, False), (True, True)):
+        places = np.flatnonzero((is_angular == angular) & (is_on_canvas == on_canvas))
+        if places.size:
+            curve = _curve(form, angular=angular)
+            path = _path(curve, places.size, rng, style)
+            if on_canvas:
+                # A piece between two corners that are close together has no sample of its own.
+                strokes = [[part for part in np.split(one, curve.starts) if len(part)] for one in path]
+                images[places] = [_draw_on_canvas(one, rng, style) for one in strokes]
+            else:
+                images[places] = _draw_in_frame(path, _radii(len(path), path.shape[1], rng, style))
+    return images
+
+
+def _path(curve: _Curve, n: int, rng: np.random.Generator, style: Handwriting) -> npt.NDArray[np.float64]:
+    """Return n random variants of a curve, (n, n_samples, 2). Columns are x and y, the longer side is 1."""
+    points = curve.points
     height = points[:, 1].max() - points[:, 1].min() or 1.0
     skeleton = (points / height)[None] + rng.normal(0, style.wobble, (n, *points.shape))
     skeleton[..., 0] *= rng.uniform(*style.widths, (n, 1))
     skeleton[..., 0] -= np.tan(np.radians(rng.uniform(*style.slants, (n, 1)))) * skeleton[..., 1]
     angle = np.radians(rng.uniform(*style.turns, n))
     rotation = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]).transpose(2, 0, 1)
-    path = curve @ (skeleton @ rotation)
-    radii = _radii(n, len(curve), rng, style)
+    path: npt.NDArray[np.float64] = curve.weights @ (skeleton @ rotation)
+    path /= np.maximum(np.ptp(path, axis=1).max(axis=1), 1e-3)[:, None, None]
+    if style.tremor:
+        strength = rng.uniform(0, style.tremor, (n, 1, 1))
+        between = _interpolation(path.shape[1])
+        path += between @ (strength * rng.standard_normal((n, between.shape[1], 2)))
+    return path
+
+
+@cache
+def _interpolation(n_samples: int) -> npt.NDArray[np.float64]:
+    """Return the weights (n_samples, k) of k knots in the samples of a path: linear interpolation between the knots."""
+    knots = np.arange(0, n_samples + _TREMOR_STEP, _TREMOR_STEP)
+    return np.array([np.interp(np.arange(n_samples), knots, one) for one in np.eye(len(knots))]).T
+
+
+def _draw_in_frame(path: npt.NDArray[np.float64], radii: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    """Return images of paths (n, n_samples, 2) with these radii (n, n_samples), uint8 (n, 28, 28), in MNIST form."""
     # The bounding box of the ink fills 20x20, so the path's box is smaller by the stroke width.
     low, high = path.min(axis=1), path.max(axis=1)
     size = (high - low).max(axis=1)
@@ -173,6 +140,32 @@ def draw(form: str, n: int, rng: np.random.Generator, style: Handwriting = VARIE
     axis = np.arange(IMAGE_SIDE, dtype=np.float32)
     path += CENTRE - np.stack([ink.sum(axis=1) @ axis, ink.sum(axis=2) @ axis], axis=1)[:, None]
     return _render(path.astype(np.float32), radii.astype(np.float32))
+
+
+def _draw_on_canvas(
+    strokes: Sequence[npt.NDArray[np.float64]], rng: np.random.Generator, style: Handwriting
+) -> npt.NDArray[np.uint8]:
+    """Return an image of strokes, each (n_samples, 2), uint8 (28, 28): drawn in a random size, then normalised.
+
+    The pen is a whole number of pixels wide, at least one, with hard edges or soft ones.
+    """
+    side = np.exp(rng.uniform(*np.log(_CANVAS_SIDES)))
+    pen = max(1, round(side * rng.uniform(*style.pens) / DIGIT_SIDE))
+    origin = np.min([stroke.min(axis=0) for stroke in strokes], axis=0)
+    fixed = [np.rint(((stroke - origin) * side + pen + 1) * 2**_FRACTIONAL_BITS).astype(np.int32) for stroke in strokes]
+    width, height = np.max([stroke.max(axis=0) for stroke in fixed], axis=0) // 2**_FRACTIONAL_BITS + pen + 2
+    canvas = np.zeros((int(height), int(width)), np.uint8)
+    line = cv2.LINE_8 if rng.random() < _HARD_SHARE else cv2.LINE_AA
+    cv2.polylines(canvas, fixed, isClosed=False, color=255, thickness=pen, lineType=line, shift=_FRACTIONAL_BITS)
+    return normalize(canvas)
+
+
+def normalize(ink: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Return ink, uint8 (height, width), not all 0, in MNIST form as the service normalises it, uint8 (28, 28)."""
+    digit, _ = normalize_strokes(ink, bounding_box((ink > _THRESHOLD).view(np.uint8)))
+    pixels, _ = frame(digit)
+    framed: npt.NDArray[np.uint8] = np.rint(255 * pixels).astype(np.uint8)
+    return framed
 
 
 def _radii(n: int, n_points: int, rng: np.random.Generator, style: Handwriting) -> npt.NDArray[np.float64]:
@@ -197,29 +190,38 @@ def _render(path: FloatArray, radii: FloatArray) -> npt.NDArray[np.uint8]:
     return images
 
 
-@lru_cache(maxsize=256)
-def _points_and_curve(form: str) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Return the points (k, 2) of a form, as shares of its bounding box, and the curve through them.
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """The points (k, 2) of a form, as shares of its bounding box, and the curve through them.
 
-    The curve is a matrix (n_samples, k): each row has the weights of the points in one sample of the path.
+    Each row of `weights` (n_samples, k) has the weights of the points in one sample of the curve. `starts` has the
+    samples at which a new piece starts, without the first.
     """
+
+    points: npt.NDArray[np.float64]
+    weights: npt.NDArray[np.float64]
+    starts: npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=1024)
+def _curve(form: str, *, angular: bool) -> _Curve:
     strokes = [stroke.split() for stroke in form.split(";")]
     points = np.array([point.rstrip("!").split(",") for stroke in strokes for point in stroke], np.float64) / 100
     # A piece is a smooth part of a stroke, between two corners or ends.
     pieces = []
     first = 0
     for stroke in strokes:
-        corners = [i for i, point in enumerate(stroke[1:-1], start=1) if point.endswith("!")]
+        corners = [i for i, point in enumerate(stroke[1:-1], start=1) if angular or point.endswith("!")]
         ends = [0, *corners, len(stroke) - 1]
         pieces += [range(first + a, first + b + 1) for a, b in pairwise(ends)]
         first += len(stroke)
     lengths = [float(np.hypot(*np.diff(points[list(piece)], axis=0).T).sum()) for piece in pieces]
     size = float(np.ptp(points, axis=0).max())
     starts = np.round(np.cumsum([0, *lengths]) * _SAMPLES_PER_SIDE / size).astype(int)
-    curve = np.zeros((starts[-1], len(points)))
+    weights = np.zeros((starts[-1], len(points)))
     for piece, begin, end in zip(pieces, starts[:-1], starts[1:], strict=True):
-        curve[begin:end, list(piece)] = _catmull_rom(len(piece), end - begin)
-    return points, curve
+        weights[begin:end, list(piece)] = _catmull_rom(len(piece), end - begin)
+    return _Curve(points, weights, starts[1:-1])
 
 
 def _catmull_rom(n_points: int, n_samples: int) -> npt.NDArray[np.float64]:

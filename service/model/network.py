@@ -165,6 +165,17 @@ class Network:
             return activations
         return np.concatenate((1 - activations, activations), axis=1)
 
+    def most_probable(self, probabilities: Probabilities) -> npt.NDArray[np.intp]:
+        """Return the index of the most probable class, (n,), for probabilities (n, n_classes).
+
+        Of two classes that are equally probable, a single sigmoid unit answers the second, the positive one: a
+        probability of 0.5 or more.
+        """
+        if self.head == "softmax":
+            indices: npt.NDArray[np.intp] = probabilities.argmax(axis=1)
+            return indices
+        return (probabilities[:, 1] >= probabilities[:, 0]).astype(np.intp)
+
     def last_probability(self, scores: FloatArray) -> Probabilities:
         """Return the probability of the last class alone, float64 (n,), for scores z(L) of shape (n, n_out)."""
         return self._activations(scores, 1.0)[:, -1]

@@ -20,7 +20,7 @@ from scipy.stats import kstest, pearsonr
 
 from training.augmentation import Augmentation, augment
 
-STRONG = Augmentation(rotation=30, shear=20, scaling=0.3, shift=3, elastic=1.5, smoothness=4)
+STRONG = Augmentation(rotation=30, shear=20, scaling=0.3, shift=3, elastic=1.5, smoothness=4, bend=2, squared=0.5)
 ALL = replace(STRONG, thickness=1, gamma=0.5, broken=0.5, noisy=0.5, noise=0.5)
 # So far inside that no weak bend reads from outside the frame.
 INSIDE = slice(6, 22)
@@ -167,6 +167,37 @@ def test_elastic_field_has_its_strength_and_smoothness(smoothness: float) -> Non
         correlation = np.mean(middle[..., distance:] * middle[..., :-distance]) / np.mean(middle**2)
         # White noise smoothed by a Gaussian of width s correlates over distance d as exp(-d^2 / 4 s^2).
         assert pytest.approx(np.exp(-(distance**2) / (4 * smoothness**2)), abs=0.03) == correlation
+
+
+def test_bend_shifts_the_middle_and_keeps_the_ends() -> None:
+    """The middle of each axis is shifted uniformly in -x..x pixels; ten pixels from it and further, nothing moves."""
+    found = sources(Augmentation(bend=2), 400)
+
+    shifts = found.rows - np.arange(28)[:, None]
+    np.testing.assert_allclose(0, shifts[:, [1, 3, 24, 26]], atol=1e-3)
+    # The middle is between two pixels.
+    middle = (1 - (0.5 / 10) ** 2) * 2
+    assert_uniform(shifts[:, 13, 13], -middle, middle)
+    np.testing.assert_allclose(shifts[:, 13], shifts[:, 14], atol=1e-4)
+    # Along a row of pixels the shift is the same.
+    assert np.ptp(shifts, axis=2).max() < 1e-3
+    columns = found.columns - np.arange(28)
+    assert_uniform(columns[:, 13, 13], -middle, middle)
+    assert abs(pearsonr(shifts[:, 13, 13], columns[:, 13, 13]).statistic) < 0.2
+
+
+def test_circles_become_squares() -> None:
+    """Of a share of the digits a ring gets corners: its box keeps its size, and its diagonal grows."""
+    y, x = np.mgrid[:28, :28] - 13.5
+    ring = (255 * np.clip(2 - np.abs(np.hypot(y, x) - 8), 0, 1)).astype(np.uint8)
+
+    bent = augmented(np.repeat(ring[None], 400, axis=0), Augmentation(squared=0.5))
+
+    changed = np.abs(bent - ring / 255).max(axis=(1, 2)) > 0.02
+    assert 0.4 < changed.mean() < 0.6
+    reach = np.array([np.hypot(y, x)[image > 0.5].max() for image in bent])
+    assert reach[~changed].max() < 10
+    assert np.quantile(reach[changed], 0.9) > 10.5
 
 
 def test_interpolation_is_scipys() -> None:

@@ -12,7 +12,7 @@ from service.model.calibration import ood_score
 from service.model.network import Layer, Network
 from service.model.verdict import Verdict, decide
 from service.types import FloatArray
-from training.calibration import UNCALIBRATED, calibrate, fit_temperature, thresholds
+from training.calibration import calibrate, fit_temperature, thresholds, uncalibrated
 
 N = 5_000
 TEN = tuple(range(10))
@@ -202,6 +202,13 @@ def test_thresholds_are_of_the_calibrated_confidences() -> None:
     assert thresholds(calibration.temperature, confidences, ood_scores) == calibration
 
 
-def test_uncalibrated_has_temperature_1() -> None:
-    """Without validation digits, answers below 1/2 are ambiguous, and none is `not_a_digit`."""
-    assert (1.0, 0.5, None) == (UNCALIBRATED.temperature, UNCALIBRATED.ambiguous_below, UNCALIBRATED.novel_from)
+@pytest.mark.parametrize(("n_classes", "ambiguous_below"), [(2, 0.75), (3, 0.5), (10, 0.5)])
+def test_uncalibrated_has_temperature_1(n_classes: int, ambiguous_below: float) -> None:
+    """Without validation digits, answers below 1/2 are ambiguous, of two classes below 3/4; none is `not_a_digit`."""
+    calibration = uncalibrated(n_classes)
+
+    assert (1.0, ambiguous_below, None) == (
+        calibration.temperature,
+        calibration.ambiguous_below,
+        calibration.novel_from,
+    )

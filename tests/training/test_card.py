@@ -119,6 +119,21 @@ def test_model_is_described(written: Written) -> None:
     assert "On MNIST's 60 test digits (held out; not used for model selection):" in text
 
 
+def test_distortions_are_those_of_the_schedule(written: Written) -> None:
+    """The card names what the augmentation does, and what it does not do is left out."""
+    text = " ".join(written.body.split())
+    assert "in each epoch: rotation, shear, scaling and elastic distortion." in text
+    assert "enlarged to pictures" not in text
+
+    settings = written.model.metadata.training.settings
+    schedule = settings["schedule"] | {"augmentation": {"rotation": 5, "shear": 0}, "picture_share": 0.25}
+    training = written.model.metadata.training.model_copy(update={"settings": settings | {"schedule": schedule}})
+    metadata = written.model.metadata.model_copy(update={"training": training})
+    other = card.write(replace(written.model, metadata=metadata), written.facts, SIZE, FIGURES)
+
+    assert "in each epoch: rotation. In each epoch, 25% of the digits are enlarged" in " ".join(other.split())
+
+
 def test_unknown_fit_time_is_left_out(written: Written) -> None:
     """Without a duration of the fit the card does not mention it."""
     text = card.write(written.model, written.facts | {"fit": {"minutes": None}}, SIZE, FIGURES)
@@ -134,7 +149,10 @@ def test_pruned_units_are_counted(written: Written) -> None:
     network, _ = prune(replace(written.model.network, layers=(replace(first, biases=biases), *rest)), None)
     text = " ".join(card.write(replace(written.model, network=network), written.facts, SIZE, FIGURES).split())
 
-    assert "Of the 24 hidden units, 4 are dead: their output is 0 for every picture. Interval bound propagation" in text
+    assert (
+        "The fitted network is 784 → 24 → 10. Of its 24 hidden units, 4 are dead: their output is 0 for every picture. "
+        "Interval bound propagation"
+    ) in text
     assert "Interval bound propagation" not in written.body
 
 

@@ -81,7 +81,8 @@ def test_two_digits_are_fitted_with_one_sigmoid(
 
     assert 0 == main(command, parts=tiny.parts, recipes=RECIPES)
 
-    *_, test, written = capsys.readouterr().out.splitlines()
+    *_, test, written, detector = capsys.readouterr().out.splitlines()
+    assert "it has no OOD detector: it answers every picture with one of its digits, never `not_a_digit`" == detector
     fitted = artifact.load(Path("plain-3-8.safetensors"))
     chosen = tiny.digits.test.only([3, 8])
     assert "Network(784 -> 12 relu -> 1 logistic)" == repr(fitted.network)
@@ -92,6 +93,20 @@ def test_two_digits_are_fitted_with_one_sigmoid(
 
     assert 0 == main(["evaluate", "--model", "plain-3-8.safetensors", "--data", str(tiny_directory)], parts=tiny.parts)
     assert "error on the 12 MNIST test digits: " in capsys.readouterr().out
+
+
+def test_model_has_the_name_that_is_given(
+    tiny: TinyMnist, tiny_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--name` names the model; what cannot stand in a URL is refused before the fit."""
+    command = ["fit", "--recipe", "plain", "--data", str(tiny_directory), "--output", "named.safetensors", "--name"]
+
+    assert 0 == main([*command, "our-digits_2"], parts=tiny.parts, recipes=RECIPES)
+    assert "our-digits_2" == artifact.load(Path("named.safetensors")).metadata.name
+
+    with pytest.raises(SystemExit):
+        main([*command, "our/digits"], parts=tiny.parts, recipes=RECIPES)
+    assert "a model's name has letters, digits, `.`, `_` and `-`" in capsys.readouterr().err
 
 
 def test_fit_on_some_classes_has_its_own_checkpoint(
@@ -329,7 +344,7 @@ def test_skops_file_becomes_a_model_file(
     wrong = int(np.sum(answers != tiny.digits.test.labels))
     version = artifact.load(Path("mine.safetensors")).version
     assert f"Network(784 -> 40 relu -> 10 softmax), version {version}, is in mine.safetensors" == printed[0]
-    assert f"error on the 60 MNIST test digits: {wrong / 60:.2%} ({wrong} of 60; " in printed[2]
+    assert f"error on the 60 MNIST test digits: {wrong / 60:.2%} ({wrong} of 60; " in printed[3]
     assert wrong < 30
 
 

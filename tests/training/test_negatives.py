@@ -9,11 +9,12 @@ from scipy.ndimage import label
 
 from service.images.mnist_frame import CENTRE, centre_of_mass
 from tests.training.tiny import draw_digits
+from training.glyphs import FORMS, GLYPHS
 from training.mnist import Digits
-from training.negatives import GLYPHS, Images, make_negatives
-from training.synthetic_digits import FORMS, draw
+from training.negatives import Images, make_negatives
+from training.synthetic_digits import draw
 
-N = 100
+N = 120
 DIGITS = draw_digits(100, seed=5)
 KINDS = ("figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes")
 # Some are framed by the service's own normalisation, some drawn with the pen in MNIST form, some are digits of MNIST.

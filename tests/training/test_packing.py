@@ -20,7 +20,7 @@ from service.types import FloatArray
 from tests.training.conftest import Reported
 from tests.training.tiny import AUGMENTED, PLAIN, SCHEDULE, TinyMnist
 from training import mnist
-from training.calibration import UNCALIBRATED, calibrate
+from training.calibration import calibrate, uncalibrated
 from training.errors import TrainingError
 from training.export import to_network
 from training.fitting import Fitted, split
@@ -87,14 +87,14 @@ def test_calibration_sees_validation_digits_only(tiny: TinyMnist, packed: Artifa
     expected = calibrate(packed.network, packed.detector, inputs(validation), validation.labels)
     reading = calibrate_reading(packed, validation, AUGMENTED.seed)
     assert expected.model_copy(update={"reading": reading}) == packed.metadata.calibration
-    assert UNCALIBRATED != packed.metadata.calibration
+    assert uncalibrated(10) != packed.metadata.calibration
 
 
 def test_without_validation_digits_nothing_is_calibrated(packed_plain: Artifact) -> None:
     """Without a schedule there is no calibration, no validation accuracy and no OOD detector."""
     metadata = packed_plain.metadata
 
-    assert UNCALIBRATED == metadata.calibration
+    assert uncalibrated(10) == metadata.calibration
     assert ["training_accuracy", "test_accuracy"] == list(metadata.figures)
     assert packed_plain.detector is None
     assert ([], None) == (metadata.novelty_activations, metadata.known_answer.novelty)

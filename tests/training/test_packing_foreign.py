@@ -19,7 +19,8 @@ from service.model.verdict import Verdict, decide
 from tests.training.tiny import draw_digits
 from training.errors import TrainingError
 from training.export import ExportError, to_network
-from training.packing import MODEL_NAME, pack_foreign
+from training.packing import pack_foreign
+from training.recipes import MODEL_NAME
 from training.synthetic_digits import synthesize
 
 DIGITS = draw_digits(100, seed=4)

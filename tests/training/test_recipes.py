@@ -12,7 +12,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sklearn.neural_network import MLPClassifier
 
-from service.model.artifact import Artifact
 from tests.training.tiny import SCHEDULE
 from training.augmentation import Augmentation
 from training.recipes import LECTURE, QUICK, RECIPES, RECORD, Schedule, schedule_settings
@@ -63,7 +62,7 @@ def test_settings_can_be_stored_as_json(name: str) -> None:
 def test_settings_contain_the_whole_schedule() -> None:
     """The settings of a recipe with a schedule contain every field of the schedule and its augmentation."""
     how = Augmentation(
-        rotation=1, shear=2, scaling=0.3, shift=4, elastic=5, smoothness=6,
+        rotation=1, shear=2, scaling=0.3, shift=4, elastic=5, smoothness=6, bend=7, squared=0.4,
         thickness=0.7, gamma=0.8, broken=0.9, noisy=0.1, noise=0.11,
     )  # fmt: skip
     schedule = Schedule(
@@ -71,6 +70,7 @@ def test_settings_contain_the_whole_schedule() -> None:
         n_validation=8,
         augmentation=how,
         synthetic_share=0.9,
+        picture_share=0.6,
         weight_decay=0.3,
         averaging_phase=0.1,
         averaging_strength=0.2,
@@ -85,6 +85,8 @@ def test_settings_contain_the_whole_schedule() -> None:
             "shift": 4,
             "elastic": 5,
             "smoothness": 6,
+            "bend": 7,
+            "squared": 0.4,
             "thickness": 0.7,
             "gamma": 0.8,
             "broken": 0.9,
@@ -92,6 +94,7 @@ def test_settings_contain_the_whole_schedule() -> None:
             "noise": 0.11,
         },
         "synthetic_share": 0.9,
+        "picture_share": 0.6,
         "weight_decay": 0.3,
         "averaging_phase": 0.1,
         "averaging_strength": 0.2,
@@ -149,11 +152,13 @@ def test_recipes_are_frozen() -> None:
             table["alpha"] = 0  # type: ignore[index]
 
 
-def test_schedule_of_a_former_release_is_read(bundled: Artifact) -> None:
-    """The bundled model file has the field names of release 0.1. Translated, they are those of the recipe today."""
-    stored = bundled.metadata.training.settings
+def test_schedule_of_a_former_release_is_read() -> None:
+    """The field names in model files of release 0.1 are translated to those of today, which stay as they are."""
+    today = RECORD.settings()["schedule"]
+    former = {"synthetic_share": "drawn", "averaging_phase": "settling", "averaging_strength": "settled"}
+    stored = {former.get(name, name): value for name, value in today.items()}
 
-    assert {"drawn", "settling", "settled"} <= set(stored["schedule"])
-    assert RECORD.settings()["schedule"] == schedule_settings(stored)
-    assert RECORD.settings()["schedule"] == schedule_settings(RECORD.settings())
+    assert {"drawn", "settling", "settled"} <= set(stored)
+    assert today == schedule_settings({"schedule": stored})
+    assert today == schedule_settings(RECORD.settings())
     assert schedule_settings(LECTURE.settings()) is None

@@ -28,7 +28,7 @@ from training.errors import TrainingError
 from training.evaluation import Error, evaluate
 from training.mnist import Digits
 from training.reliability import bins, brier_score, calibration_error_by_chance, expected_calibration_error
-from training.report import corrupted_error, measure, not_clear, save
+from training.report import N_STEPS, corrupted_error, measure, not_clear, save
 
 KINDS = ["figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes"]
 N_TEST = 40
@@ -206,6 +206,7 @@ def test_progress_is_reported(made: Made) -> None:
     expected = ["test digits", "out-of-distribution images", "pictures of two digits", *corruptions, "rows of digits"]
 
     assert expected == made.progress
+    assert len(expected) == N_STEPS
 
 
 def test_figures_show_the_model(packed: Artifact, test_digits: Digits, made: Made) -> None:

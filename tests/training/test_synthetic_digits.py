@@ -22,9 +22,9 @@ from scipy.stats import chisquare, kstest
 
 from service.classifier import Classifier
 from service.images.mnist_frame import CENTRE, centre_of_mass
+from training.glyphs import FORMS, GLYPHS
 from training.mnist import Digits
-from training.negatives import GLYPHS
-from training.synthetic_digits import FORMS, Handwriting, draw, synthesize
+from training.synthetic_digits import Handwriting, draw, synthesize
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -91,7 +91,7 @@ def many() -> Digits:
 def test_images_are_those_of_the_bundled_model(many: Digits) -> None:
     """The pixels of synthetic digits never change, so that a recipe reproduces the bundled model."""
     assert (
-        "669ce40b48fe3fa5cab07b9a4b05fe83cda70a0afb2b098502f20dd010c34567"
+        "adb4b78b26cfc4033e9daa3fcd849f2b2e00362d4c50c51c0bcc8b4123c83624"
         == hashlib.sha256(many.images.tobytes()).hexdigest()
     )
 
@@ -109,9 +109,9 @@ def test_digits_are_images_with_labels(n: int) -> None:
     assert set(digits.labels.tolist()) <= set(range(10))
 
 
-def test_digits_have_mnist_form(many: Digits) -> None:
+def test_digits_have_mnist_form() -> None:
     """The foreground is white, its box has about 20 pixels, and its centre of mass is the image's centre."""
-    images = many.images
+    images = synthesize(1000, np.random.default_rng(0), Handwriting()).images
 
     longer_sides = [max(np.ptp(image.any(axis=axis).nonzero()[0]).item() + 1 for axis in (0, 1)) for image in images]
     centres = np.array([centre_of_mass(image.astype(np.float32)) for image in images])
@@ -120,6 +120,40 @@ def test_digits_have_mnist_form(many: Digits) -> None:
     np.testing.assert_allclose(np.full((1000, 2), CENTRE), centres, atol=0.6)
     assert (images.max(axis=(1, 2)) == 255).all()
     assert not images[:, [0, 0, -1, -1], [0, -1, 0, -1]].any()
+
+
+def test_digits_on_a_canvas_are_framed_by_the_service() -> None:
+    """Digits that are drawn on a canvas have MNIST form too: the box of full ink has 20 pixels, the mass is central."""
+    images = synthesize(300, np.random.default_rng(0), Handwriting(on_canvas=1)).images
+
+    for image in images:
+        sides = [np.ptp((image > 64).any(axis=axis).nonzero()[0]) + 1 for axis in (0, 1)]
+        assert 18 <= max(sides) <= 21
+        np.testing.assert_allclose(CENTRE, centre_of_mass(image.astype(np.float32)), atol=1)
+    assert (images.max(axis=(1, 2)) > 180).all()
+
+
+def test_share_of_digits_is_angular() -> None:
+    """In a share of the digits the strokes are straight between their points."""
+    bowl = "0,0 0,100 100,100 100,0"
+    straight = ink("0,0 0,100! 100,100! 100,0")[0]
+
+    drawn = ink(bowl, 200, replace(STEADY, angular=0.3))
+
+    is_straight = np.abs(drawn - straight).max(axis=(1, 2)) < 0.05
+    assert 0.2 < is_straight.mean() < 0.4
+    assert 2 == len(np.unique((255 * drawn).round(), axis=0))
+
+
+def test_tremor_moves_the_stroke_to_both_sides() -> None:
+    """The middle of a straight stroke wavers around its line, by as much as `tremor` at most."""
+    drawn = ink(UPRIGHT, 300, replace(STEADY, tremor=0.03))
+
+    middles = drawn[:, 14] @ np.arange(28) / drawn[:, 14].sum(axis=1) - CENTRE
+    # A uniform share of the largest standard deviation: its root mean square is the third root.
+    assert 0.2 < middles.std() / (0.03 * (20 - PEN)) < 0.8
+    assert (middles > 0.05).any()
+    assert (middles < -0.05).any()
 
 
 def test_classes_are_equally_frequent(many: Digits) -> None:
@@ -305,7 +339,7 @@ def slopes(drawn: FloatArray) -> FloatArray:
 
 def test_slants_are_uniform() -> None:
     """A positive slant leans to the right. Angles are uniform, and horizontal strokes stay horizontal."""
-    drawn = ink(UPRIGHT, 250, replace(STEADY, slants=(-12, 28)))
+    drawn = ink(UPRIGHT, 250, replace(STEADY, slants=(-12, 28)), seed=1)
     level = ink("0,50 100,50", 50, replace(STEADY, slants=(-12, 28)))
 
     assert_uniform(np.degrees(np.arctan(slopes(drawn))), -12, 28)

@@ -73,6 +73,21 @@ def test_logistic_head_worked_by_hand() -> None:
     assert pytest.approx([0.25, 0.75]) == net.probabilities(scores)[0].tolist()
 
 
+@pytest.mark.parametrize(("score", "expected"), [(-0.1, 0), (0.0, 1), (0.1, 1)])
+def test_sigmoid_of_exactly_one_half_answers_the_positive_class(score: float, expected: int) -> None:
+    """Of two classes the second is answered at a probability of 0.5 or more."""
+    net = make_network(head="logistic", classes=(3, 8))
+
+    assert [expected] == net.most_probable(net.probabilities(np.array([[score]], np.float32))).tolist()
+
+
+def test_softmax_answers_the_most_probable_class() -> None:
+    """Of equally probable classes the first is answered."""
+    net = make_network(head="softmax", classes=(0, 1, 2))
+
+    assert [1, 0, 2] == net.most_probable(np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2], [0.1, 0.2, 0.7]])).tolist()
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("name", "oracle"),

@@ -55,8 +55,8 @@ digits-train fit --recipe {recipe} --output models/digits.safetensors
 ```
 
 The network is scikit-learn's `MLPClassifier`, fitted for {epochs} epochs on MNIST's training digits without {n_validation:,} validation
-digits{synthetic}. Data augmentation distorts every digit in each epoch: {distortions}.{pictures} In the weight-averaging phase, the last {averaging_phase:.0%} of the epochs,
-the augmentation is weaker, and the weights after each epoch are averaged.{fit_time}{pruned}
+digits{synthetic}. Data augmentation distorts every digit in each epoch: {distortions}.{pictures} In the last {final_phase:.0%} of the epochs,
+the augmentation is weaker{averaged}.{fit_time}{pruned}
 
 The temperature, {temperature:.2f}, and the thresholds of the verdict were fitted on the {n_validation:,} validation digits: 0.5% of them are
 `not_a_digit`, and 1% in all are not `clear`. The OOD detector is a small network on the activations of all hidden layers.
@@ -142,6 +142,8 @@ _DISTORTIONS = {
 _PICTURES = """ In each epoch, {share:.0%} of the digits are
 enlarged to pictures, with another stroke width, and normalised by the service's own code."""
 
+_AVERAGED = """, and the weights after each of the last {share:.0%} are averaged"""
+
 _FIT_TIME = """ The fit took {minutes} minutes
 ({machine})."""
 
@@ -197,7 +199,8 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -
         epochs=schedule["epochs"],
         distortions=_distortions(schedule["augmentation"]),
         pictures=_PICTURES.format(share=schedule["picture_share"]) if schedule.get("picture_share") else "",
-        averaging_phase=schedule["averaging_phase"],
+        final_phase=schedule["final_phase"],
+        averaged=_AVERAGED.format(share=schedule["averaging_phase"]) if schedule["averaging_phase"] else "",
         fit_time=_FIT_TIME.format(minutes=minutes, machine=training.machine) if minutes is not None else "",
         pruned=_PRUNED.format(
             fitted=" → ".join(f"{n:,}" for n in (network.layers[0].n_in, *fitted_sizes, len(network.classes))),

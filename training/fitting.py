@@ -169,7 +169,7 @@ def make_epoch(digits: Digits, schedule: Schedule, seed: int, number: int) -> tu
     Seed and number determine the result. Inputs are float32 (n, 784), labels int64 (n,).
     """
     rng = np.random.default_rng((seed, number))
-    strength = schedule.averaging_strength if schedule.is_averaged(number) else 1.0
+    strength = schedule.strength(number)
     n_synthetic = round(strength * schedule.synthetic_share * len(digits))
     synthetic = synthesize(n_synthetic, rng, classes=np.unique(digits.labels).tolist())
     images = np.concatenate([digits.images, synthetic.images])

@@ -23,7 +23,7 @@ from training.negatives import Images, make_negatives
 from training.segments import make_segments
 from training.synthetic_digits import synthesize
 
-_UNITS = 64
+_UNITS = 128
 _EPOCHS = 16
 _LEARNING_RATE = 1e-3
 # Negatives per kind and digit. All kinds together, with their multiples, are about as many as the digits.

@@ -31,10 +31,12 @@ class Schedule:
       normalised by `service.images` (`training.enlarging`).
     - `weight_decay`: share by which weights shrink after each epoch, 0..1, scaled by the learning rate schedule
       (decoupled weight decay, Loshchilov and Hutter 2019, arXiv 1711.05101).
+    - `final_phase`: share of the epochs, 0..1, at the end of the fit, with a weaker augmentation.
+    - `final_strength`: strength of the augmentation in the final phase, 0..1, and factor of the shares of synthetic
+      digits and of pictures.
     - `averaging_phase`: share of the epochs, 0..1, at the end of the fit, after each of which the weights are
-      averaged. The mean is the result (stochastic weight averaging, Izmailov et al. 2018, arXiv 1803.05407).
-    - `averaging_strength`: strength of the augmentation in the weight-averaging phase, 0..1, and factor of
-      the shares of synthetic digits and of pictures.
+      averaged. The mean is the result (stochastic weight averaging, Izmailov et al. 2018, arXiv 1803.05407). With 0,
+      the weights after the last epoch are the result.
 
     The learning rate falls from `learning_rate_init` to almost 0 along half a cosine wave.
     """
@@ -45,41 +47,56 @@ class Schedule:
     synthetic_share: float = 0.0
     picture_share: float = 0.0
     weight_decay: float = 0.0
+    final_phase: float = 0.0
+    final_strength: float = 1.0
     averaging_phase: float = 0.0
-    averaging_strength: float = 1.0
 
     def __post_init__(self) -> None:
         """Raise ValueError for a number out of its range."""
         if self.epochs < 1 or self.n_validation < 1:
             message = f"epochs and n_validation must be 1 or more, not {self.epochs} and {self.n_validation}"
             raise ValueError(message)
-        shares = (self.picture_share, self.weight_decay, self.averaging_phase, self.averaging_strength)
-        if self.synthetic_share < 0 or not all(0 <= share <= 1 for share in shares):
-            message = (
-                "synthetic_share must be 0 or more; picture_share, weight_decay, averaging_phase and "
-                "averaging_strength from 0 to 1"
-            )
+        names = ("picture_share", "weight_decay", "final_phase", "final_strength", "averaging_phase")
+        if self.synthetic_share < 0 or not all(0 <= getattr(self, name) <= 1 for name in names):
+            message = f"synthetic_share must be 0 or more; {', '.join(names[:-1])} and {names[-1]} from 0 to 1"
             raise ValueError(message)
 
     def is_averaged(self, epoch: int) -> bool:
         """Return whether this epoch, counted from 0, belongs to the weight-averaging phase."""
+        return self._is_last(epoch, self.averaging_phase)
+
+    def strength(self, epoch: int) -> float:
+        """Return the strength of the augmentation in this epoch, counted from 0, 0..1."""
+        return self.final_strength if self._is_last(epoch, self.final_phase) else 1.0
+
+    def _is_last(self, epoch: int, share: float) -> bool:
+        """Return whether an epoch belongs to this share of the epochs, at the end."""
         # A tiny tolerance: the product of share and epochs may be just below a whole number.
-        return epoch >= self.epochs - math.floor(self.averaging_phase * self.epochs + 1e-9)
+        return epoch >= self.epochs - math.floor(share * self.epochs + 1e-9)
 
 
-# Names in model files of release 0.1 -> names of today.
+# Names in older model files -> names of today.
 _FORMER_NAMES = MappingProxyType(
-    {"drawn": "synthetic_share", "settling": "averaging_phase", "settled": "averaging_strength"}
+    {
+        "drawn": "synthetic_share",
+        "settling": "averaging_phase",
+        "settled": "final_strength",
+        "averaging_strength": "final_strength",
+    }
 )
 
 
 def schedule_settings(settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the schedule in the training settings of a model file, by the field names of `Schedule`.
 
-    Translates the field names of release 0.1. Returns None where the model was fitted without a schedule.
+    Translates the field names of older files, whose final phase is the weight-averaging phase. Returns None where the
+    model was fitted without a schedule.
     """
-    schedule: Mapping[str, Any] | None = settings.get("schedule")
-    return None if schedule is None else {_FORMER_NAMES.get(name, name): value for name, value in schedule.items()}
+    stored: Mapping[str, Any] | None = settings.get("schedule")
+    if stored is None:
+        return None
+    schedule = {_FORMER_NAMES.get(name, name): value for name, value in stored.items()}
+    return {"final_phase": schedule["averaging_phase"]} | schedule
 
 
 @dataclass(frozen=True)
@@ -141,8 +158,9 @@ QUICK = Recipe(
         epochs=30,
         n_validation=5_000,
         augmentation=_QUICK_AUGMENTATION,
+        final_phase=0.1,
+        final_strength=0.6,
         averaging_phase=0.1,
-        averaging_strength=0.6,
     ),
 )
 
@@ -179,8 +197,8 @@ RECORD = Recipe(
         synthetic_share=0.1,
         picture_share=0.06,
         weight_decay=0.02,
-        averaging_phase=0.15,
-        averaging_strength=0.6,
+        final_phase=0.15,
+        final_strength=0.6,
     ),
 )
 

@@ -109,7 +109,10 @@ def test_model_is_described(written: Written) -> None:
     assert "--recipe augmented " in text
     assert "on MNIST's training digits without 40 validation digits, plus 50% synthetic digits." in text
     assert "fitted for 4 epochs" in text
-    assert "In the weight-averaging phase, the last 50% of the epochs," in text
+    assert (
+        "In the last 50% of the epochs, the augmentation is weaker, and the weights after each of the last 50% are "
+        "averaged."
+    ) in text
     assert f"The fit took 62 minutes ({training.machine})." in text
     temperature = written.facts["probabilities"]["temperature"]
     assert (
@@ -240,8 +243,9 @@ def test_model_without_a_schedule_has_no_card(packed_plain: Artifact, written: W
 def test_card_reads_the_settings_of_a_former_release(written: Written) -> None:
     """A model file with the field names of release 0.1 gets the same card."""
     training = written.model.metadata.training
-    names = {"synthetic_share": "drawn", "averaging_phase": "settling", "averaging_strength": "settled"}
-    schedule = {names.get(name, name): value for name, value in training.settings["schedule"].items()}
+    names = {"synthetic_share": "drawn", "averaging_phase": "settling", "final_strength": "settled"}
+    today = training.settings["schedule"]
+    schedule = {names.get(name, name): value for name, value in today.items() if name != "final_phase"}
     former = training.model_copy(update={"settings": {**training.settings, "schedule": schedule}})
     model = replace(written.model, metadata=written.model.metadata.model_copy(update={"training": former}))
 

@@ -252,8 +252,8 @@ def schedule(how: Augmentation, *, synthetic: float = 0, phase: float = 0, stren
         n_validation=1,
         augmentation=how,
         synthetic_share=synthetic,
-        averaging_phase=phase,
-        averaging_strength=strength,
+        final_phase=phase,
+        final_strength=strength,
     )
 
 
@@ -299,19 +299,49 @@ def test_synthetic_digits_are_of_the_given_classes() -> None:
     assert {3, 8} == set(labels.tolist())
 
 
-def test_augmentation_is_weaker_in_the_averaging_phase() -> None:
-    """In the epochs of the averaging phase, and only there, the augmentation has the given strength."""
+def test_augmentation_is_weaker_in_the_final_phase() -> None:
+    """In the epochs of the final phase, and only there, the augmentation has the given strength."""
     images = np.zeros((300, 28, 28), np.uint8)
     images[:, 13:16, 13:16] = 255
     digits = Digits(images, np.arange(300) % 10)
-    averaging = schedule(Augmentation(shift=4), phase=0.2, strength=0.25)
+    how = schedule(Augmentation(shift=4), phase=0.2, strength=0.25)
 
     reach = []
     for number in (0, 7, 8, 9):
-        inputs, _ = make_epoch(digits, averaging, seed=1, number=number)
+        inputs, _ = make_epoch(digits, how, seed=1, number=number)
         reach.append(np.abs([np.subtract(centre_of_mass(image.reshape(28, 28)), 14) for image in inputs]).max())
 
     np.testing.assert_allclose([4, 4, 1, 1], reach, rtol=0.05)
+
+
+def test_final_phase_has_fewer_synthetic_digits_and_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shares of synthetic digits and of pictures are multiplied by the strength of the final phase."""
+    digits = draw_digits(400, seed=2)
+    how = replace(schedule(Augmentation(), synthetic=0.5, phase=0.2, strength=0.25), picture_share=0.8)
+    n_pictures: list[int] = []
+
+    def count(images: npt.NDArray[np.uint8], _: np.random.Generator) -> npt.NDArray[np.uint8]:
+        n_pictures.append(len(images))
+        return images
+
+    monkeypatch.setattr("training.fitting.renormalize", count)
+    n_digits = [len(make_epoch(digits, how, seed=1, number=number)[1]) for number in (7, 8)]
+
+    assert [600, 450] == n_digits
+    assert 290 < n_pictures[0] < 350
+    assert 55 < n_pictures[1] < 105
+
+
+def test_pictures_keep_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The digits that are enlarged to pictures take the place of the originals."""
+    digits = replace(numbered(50), labels=np.arange(50) % 10)
+    monkeypatch.setattr("training.fitting.renormalize", lambda images, _: images)
+
+    inputs, labels = make_epoch(digits, replace(schedule(Augmentation()), picture_share=0.5), seed=1, number=0)
+
+    numbers = np.rint(inputs[:, 0] * 255).astype(int)
+    assert list(range(50)) == sorted(numbers)
+    assert (numbers % 10).tolist() == labels.tolist()
 
 
 def test_seed_and_number_determine_an_epoch() -> None:

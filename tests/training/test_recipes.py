@@ -72,8 +72,9 @@ def test_settings_contain_the_whole_schedule() -> None:
         synthetic_share=0.9,
         picture_share=0.6,
         weight_decay=0.3,
-        averaging_phase=0.1,
-        averaging_strength=0.2,
+        final_phase=0.1,
+        final_strength=0.2,
+        averaging_phase=0.05,
     )
     expected = {
         "epochs": 7,
@@ -96,8 +97,9 @@ def test_settings_contain_the_whole_schedule() -> None:
         "synthetic_share": 0.9,
         "picture_share": 0.6,
         "weight_decay": 0.3,
-        "averaging_phase": 0.1,
-        "averaging_strength": 0.2,
+        "final_phase": 0.1,
+        "final_strength": 0.2,
+        "averaging_phase": 0.05,
     }
 
     record = replace(QUICK, schedule=schedule).settings()
@@ -114,15 +116,17 @@ def test_settings_contain_the_whole_schedule() -> None:
         {"n_validation": 0},
         {"synthetic_share": -0.1},
         {"averaging_phase": 1.1},
-        {"averaging_strength": -0.1},
-        {"averaging_strength": float("nan")},
+        {"final_phase": 1.1},
+        {"picture_share": 1.1},
+        {"final_strength": -0.1},
+        {"final_strength": float("nan")},
     ],
     ids=repr,
 )
 def test_schedule_out_of_range_is_rejected(wrong: dict[str, Any]) -> None:
     """Numbers out of range raise an error that names the field."""
     sound: dict[str, Any] = {"epochs": 1, "n_validation": 1, "augmentation": Augmentation()}
-    Schedule(**sound, synthetic_share=2.5, averaging_phase=1, averaging_strength=0)
+    Schedule(**sound, synthetic_share=2.5, averaging_phase=1, final_strength=0)
 
     with pytest.raises(ValueError, match=next(iter(wrong))):
         Schedule(**(sound | wrong))
@@ -153,12 +157,17 @@ def test_recipes_are_frozen() -> None:
 
 
 def test_schedule_of_a_former_release_is_read() -> None:
-    """The field names in model files of release 0.1 are translated to those of today, which stay as they are."""
-    today = RECORD.settings()["schedule"]
-    former = {"synthetic_share": "drawn", "averaging_phase": "settling", "averaging_strength": "settled"}
-    stored = {former.get(name, name): value for name, value in today.items()}
+    """The field names in older model files are translated to those of today, which stay as they are.
+
+    Their final phase was the weight-averaging phase.
+    """
+    today = QUICK.settings()["schedule"]
+    former = {"synthetic_share": "drawn", "averaging_phase": "settling", "final_strength": "settled"}
+    stored = {former.get(name, name): value for name, value in today.items() if name != "final_phase"}
 
     assert {"drawn", "settling", "settled"} <= set(stored)
     assert today == schedule_settings({"schedule": stored})
-    assert today == schedule_settings(RECORD.settings())
+    stored["averaging_strength"] = stored.pop("settled")
+    assert today == schedule_settings({"schedule": stored})
+    assert RECORD.settings()["schedule"] == schedule_settings(RECORD.settings())
     assert schedule_settings(LECTURE.settings()) is None

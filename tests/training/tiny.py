@@ -24,8 +24,9 @@ SCHEDULE = Schedule(
     augmentation=Augmentation(rotation=8, shear=8, scaling=0.1, shift=1, elastic=0.5, smoothness=4),
     synthetic_share=0.5,
     weight_decay=0.1,
+    final_phase=0.5,
+    final_strength=0.5,
     averaging_phase=0.5,
-    averaging_strength=0.5,
 )
 AUGMENTED = replace(
     QUICK,

@@ -55,8 +55,9 @@ digits-train fit --recipe {recipe} --output models/digits.safetensors
 ```
 
 The network is scikit-learn's `MLPClassifier`, fitted for {epochs} epochs on MNIST's training digits without {n_validation:,} validation
-digits{synthetic}. Data augmentation distorts every digit in each epoch: {distortions}.{pictures} In the last {final_phase:.0%} of the epochs,
-the augmentation is weaker{averaged}.{fit_time}{pruned}
+digits{synthetic}. Data augmentation distorts every digit in each epoch:
+{distortions}.{pictures}
+In the last {final_phase:.0%} of the epochs, the augmentation is weaker{averaged}.{fit_time}{pruned}
 
 The temperature, {temperature:.2f}, and the thresholds of the verdict were fitted on the {n_validation:,} validation digits: 0.5% of them are
 `not_a_digit`, and 1% in all are not `clear`. The OOD detector is a small network on the activations of all hidden layers.

@@ -12,7 +12,7 @@ import numpy as np
 
 from service.model.artifact import Artifact
 from training.errors import TrainingError
-from training.recipes import schedule_settings
+from training.recipes import RECIPES, schedule_settings
 
 _TEMPLATE = """\
 ---
@@ -53,10 +53,9 @@ figures below. The model is not intended for printed digits.
 ```sh
 digits-train fit --recipe {recipe} --output models/digits.safetensors
 ```
-
+{changed}
 The network is scikit-learn's `MLPClassifier`, fitted for {epochs} epochs on MNIST's training digits without {n_validation:,} validation
-digits{synthetic}. Data augmentation distorts every digit in each epoch:
-{distortions}.{pictures}
+digits{synthetic}.{augmentation}{pictures}
 In the last {final_phase:.0%} of the epochs, the augmentation is weaker{averaged}.{fit_time}{pruned}
 
 The temperature, {temperature:.2f}, and the thresholds of the verdict were fitted on the {n_validation:,} validation digits: 0.5% of them are
@@ -140,6 +139,13 @@ _DISTORTIONS = {
     "noisy": "noise",
 }
 
+_AUGMENTATION = """ Data augmentation distorts every digit in each epoch:
+{distortions}."""
+
+_CHANGED = """
+The recipe has changed since: today's fits another network. The settings of this fit are in the model file.
+"""
+
 _PICTURES = """ In each epoch, {share:.0%} of the digits are
 enlarged to pictures, with another stroke width, and normalised by the service's own code."""
 
@@ -162,10 +168,16 @@ def schedule_of(model: Artifact) -> dict[str, Any]:
     return schedule
 
 
-def _distortions(augmentation: Mapping[str, Any]) -> str:
-    """Return a list of the distortions of an `Augmentation`, given as plain values, that are not 0."""
-    *names, last = [described for name, described in _DISTORTIONS.items() if augmentation.get(name)]
-    return f"{', '.join(names)} and {last}" if names else last
+def _augmentation(settings: Mapping[str, Any]) -> str:
+    """Return a sentence with the distortions of an `Augmentation`, given as plain values; nothing where all are 0."""
+    distortions = [described for name, described in _DISTORTIONS.items() if settings.get(name)]
+    listed = " and ".join(filter(None, (", ".join(distortions[:-1]), *distortions[-1:])))
+    return _AUGMENTATION.format(distortions=listed) if listed else ""
+
+
+def _is_changed(name: str, schedule: Mapping[str, Any]) -> bool:
+    """Return whether the recipe of this name has another schedule today."""
+    return name in RECIPES and RECIPES[name].settings()["schedule"] != schedule
 
 
 def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -> str:
@@ -193,12 +205,13 @@ def write(model: Artifact, report: Mapping[str, Any], size: int, figures: str) -
         n_parameters=network.n_parameters,
         megabytes=size / 1e6,
         recipe=training.recipe,
+        changed=_CHANGED if _is_changed(training.recipe, schedule) else "",
         n_test=test["n"],
         n_corrupted=report["n_corrupted"],
         figures=figures,
         synthetic=f", plus {schedule['synthetic_share']:.0%} synthetic digits" if schedule["synthetic_share"] else "",
         epochs=schedule["epochs"],
-        distortions=_distortions(schedule["augmentation"]),
+        augmentation=_augmentation(schedule["augmentation"]),
         pictures=_PICTURES.format(share=schedule["picture_share"]) if schedule.get("picture_share") else "",
         final_phase=schedule["final_phase"],
         averaged=_AVERAGED.format(share=schedule["averaging_phase"]) if schedule["averaging_phase"] else "",

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -113,17 +113,13 @@ def _path(curve: _Curve, n: int, rng: np.random.Generator, style: Handwriting) -
     path: npt.NDArray[np.float64] = curve.weights @ (skeleton @ rotation)
     path /= np.maximum(np.ptp(path, axis=1).max(axis=1), 1e-3)[:, None, None]
     if style.tremor:
+        # Linear interpolation between independent displacements.
+        before, beyond = np.divmod(np.arange(path.shape[1]), _TREMOR_STEP)
+        share = (beyond / _TREMOR_STEP)[:, None]
         strength = rng.uniform(0, style.tremor, (n, 1, 1))
-        between = _interpolation(path.shape[1])
-        path += between @ (strength * rng.standard_normal((n, between.shape[1], 2)))
+        tremor = strength * rng.standard_normal((n, before[-1] + 2, 2))
+        path += (1 - share) * tremor[:, before] + share * tremor[:, before + 1]
     return path
-
-
-@cache
-def _interpolation(n_samples: int) -> npt.NDArray[np.float64]:
-    """Return the weights (n_samples, k) of k knots in the samples of a path: linear interpolation between the knots."""
-    knots = np.arange(0, n_samples + _TREMOR_STEP, _TREMOR_STEP)
-    return np.array([np.interp(np.arange(n_samples), knots, one) for one in np.eye(len(knots))]).T
 
 
 def _draw_in_frame(path: npt.NDArray[np.float64], radii: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:

@@ -131,8 +131,7 @@ def _segment(fragments: Sequence[Fragment], start: int, stop: int, box: Box, str
 
 def _rendered(fragments: Sequence[Fragment], box: Box, strength: ByteArray) -> FloatArray:
     """Return fragments in MNIST form, float32 (28, 28), 0 = background to 1 = full ink."""
-    height, width = strength.shape
-    area = Box(max(0, box.top - 2), max(0, box.left - 2), min(height, box.bottom + 2), min(width, box.right + 2))
+    area = box.expanded(2).clipped(strength.shape)
     mask = np.zeros((area.height, area.width), np.uint8)
     for fragment in fragments:
         top, left = fragment.box.top - area.top, fragment.box.left - area.left

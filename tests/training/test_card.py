@@ -11,10 +11,11 @@ import pytest
 
 from service.model.artifact import Artifact
 from tests.training.reports import quick_reports
-from tests.training.tiny import TinyMnist
+from tests.training.tiny import AUGMENTED, TinyMnist
 from training import card
 from training.errors import TrainingError
 from training.pruning import prune
+from training.recipes import QUICK
 from training.report import measure
 
 SIZE = 3_210_987
@@ -135,6 +136,30 @@ def test_distortions_are_those_of_the_schedule(written: Written) -> None:
     other = card.write(replace(written.model, metadata=metadata), written.facts, SIZE, FIGURES)
 
     assert "in each epoch: rotation. In each epoch, 25% of the digits are enlarged" in " ".join(other.split())
+
+
+def test_fit_without_distortions_has_no_sentence_about_them(written: Written) -> None:
+    """Where the augmentation does nothing that the card describes, the card is written without it."""
+    settings = written.model.metadata.training.settings
+    schedule = settings["schedule"] | {"augmentation": {"rotation": 0, "shift": 1}}
+    training = written.model.metadata.training.model_copy(update={"settings": settings | {"schedule": schedule}})
+    model = replace(written.model, metadata=written.model.metadata.model_copy(update={"training": training}))
+
+    assert "Data augmentation" not in card.write(model, written.facts, SIZE, FIGURES)
+
+
+def test_card_says_when_the_recipe_has_changed(written: Written) -> None:
+    """A model whose recipe has another schedule today is not what its command fits now."""
+    assert "The recipe has changed since" not in written.text
+
+    for recipe, is_changed in ((AUGMENTED, True), (QUICK, False)):
+        update = {"recipe": "quick", "settings": recipe.settings()}
+        training = written.model.metadata.training.model_copy(update=update)
+        model = replace(written.model, metadata=written.model.metadata.model_copy(update={"training": training}))
+
+        text = card.write(model, written.facts, SIZE, FIGURES)
+
+        assert is_changed == ("The recipe has changed since: today's fits another network." in text)
 
 
 def test_unknown_fit_time_is_left_out(written: Written) -> None:

@@ -25,6 +25,7 @@ from service.api.metrics import Metrics
 from service.api.middleware.admission import Admission
 from service.api.middleware.authentication import Authentication
 from service.api.middleware.body_limits import BodyLimits
+from service.api.middleware.lingering import LingeringClose
 from service.api.middleware.telemetry import Telemetry
 from service.api.reports import Report
 from service.api.request_context import REQUEST_ID_HEADER, is_probe, route_path_of
@@ -131,6 +132,8 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "If-None-Match", "traceparent", REQUEST_ID_HEADER],
             expose_headers=["ETag", "Retry-After", REQUEST_ID_HEADER],
         )
+    # Outside of the metrics and of all budgets, which end with the response.
+    app.add_middleware(LingeringClose)
     return app
 
 

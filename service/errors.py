@@ -4,6 +4,7 @@ DigitsError
 ├── PictureError            the picture cannot be read or contains nothing to read
 │   ├── UnreadablePicture     known format, truncated or corrupt content
 │   ├── UnsupportedFormat     not an image, or an image format that is not accepted
+│   ├── EmptyPicture          no bytes: no file was chosen
 │   ├── PictureTooLarge       more pixels than allowed, or an extreme aspect ratio
 │   └── NoInk                 blank picture
 ├── RequestError            the request around the picture is wrong, or is shed
@@ -14,6 +15,7 @@ DigitsError
 │   ├── Unauthorized          missing or unknown API key
 │   ├── InvalidBody           form or JSON without the expected fields
 │   ├── InvalidJson           malformed JSON
+│   ├── UnknownParameter      query parameter that is nearly one of the service's
 │   ├── NotAcceptable         no representation matches `Accept`
 │   ├── Overloaded            load shedding: more work in flight than can be done in time
 │   └── NoSuchModel           the path names a model that is not served
@@ -41,6 +43,10 @@ class UnreadablePicture(PictureError):
 
 class UnsupportedFormat(PictureError):
     """The bytes are not an image, or an image in a format that is not accepted."""
+
+
+class EmptyPicture(PictureError):
+    """The file has no bytes, as a form sends it when no file was chosen."""
 
 
 class PictureTooLarge(PictureError):
@@ -80,7 +86,11 @@ class InvalidBody(RequestError):
 
 
 class InvalidJson(RequestError):
-    """The body is declared as JSON, but is malformed."""
+    """The body begins like JSON, or is declared as JSON, but is malformed."""
+
+
+class UnknownParameter(RequestError):
+    """A query parameter is nearly one of the service's: it is misspelt."""
 
 
 class NotAcceptable(RequestError):

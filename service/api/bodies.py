@@ -1,16 +1,20 @@
 """Request body -> encoded pictures, or a digit in MNIST form.
 
-Enters: the bytes of a body and its Content-Type: multipart form, JSON, or the picture itself. Leaves: the bytes of the
-pictures, or an int64 array (28, 28). Out of scope: decoding pictures (`images.decoding`), and limits of size and time
-(`middleware.body_limits`).
+Enters: the bytes of a body and its Content-Type: multipart form, JSON, base64 as text, or the picture itself. Leaves:
+the bytes of the pictures, or an int64 array (28, 28). The first bytes decide which of them it is, and the Content-Type
+only where they do not: libraries and `curl -d` set it to their own default. Out of scope: decoding pictures
+(`images.decoding`), and limits of size and time (`middleware.body_limits`).
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import numpy as np
 import numpy.typing as npt
@@ -20,15 +24,28 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from service.api import untrusted_json
 from service.errors import InvalidBody, TooManyPictures
+from service.images.decoding import format_of
 from service.types import IMAGE_SIDE
 
 FILE_FIELD = "file"
+# Names that stand for it: `image` is that of the JSON, and PHP and some upload components append brackets.
+_FILE_FIELDS = frozenset({b"file", b"file[]", b"image", b"image[]"})
 _IMAGE_HINT = 'send {"image": "<base64 or data: URL>"}'
 _JSON_HINT = 'send {"image": "<base64 or data: URL>"} or {"pixels": [[...] x 28] x 28}'
 # Enough for 70x70 pixels, so that a client that sends those gets the message about 28x28.
 _MAX_STRUCTURAL = 5_000
 # Parts of a form besides pictures. Parsing a part takes microseconds, and 20 MiB can contain a million parts.
 _MAX_OTHER_PARTS = 100
+# The first line of a multipart form, whose header fields begin in the second: RFC 2046 allows 70 characters.
+_FIRST_BOUNDARY = re.compile(rb"--([^\r\n]{1,70})\r\n(?:[^\r\n]+\r\n){0,9}content-disposition:", re.IGNORECASE)
+# The first field of a URL-encoded form, as HTML forms without `enctype` and `curl -d image=...` send it.
+_URL_ENCODED = re.compile(rb"(?:file|image)(?:\[\]|%5B%5D)?=([^&]*)", re.IGNORECASE)
+_DATA_URL = re.compile(rb"data(?::|%3A)", re.IGNORECASE)
+_BASE64_TEXT = re.compile(rb"[A-Za-z0-9+/_=%\s-]+")
+# The URL-safe alphabet (RFC 4648, 5) -> the standard one.
+_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+_JSON_STARTS = (b"{", b"[")
+_BLANKS = b"\xef\xbb\xbf \t\r\n"  # with the byte order mark of UTF-8
 # Larger bodies are parsed in a thread, since parsing them would block the event loop.
 MAX_INLINE_BYTES = 256 * 1024
 
@@ -62,8 +79,9 @@ class PixelsBody(BaseModel):
 def parse_picture(body: bytes, content_type: str) -> Picture:
     """Return the bytes of the picture, or an int64 array (28, 28) if the body contains pixels.
 
-    A body that is neither a form nor JSON is the picture itself, whatever its content type: the decoder detects the
-    format. Raises InvalidBody, InvalidJson, and TooManyPictures for a form with too many parts.
+    The first bytes tell a picture, a form, JSON and base64 apart, whatever the content type. A body that is none of
+    them is what its content type says, else the picture itself, which the decoder refuses. Raises InvalidBody,
+    InvalidJson, and TooManyPictures for a form with too many parts.
     """
     return _parse(body, content_type, parse_json)
 
@@ -77,31 +95,41 @@ def _parse(body: bytes, content_type: str, parse_json: Callable[[bytes], T]) -> 
     if not body:
         message = f"the body is empty: send a picture, or a form with the field `{FILE_FIELD}`"
         raise InvalidBody(message)
+    if format_of(body):
+        return body
+    if _FIRST_BOUNDARY.match(body):
+        return parse_form(body, content_type)
+    if body[:64].lstrip(_BLANKS).startswith(_JSON_STARTS):
+        return parse_json(body)
     media_type = content_type.partition(";")[0].strip().lower()
     if media_type == "multipart/form-data":
         return parse_form(body, content_type)
     if media_type == "application/json":
         return parse_json(body)
-    return body
+    field = _URL_ENCODED.match(body)
+    return _decode_text(body if field is None else field[1])
 
 
 def parse_form(body: bytes, content_type: str) -> bytes:
-    """Return the content of the single field `file` of a multipart form.
+    """Return the picture in the single field `file` of a multipart form, which may also be called `image`.
 
-    Raises InvalidBody, and TooManyPictures for a form with too many parts.
+    The content of the field may be base64 or a data: URL. Fields without content are ignored beside one with content,
+    since forms send them for inputs in which nothing was chosen. Raises InvalidBody, and TooManyPictures for a form
+    with too many parts.
     """
     parts = _parse_parts(body, content_type, 1 + _MAX_OTHER_PARTS)
     files = _file_contents(parts)
+    files = list(filter(None, files)) or files[:1]
     if len(files) != 1:
         message = f"send one picture in the field `{FILE_FIELD}`; the form has {_field_names(parts)}"
         raise InvalidBody(message)
-    return files[0]
+    return _decode_text(files[0])
 
 
 def parse_batch_form(body: bytes, content_type: str, max_pictures: int) -> list[bytes]:
-    """Return the contents of the fields `file` of a multipart form, in their order.
+    """Return the pictures in the fields `file` or `image` of a multipart form, in their order.
 
-    Raises InvalidBody and TooManyPictures.
+    The content of a field may be base64 or a data: URL. Raises InvalidBody and TooManyPictures.
     """
     parts = _parse_parts(body, content_type, max_pictures + _MAX_OTHER_PARTS)
     files = _file_contents(parts)
@@ -109,7 +137,7 @@ def parse_batch_form(body: bytes, content_type: str, max_pictures: int) -> list[
         message = f"send pictures in a form, each in a field `{FILE_FIELD}`; the form has {_field_names(parts)}"
         raise InvalidBody(message)
     check_batch_size(files, max_pictures)
-    return files
+    return [_decode_part(content) for content in files]
 
 
 def check_batch_size(pictures: Sequence[bytes], max_pictures: int) -> None:
@@ -124,7 +152,14 @@ _Part = tuple[bytes, bytearray]
 
 
 def _file_contents(parts: list[_Part]) -> list[bytes]:
-    return [bytes(content) for name, content in parts if name == FILE_FIELD.encode()]
+    return [bytes(content) for name, content in parts if name in _FILE_FIELDS]
+
+
+def _decode_part(content: bytes) -> bytes:
+    """Return the picture in one part of a batch. A malformed data: URL is returned as it is: it fails no other part."""
+    with suppress(InvalidBody):
+        return _decode_text(content)
+    return content
 
 
 def _field_names(parts: list[_Part]) -> str:
@@ -134,10 +169,11 @@ def _field_names(parts: list[_Part]) -> str:
 def _parse_parts(body: bytes, content_type: str, max_parts: int) -> list[_Part]:
     """Return all parts of a multipart form. Raises InvalidBody, and TooManyPictures for more than `max_parts`."""
     # The low-level parser, since FastAPI's form parsing spools to disk what is in memory already.
-    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    first_line = _FIRST_BOUNDARY.match(body)
+    boundary = first_line[1] if first_line else parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         message = (
-            "send multipart/form-data with its boundary in the Content-Type: let your HTTP library set that header"
+            f"send a form with the field `{FILE_FIELD}`, as multipart/form-data: your HTTP library makes its boundary"
         )
         raise InvalidBody(message)
     collector = _PartCollector(max_parts)
@@ -217,18 +253,46 @@ def _parse_image_json(body: bytes) -> bytes:
 
 
 def decode_base64(text: object) -> bytes:
-    """Return the bytes of a base64 string or of a data: URL. Raises InvalidBody."""
+    """Return the bytes of a base64 string or of a data: URL.
+
+    The alphabet may be the URL-safe one, the padding may be missing, and all of it may be %-encoded. The bytes of an
+    empty string, and of a data: URL without content, are empty. Raises InvalidBody.
+    """
     if not isinstance(text, str):
         message = "image must be a string: base64 or a data: URL"
         raise InvalidBody(message)
-    if text[:5].lower() == "data:":
-        head, _, text = text.partition(",")
-        if not head.lower().endswith(";base64"):
+    return _decode_base64(text.encode())
+
+
+def _decode_text(content: bytes) -> bytes:
+    """Return the picture in text that is base64 or a data: URL, and any other content unchanged.
+
+    Raises InvalidBody for a data: URL that is malformed.
+    """
+    if _DATA_URL.match(content):
+        return _decode_base64(content)
+    if _BASE64_TEXT.fullmatch(content):
+        # Words are base64, too: it is a picture only if it decodes to one.
+        with suppress(InvalidBody):
+            decoded = _decode_base64(content)
+            return decoded if format_of(decoded) else content
+    return content
+
+
+def _decode_base64(encoded: bytes) -> bytes:
+    if b"%" in encoded:
+        encoded = unquote_to_bytes(encoded)
+    if _DATA_URL.match(encoded):
+        head, _, encoded = encoded.partition(b",")
+        if not encoded:
+            return b""  # `data:,` is what toDataURL() returns of a canvas without pixels
+        if not head.lower().endswith(b";base64"):
             message = "image must be a data: URL in base64, such as canvas.toDataURL() returns"
             raise InvalidBody(message)
+    # Whitespace is removed, since `base64 FILE` wraps its lines. Any other foreign character is an error.
+    encoded = encoded.translate(_STANDARD_ALPHABET, b" \t\r\n").rstrip(b"=")
     try:
-        # Whitespace is removed, since `base64 FILE` wraps its lines. Any other foreign character is an error.
-        return base64.b64decode(text.encode().translate(None, b" \t\r\n"), validate=True)
+        return base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         message = f"image is not base64: {error}"
         raise InvalidBody(message) from error
@@ -237,11 +301,47 @@ def decode_base64(text: object) -> bytes:
 def _parse_pixels(value: object) -> Pixels:
     try:
         # Strict: 0.5, "7" and true are not coerced to integers.
-        rows = PixelsBody.model_validate({"pixels": value}, strict=True).pixels
-        return np.array(rows, np.int64)
+        pixels = np.array(PixelsBody.model_validate({"pixels": value}, strict=True).pixels, np.int64)
     except (ValidationError, ValueError, OverflowError) as error:
-        message = (
-            "pixels must be 28 rows of 28 integers from 0 (background) to 255 (ink), "
-            "not fractions that were scaled to 0..1"
-        )
-        raise InvalidBody(message) from error
+        raise _invalid_pixels(_describe(value)) from error
+    if pixels.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        raise _invalid_pixels(_describe(value))
+    if pixels.min() < 0 or pixels.max() > 255:
+        raise _invalid_pixels(_range(pixels))
+    # Ink of 1 is invisible, and the answer on it worthless. A blank array, such as one with all ink rubbed out, is not
+    # scaled.
+    if pixels.max() == 1:
+        raise _invalid_pixels(_ALL_BITS)
+    return pixels
+
+
+_ALL_BITS = "are all 0 or 1"
+_SCALED = "; if they are scaled to 0..1, multiply them by 255"
+_TYPE_NAMES = {float: "fractions", str: "strings", bool: "booleans", type(None): "null", dict: "objects"}
+
+
+def _invalid_pixels(sent: str) -> InvalidBody:
+    hint = _SCALED if sent == _ALL_BITS or _TYPE_NAMES[float] in sent else ""
+    return InvalidBody(f"pixels {sent}: send 28 rows of 28 integers from 0 (background) to 255 (ink){hint}")
+
+
+def _range(pixels: Pixels) -> str:
+    return f"are from {pixels.min()} to {pixels.max()}"
+
+
+def _describe(value: object) -> str:
+    """Return what is wrong with the value of `pixels`, as the predicate of a sentence."""
+    # Of objects, since strings of which one is long would take its memory for each of them.
+    array = np.array(value, object)
+    types = {type(leaf) for leaf in array.ravel()}
+    if array.ndim == 0:
+        return "are a single value"
+    if list in types:
+        return "have rows of different lengths"
+    shape = "x".join(map(str, array.shape))
+    names = sorted(name for kind, name in _TYPE_NAMES.items() if kind in types)
+    if names:
+        return f"have the shape {shape} and contain {' and '.join(names)}"
+    if array.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        return f"have the shape {shape}"
+    return "contain integers that are far out of range"

@@ -33,6 +33,7 @@ _STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = Ma
     {
         errors.UnreadablePicture: (HTTPStatus.BAD_REQUEST, "unreadable-image"),
         errors.UnsupportedFormat: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type"),
+        errors.EmptyPicture: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.PictureTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
         errors.BodyTooLarge: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "image-too-large"),
         errors.BodyTooSlow: (HTTPStatus.REQUEST_TIMEOUT, "request-timeout"),
@@ -43,6 +44,7 @@ _STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = Ma
         errors.NoInk: (HTTPStatus.UNPROCESSABLE_ENTITY, "no-ink"),
         errors.InvalidJson: (HTTPStatus.BAD_REQUEST, "invalid-json"),
         errors.InvalidBody: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
+        errors.UnknownParameter: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.InvalidPixels: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.NotAcceptable: (HTTPStatus.NOT_ACCEPTABLE, "not-acceptable"),
         errors.NoSuchModel: (HTTPStatus.NOT_FOUND, "not-found"),
@@ -137,7 +139,11 @@ def install_exception_handlers(app: FastAPI) -> None:
     async def on_http_error(request: Request, error: HTTPException) -> Response:
         status = HTTPStatus(error.status_code)
         code = status.phrase.lower().replace(" ", "-")
-        detail = f"{request.method} {request.url.path}: {status.description or status.phrase}"
+        reason = status.description or status.phrase
+        if status is HTTPStatus.METHOD_NOT_ALLOWED and error.headers is not None:
+            # Starlette joins a set, whose order differs from process to process.
+            reason = f"use {' or '.join(sorted(error.headers['Allow'].split(', ')))}"
+        detail = f"{request.method} {request.url.path}: {reason}"
         return _response(request.scope, _problem(request.scope, status, code, detail), error.headers)
 
     handlers: dict[type[Exception], Any] = {

@@ -23,7 +23,7 @@ import numpy as np
 from PIL import AvifImagePlugin, ExifTags, Image
 from PIL.TiffImagePlugin import TILELENGTH, TILEWIDTH, TiffImageFile
 
-from service.errors import PictureTooLarge, UnreadablePicture, UnsupportedFormat
+from service.errors import EmptyPicture, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images import grayscale, heif
 from service.types import FORMATS, ByteArray
 
@@ -186,11 +186,14 @@ def decode(
 ) -> Picture:
     """Decode a file, and downsample the picture by a whole factor until its longer side has at most `side` pixels.
 
-    Pixels of large pictures are reserved in `budget`, which may block. Raises UnsupportedFormat for a file in none of
-    `formats`, PictureTooLarge for more than max_pixels pixels, by the header alone, and UnreadablePicture for a damaged
-    file.
+    Pixels of large pictures are reserved in `budget`, which may block. Raises EmptyPicture for a file of no bytes,
+    UnsupportedFormat for a file in none of `formats`, PictureTooLarge for more than max_pixels pixels, by the header
+    alone, and UnreadablePicture for a damaged file.
     """
-    form = _format(data)
+    if not data:
+        message = "no file was chosen: the picture has 0 bytes"
+        raise EmptyPicture(message)
+    form = format_of(data)
     if form is None or form not in formats:
         what = f"{form} pictures are not accepted here" if form else "this is not a picture in an accepted format"
         message = f"{what}: send {format_names(formats)}"
@@ -215,7 +218,7 @@ def decode(
         raise UnreadablePicture(message) from error
 
 
-def _format(data: bytes) -> str | None:
+def format_of(data: bytes) -> str | None:
     """Return the format of a file by its magic number, None for any other. The file may be damaged."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WebP"

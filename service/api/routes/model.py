@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import problems
+from service.api.parameters import spelt
 from service.api.representations import Representation, quality, respond
 from service.api.state import Shared
 from service.api.weights import MEDIA_TYPES, Weights
@@ -112,9 +113,10 @@ async def model(shared: Shared) -> Model:
     )
 
 
-@router.head("/weights", include_in_schema=False)
+@router.head("/weights", dependencies=[spelt("format")], include_in_schema=False)
 @router.get(
     "/weights",
+    dependencies=[spelt("format")],
     response_class=Response,
     responses=_WEIGHTS_RESPONSES
     | problems.openapi_responses(HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -129,9 +131,10 @@ async def weights(request: Request, shared: Shared, file_format: FormatQuery = N
     return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, None)
 
 
-@router.head("/weights/{index}", include_in_schema=False)
+@router.head("/weights/{index}", dependencies=[spelt("format")], include_in_schema=False)
 @router.get(
     "/weights/{index}",
+    dependencies=[spelt("format")],
     response_class=Response,
     responses=_WEIGHTS_RESPONSES
     | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
@@ -143,9 +146,10 @@ async def layer_weights(
     return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, index)
 
 
-@router.head("/weights/{index}/image", include_in_schema=False)
+@router.head("/weights/{index}/image", dependencies=[spelt("rows", "columns", "first")], include_in_schema=False)
 @router.get(
     "/weights/{index}/image",
+    dependencies=[spelt("rows", "columns", "first")],
     response_class=Response,
     responses=_IMAGE_RESPONSES | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
 )

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api import bodies, examples, problems
+from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.responses import json_response
 from service.api.schemas import Answer, answer
@@ -30,6 +31,7 @@ router = APIRouter(tags=["predict"])
     "/predict",
     response_model=Answer,
     responses=problems.PICTURE_RESPONSES,
+    dependencies=[spelt("top_k", "explain")],
     openapi_extra={"requestBody": examples.PREDICT_BODY},
 )
 async def predict(
@@ -40,9 +42,9 @@ async def predict(
 ) -> Response:
     """Classify the handwritten digit in a picture.
 
-    Send a multipart form with the field `file`, the picture itself, or JSON. Formats are PNG, JPEG, HEIC, AVIF, WebP,
-    GIF, BMP and TIFF, unless the service is configured to accept fewer. The polarity may be dark on light or light on
-    dark.
+    Send a multipart form with the field `file`, the picture itself, JSON, or text in base64. Formats are PNG, JPEG,
+    HEIC, AVIF, WebP, GIF, BMP and TIFF, unless the service is configured to accept fewer. The polarity may be dark on
+    light or light on dark.
     """
     body, content_type = await request.body(), request.headers.get("content-type", "")
     if len(body) > bodies.MAX_INLINE_BYTES:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import bodies, examples, problems
+from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.readings import ReadingAnswer, reading_answer
 from service.api.responses import json_response
@@ -38,6 +39,7 @@ Length = Annotated[
     "/read",
     response_model=ReadingAnswer,
     responses=problems.PICTURE_RESPONSES,
+    dependencies=[spelt("length", "explain")],
     openapi_extra={"requestBody": examples.READ_BODY},
 )
 async def read(
@@ -50,8 +52,9 @@ async def read(
 ) -> Response:
     """Read every handwritten digit in a picture, in lines.
 
-    Send a multipart form with the field `file`, the picture itself, or JSON, as to /predict. A line runs across the
-    whole picture. At most 256 digits are read. A picture without digits has the verdict `not_digits` and an empty text.
+    Send a multipart form with the field `file`, the picture itself, JSON or text in base64, as to /predict. A line runs
+    across the whole picture. At most 256 digits are read. A picture without digits has the verdict `not_digits` and an
+    empty text.
     """
     body, content_type = await request.body(), request.headers.get("content-type", "")
 
@@ -81,6 +84,7 @@ class ReadingResults(BaseModel):
     BATCH_PATH,
     response_model=ReadingResults,
     responses=problems.BATCH_RESPONSES,
+    dependencies=[spelt("length")],
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def read_batch(request: Request, shared: Shared, length: Length = None) -> Response:

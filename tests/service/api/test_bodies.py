@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import tracemalloc
+from collections.abc import Callable
+from urllib.parse import quote_from_bytes
+
 import httpx
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.api.bodies import parse_batch_form, parse_form
+from benchmarks.hostile import PICTURES
+from service.api.bodies import decode_base64, parse_batch_form, parse_encoded_picture, parse_form, parse_picture
 from service.errors import InvalidBody, TooManyPictures
+from service.types import FORMATS
+from tests.pictures import draw, encode
 
+PNG = encode(draw(4))
+CONTENT_TYPES = [
+    "",
+    "text/plain;charset=UTF-8",
+    "application/x-www-form-urlencoded",
+    "application/octet-stream",
+    "application/json",
+    "multipart/form-data; boundary=x",
+    "image/png",
+]
 NAMES = st.none() | st.text(st.characters(codec="utf-8"), max_size=10)
 TYPES = st.sampled_from([None, "image/png", "application/octet-stream"])
 
@@ -84,8 +104,189 @@ def test_too_many_files_are_rejected() -> None:
             parse_form(*form)
 
 
-def test_boundary_has_to_match_the_header() -> None:
-    """A body with another boundary is rejected."""
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "",
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "multipart/form-data; boundary=x",
+        "multipart/mixed; boundary=x",
+    ],
+)
+def test_first_line_has_the_boundary(content_type: str) -> None:
+    """It counts more than the Content-Type, which people set without a boundary, or copy from another request."""
     body, _ = encode_form(("file", b"1", "a.png", "image/png"))
+    unusual, _ = encode_unusual_form(b"1")
+
+    assert [b"1"] * 2 == [parse_picture(form, content_type) for form in (body, unusual)]
+    assert [b"1"] == parse_batch_form(body, content_type, 1)
+
+
+def test_header_has_the_boundary_where_the_first_line_has_none() -> None:
+    """A form that begins with its last boundary is parsed by the boundary of the Content-Type, and has no fields."""
+    with pytest.raises(InvalidBody, match="no fields"):
+        parse_picture(b"--b--\r\n", "multipart/form-data; boundary=b")
     with pytest.raises(InvalidBody):
-        parse_form(body, "multipart/form-data; boundary=another")
+        parse_form(b"--another\r\n\r\n1\r\n--another--", "multipart/form-data; boundary=b")
+
+
+@pytest.mark.parametrize("name", ["file", "file[]", "image", "image[]"])
+def test_names_of_the_field(name: str) -> None:
+    """`image` is that of the JSON, and brackets are PHP's."""
+    form = encode_form((name, b"1", "a.png", "image/png"), ("note", b"2", None, None))
+
+    assert b"1" == parse_form(*form)
+    assert [b"1"] == parse_batch_form(*form, 1)
+
+
+def test_empty_fields_beside_a_picture_are_ignored() -> None:
+    """A page with an input for a file and one for a photo sends both. Alone, an empty field is an empty picture."""
+    empty = ("file", b"", "", "application/octet-stream")
+
+    assert b"1" == parse_form(*encode_form(empty, ("image", b"1", "a.png", "image/png")))
+    assert b"" == parse_form(*encode_form(empty)) == parse_form(*encode_form(empty, empty))
+    assert [b"", b"1"] == parse_batch_form(*encode_form(empty, ("file", b"1", "a.png", "image/png")), 2)
+
+
+# --- Content types
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+def test_json_under_any_content_type(content_type: str) -> None:
+    """`curl -d` declares a URL-encoded form, and fetch a text. The byte order mark is that of Windows' editors."""
+    body = json.dumps({"image": base64.b64encode(PNG).decode()}).encode()
+    pixels = json.dumps({"pixels": [[255] * 28] * 28}).encode()
+
+    assert [PNG] * 3 == [parse_picture(start + body, content_type) for start in (b"", b" \r\n\t", b"\xef\xbb\xbf")]
+    assert PNG == parse_encoded_picture(body, content_type)
+    np.testing.assert_array_equal(np.full((28, 28), 255), parse_picture(pixels, content_type))
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+@pytest.mark.parametrize("form", FORMATS)
+def test_picture_under_any_content_type(form: str, content_type: str) -> None:
+    """The magic number decides, also where a JSON or a form is declared."""
+    picture = PICTURES[form]
+
+    assert picture == parse_picture(picture, content_type) == parse_encoded_picture(picture, content_type)
+
+
+@pytest.mark.parametrize(
+    "encode_text",
+    [
+        base64.b64encode,
+        base64.encodebytes,
+        base64.urlsafe_b64encode,
+        lambda data: base64.b64encode(data).rstrip(b"="),
+        lambda data: base64.urlsafe_b64encode(data).rstrip(b"="),
+        lambda data: quote_from_bytes(base64.b64encode(data), safe="").encode(),
+        lambda data: b"data:image/png;base64," + base64.b64encode(data),
+        lambda data: b"DATA:image/png;BASE64," + base64.urlsafe_b64encode(data).rstrip(b"="),
+        lambda data: quote_from_bytes(b"data:image/png;base64," + base64.b64encode(data), safe="").encode(),
+    ],
+    ids=[
+        "base64", "lines", "URL-safe", "unpadded", "URL-safe, unpadded", "%-encoded", "data URL", "data URL, URL-safe",
+        "data URL, %-encoded",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("length", [0, 1, 2])
+def test_base64_wherever_a_picture_may_be(encode_text: Callable[[bytes], bytes], length: int) -> None:
+    """In JSON, as the body, as text in a field of a form, and in a URL-encoded form. All 64 characters occur."""
+    picture = PNG + bytes(range(256)) + bytes(length)
+    text = encode_text(picture)
+    form = encode_form(("file", text, None, None))
+
+    assert picture == decode_base64(text.decode())
+    assert [picture] * 4 == [
+        parse_picture(body, kind)
+        for body, kind in (
+            (text, "text/plain"),
+            form,
+            (b"image=" + text, "application/x-www-form-urlencoded"),
+            (b"file%5B%5D=" + text + b"&top_k=3", ""),
+        )
+    ]
+    assert [picture] == parse_batch_form(*form, 1)
+
+
+@pytest.mark.parametrize("text", [b"hello", b"hell", b"aGVsbG8=", b"+++", b"%%%", b"x=1&y=2", b"data", b"h\xc3\xa9"])
+def test_other_text_is_unchanged(text: bytes) -> None:
+    """The decoder says that it is no picture, also of base64 of something else."""
+    assert text == parse_picture(text, "text/plain") == parse_form(*encode_form(("file", text, None, None)))
+
+
+def test_malformed_data_url() -> None:
+    """As one picture it is an error of its own. In a batch it fails no other picture."""
+    broken = b"data:image/png;base64,!"
+    for body in ((broken, "text/plain"), encode_form(("file", broken, None, None))):
+        with pytest.raises(InvalidBody, match="not base64"):
+            parse_picture(*body)
+
+    assert [broken] == parse_batch_form(*encode_form(("file", broken, None, None)), 1)
+
+
+@pytest.mark.parametrize("text", ["", "data:,", "data:image/png;base64,", " ", "="])
+def test_base64_of_nothing_is_an_empty_picture(text: str) -> None:
+    """A canvas without pixels returns `data:,`."""
+    assert b"" == decode_base64(text)
+
+
+# --- Pixels
+
+ROW = [0] * 27 + [255]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "sent"),
+    [
+        ([[[value] for value in ROW]] * 28, "have the shape 28x28x1"),
+        ([0] * 784, "have the shape 784"),
+        ([[[0] * 28] * 28], "have the shape 1x28x28"),
+        ([[0] * 70] * 70, "have the shape 70x70"),
+        ([ROW] * 27 + [[0] * 27], "have rows of different lengths"),
+        ([ROW] * 27, "have the shape 27x28"),
+        ([[0] * 27] * 28, "have the shape 28x27"),
+        ([], "have the shape 0"),
+        ([["7"] * 28] * 28, "have the shape 28x28 and contain strings"),
+        ([[None, *ROW[1:]]] * 28, "have the shape 28x28 and contain null"),
+        ([[True, 0.5, *ROW[2:]]] * 28, "have the shape 28x28 and contain booleans and fractions"),
+        ([[1.0] * 784], "have the shape 1x784 and contain fractions"),
+        ([[{}] * 28] * 28, "have the shape 28x28 and contain objects"),
+        ([[-1, *ROW[1:]]] * 28, "are from -1 to 255"),
+        ([[256, *ROW[1:]]] * 28, "are from 0 to 256"),
+        ([[10**30] * 28] * 28, "contain integers that are far out of range"),
+        ([[0] * 27 + [1]] * 28, "are all 0 or 1"),
+        ("none", "are a single value"),
+        (None, "are a single value"),
+        ({"0": 1}, "are a single value"),
+    ],
+)  # fmt: skip
+def test_invalid_pixels(pixels: object, sent: str) -> None:
+    """The message has what was sent, what is wanted, and for fractions and bits that they are not to be scaled."""
+    with pytest.raises(InvalidBody) as caught:
+        parse_picture(json.dumps({"pixels": pixels}).encode(), "application/json")
+
+    message = f"pixels {sent}: send 28 rows of 28 integers from 0 (background) to 255 (ink)"
+    hint = "; if they are scaled to 0..1, multiply them by 255"
+    assert message + hint * ("fractions" in sent or "0 or 1" in sent) == str(caught.value)
+
+
+def test_deeply_nested_pixels() -> None:
+    """The number of dimensions is bounded."""
+    body = b'{"pixels": ' + b"[" * 150 + b"]" * 150 + b"}"
+    with pytest.raises(InvalidBody, match="pixels have"):
+        parse_picture(body, "application/json")
+
+
+def test_one_long_string_among_pixels_takes_no_memory() -> None:
+    """An array of strings would have its length for each of them: 28 MB here."""
+    body = json.dumps({"pixels": [["x" * 10_000] + ["x"] * 27] + [["x"] * 28] * 27}).encode()
+    tracemalloc.start()
+    with pytest.raises(InvalidBody, match="strings"):
+        parse_picture(body, "application/json")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 2_000_000 > peak

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from service.errors import PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
+from service.errors import EmptyPicture, PictureError, PictureTooLarge, UnreadablePicture, UnsupportedFormat
 from service.images.decoding import WORKING_SIDE, PixelBudget, decode, format_names, is_small_png, png_chunks
 from service.images.grayscale import to_grey
 from service.types import FloatArray
@@ -109,7 +109,6 @@ def test_a_picture_is_a_plain_array(image: Image.Image, orientation: int) -> Non
 @pytest.mark.parametrize(
     "data",
     [
-        b"",
         b"the digit is a seven",
         b"<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0H9L4 9'/></svg>",
         b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
@@ -120,12 +119,18 @@ def test_a_picture_is_a_plain_array(image: Image.Image, orientation: int) -> Non
         encode(DIGIT, "TGA"),
         encode(DIGIT, "JPEG2000"),
     ],
-    ids=["empty", "text", "SVG", "PDF", "WAV", "ZIP", "PPM", "ICO", "TGA", "JPEG 2000"],
+    ids=["text", "SVG", "PDF", "WAV", "ZIP", "PPM", "ICO", "TGA", "JPEG 2000"],
 )
 def test_other_formats_are_unsupported(data: bytes) -> None:
     """Other files and pictures in other formats are not opened. The message lists the accepted formats."""
     with pytest.raises(UnsupportedFormat, match=f"not a picture in an accepted format: send {format_names()}$"):
         decode(data, MAX_PIXELS)
+
+
+def test_nothing_is_an_empty_picture() -> None:
+    """Forms send no bytes when no file was chosen."""
+    with pytest.raises(EmptyPicture, match="no file was chosen"):
+        decode(b"", MAX_PIXELS)
 
 
 # --- Modes

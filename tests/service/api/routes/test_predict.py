@@ -202,7 +202,9 @@ def test_no_effective_weights_for_curved_activations(tmp_path: Path) -> None:
         ({"content": encode(np.zeros((8000, 8000), bool))}, (413, "image-too-large")),
         ({"files": {"picture": PICTURE}}, (422, "invalid-request")),
         ({"files": [("file", PICTURE), ("file", PICTURE)]}, (422, "invalid-request")),
-        ({"files": {"file": b""}}, (415, "unsupported-media-type")),
+        ({"files": {"file": b""}}, (422, "invalid-request")),
+        ({"files": {"file": ("", b"")}}, (422, "invalid-request")),
+        ({"json": {"image": ""}}, (422, "invalid-request")),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data"}}, (422, "invalid-request")),
         ({"content": b"x", "headers": {"content-type": "multipart/form-data; boundary=b"}}, (422, "invalid-request")),
         (
@@ -214,6 +216,8 @@ def test_no_effective_weights_for_curved_activations(tmp_path: Path) -> None:
             (422, "invalid-request"),
         ),
         ({"content": b"{", "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"x", "headers": JSON}, (400, "invalid-json")),
+        ({"content": b"{"}, (400, "invalid-json")),
         ({"content": b"[" * 100_000, "headers": JSON}, (422, "invalid-request")),
         ({"json": {"pixels": [[0] * 71] * 71}}, (422, "invalid-request")),
         ({"files": [("other", b"")] * 101 + [("file", PICTURE)]}, (413, "too-many-pictures")),
@@ -248,6 +252,32 @@ def test_routing_errors_are_problems(client: TestClient) -> None:
     response = client.get("/predict")
     assert (405, "method-not-allowed") == problem(response)
     assert "POST" == response.headers["allow"]
+    assert "GET /predict: use POST" == response.json()["detail"]
+    assert "PUT /docs: use GET or HEAD" == client.put("/docs").json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "request_body",
+    [{"files": {"file": ("", b"")}}, {"files": {"image": b""}}, {"json": {"image": ""}}, {"json": {"image": "data:,"}},
+     {"content": b"image="}],
+    ids=["no file in a form", "empty file", "empty string", "empty canvas", "empty field"],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/predict", "/read"])
+def test_no_file_was_chosen(tiny_client: TestClient, path: str, request_body: dict[str, Any]) -> None:
+    """The detail says so, instead of calling nothing an unaccepted format."""
+    response = tiny_client.post(path, **request_body)
+
+    assert (422, "invalid-request") == problem(response)
+    assert "no file was chosen: the picture has 0 bytes" == response.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/predict/batch", "/read/batch"])
+def test_no_file_was_chosen_in_a_batch(tiny_client: TestClient, path: str) -> None:
+    """It is the problem of one result."""
+    results = tiny_client.post(path, files=[("file", ("", b"")), ("file", PICTURE)]).json()["results"]
+
+    assert (422, "invalid-request") == (results[0]["problem"]["status"], results[0]["problem"]["code"])
+    assert "problem" not in results[1]
 
 
 def test_blank_pixels_are_answered(client: TestClient) -> None:
@@ -301,7 +331,7 @@ def test_batch_of_problems(tiny_client: TestClient) -> None:
     [
         ({"files": [("file", b"x")] * 65}, (413, "too-many-pictures")),
         ({"files": [("file", b"x")] * 165}, (413, "too-many-pictures")),
-        ({"files": [("image", b"x")]}, (422, "invalid-request")),
+        ({"files": [("picture", b"x")]}, (422, "invalid-request")),
         ({"content": PICTURE}, (422, "invalid-request")),
         ({"json": {"image": ""}}, (422, "invalid-request")),
     ],

@@ -57,12 +57,18 @@ def tiny(tiny_model: Path) -> Classifier:
     "request_body",
     [
         {"files": {"file": ("17.png", PICTURE, "image/png")}},
+        {"files": {"image": PICTURE}},
         {"content": PICTURE, "headers": {"content-type": "image/png"}},
         {"content": PICTURE},
         {"json": {"image": base64.b64encode(PICTURE).decode()}},
         {"json": {"image": "data:image/png;base64," + base64.b64encode(PICTURE).decode()}},
+        {
+            "content": json.dumps({"image": base64.b64encode(PICTURE).decode()}),
+            "headers": {"content-type": "text/plain"},
+        },
+        {"content": base64.b64encode(PICTURE), "headers": {"content-type": "text/plain"}},
     ],
-    ids=["form", "raw", "no type", "base64", "data URL"],
+    ids=["form", "field image", "raw", "no type", "base64", "data URL", "JSON as text", "base64 as text"],
 )
 def test_picture_in_every_kind_of_body(client: TestClient, bundled: Artifact, request_body: dict[str, Any]) -> None:
     """Forms, raw bodies and JSON get the same answer with exactly the documented fields."""
@@ -232,7 +238,7 @@ def test_batch_results_are_in_order(client: TestClient) -> None:
     ("request_body", "expected"),
     [
         ({"files": [("file", b"x")] * 65}, (413, "too-many-pictures")),
-        ({"files": [("image", b"x")]}, (422, "invalid-request")),
+        ({"files": [("picture", b"x")]}, (422, "invalid-request")),
         ({"content": PICTURE}, (422, "invalid-request")),
         ({"files": [("file", PICTURE)], "params": {"length": 0}}, (422, "invalid-request")),
     ],

@@ -23,6 +23,8 @@ from service.types import IMAGE_SIDE, PIXELS, FloatArray
 
 JSON_LENGTH_HEADER = "Inference-Header-Content-Length"
 CLASSIFICATION = "classification"
+# The shapes of one digit: flat, and with its channel nowhere, first as in PyTorch, or last as in TensorFlow.
+_DIGIT_SHAPES = ((PIXELS,), (IMAGE_SIDE, IMAGE_SIDE), (1, IMAGE_SIDE, IMAGE_SIDE), (IMAGE_SIDE, IMAGE_SIDE, 1))
 # The size of the MNIST test set. Activations take about twenty times the memory of the inputs.
 _MAX_DIGITS = 10_000
 
@@ -64,8 +66,9 @@ def read(body: bytes, json_length: str | None) -> tuple[InferenceRequest, FloatA
 
 
 def _to_inputs(tensor: Tensor) -> FloatArray:
-    if tensor.shape[1:] not in ((PIXELS,), (IMAGE_SIDE, IMAGE_SIDE)):
-        message = f"input {tensor.name!r} has the shape {list(tensor.shape)}: send [n, 784] or [n, 28, 28]"
+    if tensor.shape[1:] not in _DIGIT_SHAPES:
+        shapes = ", ".join(f"[n, {', '.join(map(str, shape))}]" for shape in _DIGIT_SHAPES)
+        message = f"input {tensor.name!r} has the shape {list(tensor.shape)}: send {shapes}"
         raise InvalidBody(message)
     if tensor.shape[0] > _MAX_DIGITS:
         message = f"input {tensor.name!r} has {tensor.shape[0]:,} digits: send at most {_MAX_DIGITS:,} per request"

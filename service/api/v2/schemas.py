@@ -1,19 +1,34 @@
 """JSON schemas of requests and responses of the Open Inference Protocol V2.
 
-Out of scope: tensors' contents (`v2.tensors`) and which inputs the model takes (`v2.inference`).
+An optional field or parameter that is null counts as absent. Out of scope: tensors' contents (`v2.tensors`) and which
+inputs the model takes (`v2.inference`).
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 LABELS, PROBABILITIES = "predict", "predict_proba"
 
 Parameters = dict[str, bool | int | float | str]
+_NullableParameters = dict[str, bool | int | float | str | None] | None
+
+
+def _without_nulls(value: object) -> object:
+    """Return parameters without those that are null. Generated clients send null for every field that is not set."""
+    if isinstance(value, dict):
+        return {name: parameter for name, parameter in value.items() if parameter is not None}
+    return {} if value is None else value
+
+
 # A factory, since pydantic deep-copies a mutable default for each request.
-NoParameters = Annotated[Parameters, Field(default_factory=dict, json_schema_extra={"default": {}})]
+NoParameters = Annotated[
+    Parameters,
+    BeforeValidator(_without_nulls, json_schema_input_type=_NullableParameters),
+    Field(default_factory=dict, json_schema_extra={"default": {}}),
+]
 
 
 class Refusal(BaseModel):
@@ -74,7 +89,9 @@ class InputTensor(BaseModel):
     name: str = Field(description="any name")
     datatype: str = Field(description="FP32 or FP64 from 0 to 1, UINT8, INT32 or INT64 from 0 to 255, or BYTES")
     # Bounded, since the product of thousands of huge integers would take minutes.
-    shape: list[int] = Field(max_length=8, description="[n, 784] or [n, 28, 28]; for BYTES [n] or [n, 1]")
+    shape: list[int] = Field(
+        max_length=8, description="[n, 784], [n, 28, 28], [n, 1, 28, 28] or [n, 28, 28, 1]; for BYTES [n] or [n, 1]"
+    )
     parameters: NoParameters
     data: list[Any] | None = Field(None, description="flat or nested list; for BYTES base64 of encoded pictures")
 

@@ -107,7 +107,14 @@ def test_unknown_model(client: TestClient, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("datatype", "full_ink", "shape"),
-    [("UINT8", 255, [3, 784]), ("INT64", 255, [3, 28, 28]), ("FP32", 1, [3, 784]), ("FP64", 1, [3, 28, 28])],
+    [
+        ("UINT8", 255, [3, 784]),
+        ("INT64", 255, [3, 28, 28]),
+        ("FP32", 1, [3, 784]),
+        ("FP64", 1, [3, 28, 28]),
+        ("FP32", 1, [3, 1, 28, 28]),
+        ("UINT8", 255, [3, 28, 28, 1]),
+    ],
 )
 def test_digits_get_the_probabilities_of_predict(
     client: TestClient, digits: npt.NDArray[np.uint8], datatype: str, full_ink: int, shape: list[int]
@@ -200,11 +207,50 @@ def test_classification_extension(client: TestClient) -> None:
     assert [f"{ranked['probability']:.6f}:{ranked['digit']}:{ranked['digit']}" for ranked in top] == output["data"]
 
 
+def test_null_is_treated_as_absent(client: TestClient) -> None:
+    """Generated clients send null for every optional field and parameter that is not set."""
+    tensor = {"name": "x", "datatype": "UINT8", "shape": [1, 784], "data": [0] * 784}
+    outputs = [{"name": "predict"}, {"name": "predict_proba"}]
+    null_outputs = [
+        {"name": "predict", "parameters": None},
+        {"name": "predict_proba", "parameters": {"classification": None, "binary_data": None}},
+    ]
+    bodies = [
+        {"inputs": [tensor]},
+        {"id": None, "parameters": None, "inputs": [{**tensor, "parameters": None}], "outputs": None},
+        {
+            "parameters": {"binary_data_output": None, "other": None},
+            "inputs": [{**tensor, "parameters": {"binary_data_size": None, "content_type": None}}],
+            "outputs": outputs,
+        },
+        {"inputs": [tensor], "outputs": null_outputs},
+    ]
+    expected, *answers = [client.post(INFER, json=body).json() for body in bodies]
+
+    assert ["predict", "predict_proba"] == [output["name"] for output in expected["outputs"]]
+    assert [expected] * 3 == answers
+
+
+@pytest.mark.parametrize("parameters", [[], "none", {"binary_data_size": []}])
+def test_parameters_of_other_types(client: TestClient, parameters: object) -> None:
+    """They are refused."""
+    assert 422 == infer(client, datatype="UINT8", shape=[1, 784], data=[0] * 784, parameters=parameters).status_code
+
+
 @pytest.mark.parametrize(
     ("tensor", "status", "reason"),
     [
-        ({"datatype": "UINT8", "shape": [1, 10], "data": [0] * 10}, 422, "send [n, 784] or [n, 28, 28]"),
-        ({"datatype": "UINT8", "shape": [784], "data": [0] * 784}, 422, "send [n, 784] or [n, 28, 28]"),
+        (
+            {"datatype": "UINT8", "shape": [1, 10], "data": [0] * 10},
+            422,
+            "send [n, 784], [n, 28, 28], [n, 1, ",
+        ),
+        (
+            {"datatype": "UINT8", "shape": [784], "data": [0] * 784},
+            422,
+            "send [n, 784], [n, 28, 28], [n, 1, ",
+        ),
+        ({"datatype": "UINT8", "shape": [1, 28, 28, 3], "data": [0] * 2352}, 422, "[1, 28, 28, 3]: send [n, 784]"),
         ({"datatype": "FP32", "shape": [1, 784], "data": [255.0] * 784}, 422, "from 0 (background) to 1 (ink)"),
         ({"datatype": "INT64", "shape": [1, 784], "data": [-1] * 784}, 422, "from 0 (background) to 255 (ink)"),
         ({"datatype": "FP32", "shape": [1, 784]}, 422, "neither data"),

@@ -28,17 +28,17 @@ LABEL org.opencontainers.image.title="digits-service" \
 COPY --from=build /opt/digits /opt/digits
 COPY --from=build /app /app
 
-# One BLAS thread a process: more of them only fight for the processors.
+# One BLAS thread a process: more of them only fight for the processors. No DIGITS_PORT: it would override the variable
+# PORT, by which platforms such as Cloud Run and Heroku tell a container its port.
 ENV PATH=/opt/digits/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     OPENBLAS_NUM_THREADS=1 \
-    DIGITS_HOST=0.0.0.0 \
-    DIGITS_PORT=8000
+    DIGITS_HOST=0.0.0.0
 
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --start-interval=1s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f'http://127.0.0.1:{os.environ[\"DIGITS_PORT\"]}/health', timeout=2)"]
+    CMD ["python", "-m", "service.server.healthcheck"]
 CMD ["python", "-m", "service", "serve"]

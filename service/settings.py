@@ -1,17 +1,22 @@
 """Configuration: frozen Settings, read once from environment variables with the prefix DIGITS_.
 
-Enters: the environment. Leaves: Settings, or one SettingsError that names every invalid variable. Out of scope: the
-commands' own options (`cli`).
+Enters: the environment. Leaves: Settings, or one SettingsError that names every invalid variable; and warnings of
+variables that are not settings, but look like one. Out of scope: the commands' own options (`cli`), and writing the
+warnings to the log (`server.run`).
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, StringConstraints, ValidationError
+from pydantic import AfterValidator, AliasChoices, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import SettingsError
@@ -23,6 +28,14 @@ _PREFIX = "DIGITS_"
 _MIB = 1024 * 1024
 # Characters of a bearer token, RFC 6750.
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
+# The serialised form of the header `Origin`: lower case, without a path, and without wildcards inside.
+_ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
+_ROOT_PATH = re.compile("(/[^/?#]+)*")
+# Variables with our prefix that are not settings: folders of data and pictures for training and tests, the key of the
+# command line's client, and the service links that Kubernetes sets for a Service named digits.
+_NO_SETTINGS = re.compile("DIGITS_(DATA|PICTURES|NUMBERS|API_KEY|SERVICE_HOST|SERVICE_PORT.*|PORT_.*)")
+# Similarity, 0 to 1, from which a name is taken for a misspelt setting: MAX_BYTE is, CACHE_BYTES is not.
+_SIMILAR = 0.75
 # Just below the limit of Pillow itself (decompression bombs).
 _PILLOW_MAX_PIXELS = 89_000_000
 
@@ -60,11 +73,26 @@ def _split_formats(value: object) -> object:
     return [name for name in FORMATS if name.lower() in requested]
 
 
+def _check_origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        message = "each origin must be like https://example.org, in lower case and without a path, or be * for all"
+        raise ValueError(message)
+    return origin
+
+
+def _check_root_path(path: str) -> str:
+    if not _ROOT_PATH.fullmatch(path):
+        message = "it must begin with a slash and not end with one, as /digits does"
+        raise ValueError(message)
+    return path
+
+
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
-# The serialised form of the header `Origin`: lower case, without wildcards inside.
-Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+)$")]
+Origin = Annotated[str, AfterValidator(_check_origin)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 LogFormat = Literal["auto", "json", "text"]
+LogLevel = Literal["critical", "error", "warning", "info", "debug"]
+RootPath = Annotated[str, AfterValidator(_check_root_path)]
 Formats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_formats)]
 
 
@@ -132,20 +160,14 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         (), description="allowed CORS origins, separated by commas, such as https://example.org; * for all"
     )
-    root_path: str = Field(
-        "", pattern="^(/[^/?#]+)*$", description="path prefix that a reverse proxy strips, such as /digits"
-    )
+    root_path: RootPath = Field("", description="path prefix that a reverse proxy strips, such as /digits")
     forwarded_allow_ips: str = Field(
         "127.0.0.1",
         validation_alias=AliasChoices("DIGITS_FORWARDED_ALLOW_IPS", "FORWARDED_ALLOW_IPS"),
         description="trusted proxies: addresses whose X-Forwarded headers are used, separated by commas; * for all",
     )
     log_format: LogFormat = Field("auto", description="log format: json, text, or auto (text on a terminal, else json)")
-    log_level: str = Field(
-        "info",
-        pattern="^(critical|error|warning|info|debug)$",
-        description="log level: critical, error, warning, info or debug",
-    )
+    log_level: LogLevel = Field("info", description="log level: critical, error, warning, info or debug")
 
     def keys(self) -> list[str]:
         """Return the API keys of the variable and of the file. Raises SettingsError if one is invalid."""
@@ -168,16 +190,45 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = [
-            f"{_variable(str(problem['loc'][0]))}: {problem['msg']}{_quote(problem['loc'][0], problem['input'])}"
-            for problem in error.errors()
-        ]
-        raise SettingsError("; ".join(lines)) from error
+        raise SettingsError("; ".join(_describe(problem) for problem in error.errors())) from error
 
 
-def _quote(location: int | str, value: object) -> str:
-    """Return the end of an error message with the invalid value, or nothing for a secret."""
-    return "" if "api_keys" in str(location).lower() else f", not {value!r}"
+def misspelt_settings(variables: Iterable[str]) -> list[str]:
+    """Return a line for each name of an environment variable that is not a setting, but nearly is one.
+
+    Each line names the setting that was probably meant, and no value, which might be a secret. A variable that is
+    like no setting, and those of others that begin with DIGITS_ too, are none of our business: no line.
+    """
+    settings = {name.upper().replace("_", ""): f"{_PREFIX}{name.upper()}" for name in Settings.model_fields}
+    lines = []
+    for variable in sorted(variables):
+        name = variable.upper()
+        if not name.startswith(_PREFIX) or name in settings.values() or _NO_SETTINGS.fullmatch(name):
+            continue
+        similar = get_close_matches(name.removeprefix(_PREFIX).replace("_", ""), settings, 1, _SIMILAR)
+        lines += [f"{variable} is not a setting and has no effect: did you mean {settings[one]}?" for one in similar]
+    return lines
+
+
+def _describe(problem: ErrorDetails) -> str:
+    """Return an error of pydantic in our words: the variable, what it must be, and its value unless it is a secret."""
+    location = str(problem["loc"][0])
+    field = location.lower().removeprefix(_PREFIX.lower())
+    value = "" if field == "api_keys" else f", not {problem['input']!r}"
+    return f"{_variable(field)}: {_requirement(problem, Settings.model_fields[field])}{value}"
+
+
+def _requirement(problem: ErrorDetails, field: FieldInfo) -> str:
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] == "literal_error":
+        *others, last = get_args(field.annotation)
+        return f"it must be {', '.join(others)} or {last}"
+    kind = "an integer" if field.annotation is int else "a number"
+    bounds = {name: getattr(one, name) for one in field.metadata for name in ("gt", "ge", "le") if hasattr(one, name)}
+    if "le" in bounds:
+        return f"it must be {kind} from {bounds['ge']} to {bounds['le']}"
+    return f"it must be {kind} above {bounds['gt']}" if "gt" in bounds else f"it must be {kind} from {bounds['ge']} up"
 
 
 _ALIASES = {
@@ -187,8 +238,8 @@ _ALIASES = {
 }
 
 
-def _variable(location: str) -> str:
-    """Return the environment variable of an error location of pydantic."""
-    name = f"{_PREFIX}{location.upper().removeprefix(_PREFIX)}"
+def _variable(field: str) -> str:
+    """Return the environment variable from which a field was read."""
+    name = f"{_PREFIX}{field.upper()}"
     # With two variables for one setting, pydantic always reports the first, even if it read the second.
     return _ALIASES.get(name, name) if not os.environ.get(name) else name

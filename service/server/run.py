@@ -6,6 +6,8 @@ failing the readiness probe before the shutdown (`process.shutdown`).
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 import socket
 from contextlib import suppress
@@ -20,7 +22,9 @@ from service.errors import SettingsError
 from service.model import artifact
 from service.process import logs
 from service.server.slow_clients import Connection
-from service.settings import Settings
+from service.settings import Settings, misspelt_settings
+
+_log = logging.getLogger(__name__)
 
 # Graceful shutdown: enough for requests in flight, less than the 30 s after which Kubernetes sends SIGKILL.
 GRACE_SECONDS = 20
@@ -64,6 +68,9 @@ def serve(settings: Settings) -> None:
             timeout_graceful_shutdown=GRACE_SECONDS,
             backlog=_WORKER_BACKLOG if has_workers else _BACKLOG,
         )
+        # Only now: the configuration has set up the log.
+        for warning in misspelt_settings(os.environ):
+            _log.warning("%s", warning)
         if has_workers:
             _Workers(config, [config.bind_socket()]).run()
         else:

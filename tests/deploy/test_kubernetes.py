@@ -157,7 +157,8 @@ def test_ports_agree() -> None:
     annotated = DEPLOYMENT["spec"]["template"]["metadata"]["annotations"]["prometheus.io/port"]
 
     assert {port["name"]} == {*probes, service["targetPort"], policy["port"]}
-    assert [str(port["containerPort"])] * 2 == re.findall(r"(?:DIGITS_PORT=|EXPOSE )(\d+)", DOCKERFILE)
+    assert [str(port["containerPort"])] == re.findall(r"EXPOSE (\d+)", DOCKERFILE)
+    assert Settings.model_fields["port"].default == port["containerPort"]
     assert str(port["containerPort"]) == annotated
 
 
@@ -183,6 +184,20 @@ def test_user_is_that_of_the_image() -> None:
 
     assert [f"{context['runAsUser']}:{context['runAsGroup']}"] == re.findall(r"^USER (.+)$", DOCKERFILE, re.MULTILINE)
     assert context["runAsNonRoot"]
+
+
+def test_memory_limit_is_the_same_everywhere() -> None:
+    """Kubernetes, compose, Ray and the command in the document have one figure, in MiB."""
+    (application,) = read(DEPLOY / "ray" / "serve.yaml")["applications"]
+    (replicas,) = application["deployments"]
+    figures = {
+        CONTAINER["resources"]["limits"]["memory"].removesuffix("Mi"),
+        read(ROOT / "docker-compose.yml")["services"]["digits"]["mem_limit"].removesuffix("m"),
+        str(replicas["ray_actor_options"]["memory"] // 2**20),
+        *re.findall(r"--memory (\d+)m", (ROOT / "docs" / "deployment.md").read_text()),
+    }
+
+    assert {"1280"} == figures
 
 
 def test_in_flight_requests_are_finished() -> None:

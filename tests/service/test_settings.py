@@ -11,7 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from service.errors import SettingsError
 from service.model import artifact
-from service.settings import MAX_PIXELS, Settings, bundled_model, read_settings
+from service.settings import MAX_PIXELS, Settings, bundled_model, misspelt_settings, read_settings
 
 ROOT = Path(__file__).parents[2]
 # Variables of platforms, read if the variable with the prefix is not set.
@@ -105,31 +105,38 @@ def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("variable", "value", "reason"),
     [
-        ("DIGITS_PORT", "http", "valid integer"),
-        ("DIGITS_PORT", "-1", "greater than or equal to 0"),
-        ("DIGITS_PORT", "65536", "less than or equal to 65535"),
-        ("PORT", "http", "valid integer"),
-        ("DIGITS_MAX_BYTES", "1023", "greater than or equal to 1024"),
-        ("DIGITS_MAX_PIXELS", "783", "greater than or equal to 784"),
-        ("DIGITS_MAX_PIXELS", "89000001", "less than or equal to 89000000"),
+        ("DIGITS_PORT", "http", "it must be an integer from 0 to 65535"),
+        ("DIGITS_PORT", "-1", "it must be an integer from 0 to 65535"),
+        ("DIGITS_PORT", "65536", "it must be an integer from 0 to 65535"),
+        ("PORT", "http", "it must be an integer from 0 to 65535"),
+        ("DIGITS_MAX_BYTES", "1023", "it must be an integer from 1024 up"),
+        ("DIGITS_MAX_PIXELS", "783", "it must be an integer from 784 to 89000000"),
+        ("DIGITS_MAX_PIXELS", "89000001", "it must be an integer from 784 to 89000000"),
         (
             "DIGITS_FORMATS",
             "png,jpg",
             "choose from PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP, TIFF, separated by commas",
         ),
         ("DIGITS_FORMATS", ",", "choose from PNG"),
-        ("DIGITS_WORKERS", "0", "greater than or equal to 1"),
-        ("WEB_CONCURRENCY", "many", "valid integer"),
-        ("DIGITS_CORS_ORIGINS", "example.org", "match pattern"),
-        ("DIGITS_CORS_ORIGINS", "https://example.org/", "match pattern"),
-        ("DIGITS_CORS_ORIGINS", "https://Example.org", "match pattern"),
-        ("DIGITS_CORS_ORIGINS", "https://*.example.org", "match pattern"),
-        ("DIGITS_ROOT_PATH", "digits", "match pattern"),
-        ("DIGITS_ROOT_PATH", "/digits/", "match pattern"),
-        ("DIGITS_LOG_FORMAT", "xml", "'auto', 'json' or 'text'"),
-        ("DIGITS_LOG_LEVEL", "loud", "match pattern"),
-        ("DIGITS_LOG_LEVEL", "INFO", "match pattern"),
-        ("DIGITS_PORT", "80\n80", "valid integer"),
+        ("DIGITS_WORKERS", "0", "it must be an integer from 1 to 256"),
+        ("WEB_CONCURRENCY", "many", "it must be an integer from 1 to 256"),
+        ("DIGITS_BODY_SECONDS", "0", "it must be a number above 0"),
+        ("DIGITS_BODY_SECONDS", "inf", "it must be a number above 0"),
+        ("DIGITS_DRAIN_SECONDS", "601", "it must be a number from 0 to 600"),
+        (
+            "DIGITS_CORS_ORIGINS",
+            "example.org",
+            "each origin must be like https://example.org, in lower case and without a path, or be * for all",
+        ),
+        ("DIGITS_CORS_ORIGINS", "https://example.org/", "without a path"),
+        ("DIGITS_CORS_ORIGINS", "https://Example.org", "in lower case"),
+        ("DIGITS_CORS_ORIGINS", "https://*.example.org", "or be * for all"),
+        ("DIGITS_ROOT_PATH", "digits", "it must begin with a slash and not end with one, as /digits does"),
+        ("DIGITS_ROOT_PATH", "/digits/", "not end with one"),
+        ("DIGITS_LOG_FORMAT", "xml", "it must be auto, json or text"),
+        ("DIGITS_LOG_LEVEL", "loud", "it must be critical, error, warning, info or debug"),
+        ("DIGITS_LOG_LEVEL", "INFO", "it must be critical, error, warning, info or debug"),
+        ("DIGITS_PORT", "80\n80", "it must be an integer"),
     ],
 )
 def test_error_names_variable_reason_and_value(
@@ -165,6 +172,49 @@ def test_one_error_names_all_invalid_variables(monkeypatch: pytest.MonkeyPatch) 
         read_settings()
 
 
+# --- Misspelt variables
+
+
+@pytest.mark.parametrize(
+    ("variable", "setting"),
+    [
+        ("DIGITS_APIKEYS", "DIGITS_API_KEYS"),
+        ("DIGITS_KEYS_FILE", "DIGITS_API_KEYS_FILE"),
+        ("DIGITS_LOGLEVEL", "DIGITS_LOG_LEVEL"),
+        ("DIGITS_MAX_BYTE", "DIGITS_MAX_BYTES"),
+        ("DIGITS_WORKER", "DIGITS_WORKERS"),
+        ("DIGITS_CORS_ORIGIN", "DIGITS_CORS_ORIGINS"),
+        ("digits_ports", "DIGITS_PORT"),
+    ],
+)
+def test_variable_that_nearly_is_a_setting_is_named(variable: str, setting: str) -> None:
+    """The line has both names."""
+    assert [f"{variable} is not a setting and has no effect: did you mean {setting}?"] == misspelt_settings([variable])
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *(f"DIGITS_{field.upper()}" for field in Settings.model_fields),
+        *FALLBACKS,
+        "digits_log_level",
+        "DIGITS_DATA",
+        "DIGITS_PICTURES",
+        "DIGITS_NUMBERS",
+        "DIGITS_API_KEY",
+        "DIGITS_SERVICE_HOST",
+        "DIGITS_SERVICE_PORT",
+        "DIGITS_SERVICE_PORT_HTTP",
+        "DIGITS_PORT_80_TCP_ADDR",
+        "DIGITS_IMAGE_TAG",
+        "LOG_LEVEL",
+    ],
+)
+def test_other_variables_are_not_named(variable: str) -> None:
+    """Settings, known variables that are none, and variables of others are no mistake."""
+    assert [] == misspelt_settings([variable])
+
+
 # --- API keys
 
 
@@ -191,7 +241,7 @@ def test_variable_without_keys_does_not_disable_authentication(monkeypatch: pyte
     """Commas without keys are a SettingsError."""
     monkeypatch.setenv("DIGITS_API_KEYS", ", ,")
 
-    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: Value error, it contains no key$"):
+    with pytest.raises(SettingsError, match=r"^DIGITS_API_KEYS: it contains no key$"):
         read_settings()
 
 

@@ -147,6 +147,19 @@ def test_killed_worker_is_replaced(tiny_model: Path) -> None:
     assert 2 == len(workers)
 
 
+def test_misspelt_setting_is_a_warning(tiny_model: Path, log: Path) -> None:
+    """The service starts, and its log names the setting once, without the value."""
+    variables = {"DIGITS_MODEL": str(tiny_model), "DIGITS_APIKEYS": "secret", "DIGITS_WORKERS": "2"}
+    with log.open("wb") as stderr, servers.process(variables, stderr):
+        pass
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+
+    assert ["DIGITS_APIKEYS is not a setting and has no effect: did you mean DIGITS_API_KEYS?"] == [
+        line["message"] for line in lines if line["level"] == "warning"
+    ]
+    assert "secret" not in log.read_text()
+
+
 def _children(pid: int) -> list[int]:
     """Return the worker processes of a server."""
     listed = subprocess.run([*_PS, str(pid)], capture_output=True, text=True, check=False).stdout

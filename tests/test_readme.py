@@ -1,4 +1,4 @@
-"""What the README shows is run, against the service as `digits serve` starts it."""
+"""What the README and the reference of the client show is run, against the service as `digits serve` starts it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ pytestmark = pytest.mark.slow
 
 _ROOT = Path(__file__).parent.parent
 _README = (_ROOT / "README.md").read_text()
-_BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", _README, re.MULTILINE | re.DOTALL)
+_CLIENT = (_ROOT / "docs" / "client.md").read_text()
+_BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", _README + _CLIENT, re.MULTILINE | re.DOTALL)
 _CALLS = [block for language, block in _BLOCKS if language == "sh" and "curl" in block]
 _INTERPRETERS = {"python": [sys.executable, "-c"], "js": ["node", "--input-type=module", "-e"]}
 _PROGRAMS = [(language, block) for language, block in _BLOCKS if language in _INTERPRETERS]

@@ -25,6 +25,11 @@ _WRONG_SUFFIX = "the suffix is not that of a picture"
 _MACOS_METADATA = "metadata files of macOS"
 
 
+_STDIN = "-"
+# Read like any other file, by this process.
+_STDIN_FILE = Path("/dev/stdin")
+
+
 class FilesError(DigitsError):
     """A name matches no picture file. The message has the name and the reason."""
 
@@ -40,12 +45,18 @@ class FoundFiles:
 def find_files(names: Iterable[str]) -> FoundFiles:
     """Return the files that the names match: in the order of the names, and sorted for each folder and glob.
 
-    A folder matches every file in it, at any depth, with the suffix of a picture. A glob matches files of any suffix;
-    `**` is any depth. Any other name is a file, whether it exists or not. Folders and globs do not match the metadata
-    files that macOS adds to archives and foreign disks. Raises FilesError when a folder cannot be read, or when a
-    folder or glob matches nothing.
+    `-` alone is standard input. A folder matches every file in it, at any depth, with the suffix of a picture. A glob
+    matches files of any suffix; `**` is any depth. Any other name is a file, whether it exists or not. Folders and
+    globs do not match the metadata files that macOS adds to archives and foreign disks. Raises FilesError when a folder
+    cannot be read, or when a folder or glob matches nothing.
     """
     found = FoundFiles()
+    names = list(names)
+    if _STDIN in names:
+        if names != [_STDIN]:
+            message = "- is standard input, which cannot be read beside files: write ./- for a file of this name"
+            raise FilesError(message)
+        return FoundFiles([_STDIN_FILE])
     for name in names:
         path = Path(name)
         if path.is_dir():

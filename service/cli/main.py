@@ -77,7 +77,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_file_arguments(command: argparse.ArgumentParser, columns: str) -> argparse._MutuallyExclusiveGroup:
     """Add the arguments of a command on picture files. Returns the group of what excludes --url."""
-    command.add_argument("files", nargs="+", metavar="FILE", help="a picture, a folder of them, or a glob in quotes")
+    command.add_argument(
+        "files",
+        nargs="+",
+        metavar="FILE",
+        help="a picture, a folder of them, a glob in quotes, or - for standard input",
+    )
     output = command.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object per file")
     output.add_argument("--csv", action="store_true", help=f"print a CSV table: {columns}")

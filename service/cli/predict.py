@@ -13,7 +13,7 @@ from service.classifier import Classifier
 from service.cli import answers
 from service.cli.answers import JsonObject
 from service.cli.command import Command, run
-from service.cli.files import find_files
+from service.cli.files import FilesError, find_files
 from service.client import DigitClient
 from service.errors import PictureError
 from service.images.steps import draw
@@ -26,6 +26,9 @@ def predict(settings: Settings, arguments: argparse.Namespace) -> int:
     """Print the digit in each file and return the exit status: 0, or 1 if any file has an error."""
     found = find_files(arguments.files)
     if arguments.steps is not None:
+        if arguments.files == ["-"]:
+            message = "--steps names its pictures after the file, and reads it twice: give it a file instead of -"
+            raise FilesError(message)
         classifier = Classifier.load(settings.model, settings.max_pixels, formats=settings.formats)
         _write_steps(classifier, found.files, arguments.steps)
     command = Command(

@@ -9,19 +9,37 @@ Out of scope: the network itself. Only the service runs it.
 
 from __future__ import annotations
 
-from service.client.answers import Answer, ModelName, Problem, Ranked, ReadingAnswer, ReadingDigit, ReadingLine
+from service.client.answers import (
+    Answer,
+    ExplainedAnswer,
+    Explanation,
+    LayerWeights,
+    ModelName,
+    Normalization,
+    Problem,
+    Ranked,
+    ReadingAnswer,
+    ReadingDigit,
+    ReadingLine,
+    StrokeFacts,
+)
 from service.client.clients import AsyncDigitClient, DigitClient
 from service.client.errors import ClientError, InvalidInput, NoAnswer, ProblemError, UnexpectedAnswer
-from service.client.pictures import Picture
+from service.client.pictures import BinaryFile, Picture
 
 __all__ = [
     "Answer",
     "AsyncDigitClient",
+    "BinaryFile",
     "ClientError",
     "DigitClient",
+    "ExplainedAnswer",
+    "Explanation",
     "InvalidInput",
+    "LayerWeights",
     "ModelName",
     "NoAnswer",
+    "Normalization",
     "Picture",
     "Problem",
     "ProblemError",
@@ -29,5 +47,6 @@ __all__ = [
     "ReadingAnswer",
     "ReadingDigit",
     "ReadingLine",
+    "StrokeFacts",
     "UnexpectedAnswer",
 ]

@@ -5,11 +5,13 @@ The server's schemas are in `service.api.schemas`. A test compares these models 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from service.model.verdict import ReadingVerdict, Verdict
+from service.types import FloatArray
 
 T = TypeVar("T")
 
@@ -49,6 +51,66 @@ class Answer(_Frozen):
     novelty: float | None
     model: ModelName
     top: tuple[Ranked, ...] | None = None
+
+
+Rows = tuple[tuple[float, ...], ...]
+"""28 rows of 28 numbers."""
+
+
+class StrokeFacts(_Frozen):
+    """Stroke-width normalisation, in pixels of the 28x28 input. A negative `widening` is an erosion."""
+
+    width: float
+    widening: float
+
+
+class Normalization(_Frozen):
+    """How a picture was brought into MNIST form.
+
+    `polarity` is `dark-on-light` or `light-on-dark`. `ink_box` is the bounding box of the digit: top, left, bottom,
+    right, in pixels of `size`, the height and width of the decoded picture. A point p of the picture maps to
+    scale * p + shift. `stroke` is None for a picture that was in MNIST form already.
+    """
+
+    polarity: str
+    stroke: StrokeFacts | None
+    ink_box: tuple[int, int, int, int]
+    size: tuple[int, int]
+    scale: float
+    shift: tuple[float, float]
+
+
+class Explanation(_Frozen):
+    """Intermediate results from the picture to the answer.
+
+    `input` is what the network gets, 0 = background to 1 = ink. `activations` are the outputs of the layers, `scores`
+    the logits; the probabilities are softmax(scores / temperature). `relevance` is the gradient x input attribution.
+    For each logit, sum(stencil * input) + offset is the logit; both are None for networks whose activations are not
+    piecewise linear. `normalization` is None for pixels.
+    """
+
+    input: Rows
+    activations: tuple[tuple[float, ...], ...]
+    scores: tuple[float, ...]
+    temperature: float
+    relevance: Rows
+    normalization: Normalization | None
+    stencils: tuple[Rows, ...] | None
+    offsets: tuple[float, ...] | None
+
+
+class ExplainedAnswer(Answer):
+    """An Answer with its explanation."""
+
+    explanation: Explanation
+
+
+@dataclass(frozen=True, eq=False)
+class LayerWeights:
+    """One layer, like scikit-learn's coefs_ and intercepts_: weights float32 (n_in, n_out), biases float32 (n_out,)."""
+
+    weights: FloatArray
+    biases: FloatArray
 
 
 class ReadingDigit(_Frozen):

@@ -16,7 +16,7 @@ import anyio.to_thread
 import httpx
 import numpy.typing as npt
 
-from service.client.answers import Answer, Problem, ReadingAnswer
+from service.client.answers import Answer, ExplainedAnswer, LayerWeights, Problem, ReadingAnswer
 from service.client.errors import InvalidInput
 from service.client.pictures import Picture
 from service.client.protocol import Done, JsonObject, RequestFlow, Requests, SendResult, advance
@@ -60,6 +60,13 @@ class DigitClient:
         """
         return self._run(self._requests.predict(picture, top_k))
 
+    def explain(self, picture: Picture, *, top_k: int | None = None) -> ExplainedAnswer:
+        """Predict the digit in a picture, and explain how the answer came about.
+
+        Raises OSError when the picture is a path that cannot be read.
+        """
+        return self._run(self._requests.explain(picture, top_k))
+
     def predict_pixels(self, pixels: npt.ArrayLike, *, top_k: int | None = None) -> Answer:
         """Predict a digit in MNIST form: integers (28, 28), 0 = background to 255 = ink. It is not normalised."""
         return self._run(self._requests.predict_pixels(pixels, top_k))
@@ -88,6 +95,10 @@ class DigitClient:
     def model(self) -> JsonObject:
         """Return the description of the model, the body of `/model`."""
         return self._run(self._requests.model())
+
+    def weights(self) -> list[LayerWeights]:
+        """Return the weights and biases of each layer, from the input to the output."""
+        return self._run(self._requests.weights())
 
     def health(self) -> JsonObject:
         """Return the health of the service, the body of `/health`, also when it is unavailable. There is no retry."""
@@ -140,6 +151,10 @@ class AsyncDigitClient:
         """Predict the digit in a picture, as DigitClient.predict."""
         return await self._run(self._requests.predict(picture, top_k))
 
+    async def explain(self, picture: Picture, *, top_k: int | None = None) -> ExplainedAnswer:
+        """Predict the digit in a picture and explain the answer, as DigitClient.explain."""
+        return await self._run(self._requests.explain(picture, top_k))
+
     async def predict_pixels(self, pixels: npt.ArrayLike, *, top_k: int | None = None) -> Answer:
         """Predict a digit in MNIST form, as DigitClient.predict_pixels."""
         return await self._run(self._requests.predict_pixels(pixels, top_k))
@@ -161,6 +176,10 @@ class AsyncDigitClient:
     async def model(self) -> JsonObject:
         """Return the description of the model, as DigitClient.model."""
         return await self._run(self._requests.model())
+
+    async def weights(self) -> list[LayerWeights]:
+        """Return the weights and biases of each layer, as DigitClient.weights."""
+        return await self._run(self._requests.weights())
 
     async def health(self) -> JsonObject:
         """Return the health of the service, as DigitClient.health."""

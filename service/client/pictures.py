@@ -9,7 +9,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,20 @@ from PIL import Image, ImageOps
 from service.client.errors import InvalidInput
 from service.types import IMAGE_SIDE
 
-Picture = str | os.PathLike[str] | bytes | Image.Image | npt.NDArray[Any]
-"""A path, the bytes of a file, a Pillow image, or an array: uint8 (h, w) grey, (h, w, 3) RGB or (h, w, 4) RGBA."""
+
+class BinaryFile(Protocol):
+    """A file that is open for reading bytes, io.BytesIO, or anything else with such a method."""
+
+    def read(self) -> bytes:
+        """Return what is left of the file."""
+
+
+Picture = str | os.PathLike[str] | bytes | BinaryFile | Image.Image | npt.NDArray[Any]
+"""A path, the bytes of a picture file, a file that is open for reading bytes, a Pillow image, or an array.
+
+An array is (h, w) or (h, w, 1) grey, (h, w, 3) RGB or (h, w, 4) RGBA: uint8 from 0 = black to 255 = white, or bool with
+True = white.
+"""
 
 T = TypeVar("T")
 
@@ -32,9 +44,10 @@ _MODES_WITHOUT_PNG = {"CMYK", "YCbCr", "HSV"}
 
 
 def encode(picture: Picture) -> bytes:
-    """Return the bytes of a picture file: those of a path and bytes unchanged, images and arrays as PNG.
+    """Return the bytes of a picture file: those of a path, bytes and an open file unchanged, images and arrays as PNG.
 
-    Raises InvalidInput for any other type or array, and OSError for a file that cannot be read.
+    An open file is read from its position to its end. Raises InvalidInput for any other type or array and for a file
+    that is open as text, and OSError for a file that cannot be read.
     """
     if isinstance(picture, bytes):
         return picture
@@ -44,7 +57,9 @@ def encode(picture: Picture) -> bytes:
         return _png(_image(picture))
     if isinstance(picture, Image.Image):
         return _png(picture)
-    message = f"a picture must be a path, bytes, a Pillow image or an array, not {type(picture).__name__}"
+    if hasattr(picture, "read"):
+        return _read(picture)
+    message = f"a picture must be a path, bytes, an open file, a Pillow image or an array, not {type(picture).__name__}"
     raise InvalidInput(message)
 
 
@@ -86,10 +101,25 @@ def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]:
         yield batch
 
 
+def _read(file: BinaryFile) -> bytes:
+    try:
+        content: object = file.read()
+    except UnicodeDecodeError:
+        content = ""
+    if not isinstance(content, bytes):
+        message = "the file is open as text: open it for reading bytes, as open(path, 'rb') does"
+        raise InvalidInput(message)
+    return content
+
+
 def _image(array: npt.NDArray[Any]) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * np.uint8(255)
     if array.dtype != np.uint8 or not array.size or not (array.ndim == 2 or array.shape[2:] in {(3,), (4,)}):
         message = (
-            "an array must be uint8 of shape (height, width), or (height, width, 3 or 4) for RGB or RGBA, "
+            "an array must be uint8 or bool of shape (height, width), or (height, width, 3 or 4) for RGB or RGBA, "
             f"not {array.dtype} of shape {array.shape}"
         )
         raise InvalidInput(message)

@@ -16,9 +16,11 @@ from typing import Any, Generic, TypeVar
 
 import httpx
 import numpy.typing as npt
+import safetensors.numpy
 from pydantic import BaseModel, RootModel, ValidationError
+from safetensors import SafetensorError
 
-from service.client.answers import Answer, Batch, Problem, ReadingAnswer
+from service.client.answers import Answer, Batch, ExplainedAnswer, LayerWeights, Problem, ReadingAnswer
 from service.client.errors import NoAnswer, ProblemError, UnexpectedAnswer
 from service.client.pictures import Picture, batches, encode, encode_pixels
 
@@ -28,7 +30,7 @@ SendResult = httpx.Response | httpx.RequestError | None
 """The response, or the transport error; None after a sleep and before the first request."""
 RequestFlow = Generator[httpx.Request | float, SendResult, T]
 JsonObject = dict[str, Any]
-Query = dict[str, int]
+Query = dict[str, int | str]
 
 # Every request is idempotent, so every request may be sent again.
 _RETRYABLE_STATUSES = {
@@ -80,6 +82,11 @@ class Requests:
         response = yield from self._send_picture("predict", picture, _query(top_k=top_k))
         return _parse(Answer, response)
 
+    def explain(self, picture: Picture, top_k: int | None) -> RequestFlow[ExplainedAnswer]:
+        """Predict the digit in a picture, with an explanation."""
+        response = yield from self._send_picture("predict", picture, _query(top_k=top_k, explain="true"))
+        return _parse(ExplainedAnswer, response)
+
     def predict_pixels(self, pixels: npt.ArrayLike, top_k: int | None) -> RequestFlow[Answer]:
         """Predict a digit in MNIST form."""
         response = yield from self._send("predict", json={"pixels": encode_pixels(pixels)}, params=_query(top_k=top_k))
@@ -102,6 +109,20 @@ class Requests:
         """Return the description of the model."""
         response = yield from self._send("model", method="GET")
         return _parse(RootModel[JsonObject], response).root
+
+    def weights(self) -> RequestFlow[list[LayerWeights]]:
+        """Return the weights and biases of each layer."""
+        response = yield from self._send("model/weights", method="GET", params={"format": "safetensors"})
+        try:
+            tensors = safetensors.numpy.load(response.content)
+        except SafetensorError as error:
+            raise _unexpected_answer(response) from error
+        # The file is that of the model, whose other tensors are those of the OOD detector and of the reader.
+        names = [(f"layers.{i}.weights", f"layers.{i}.biases") for i in range(len(tensors) // 2)]
+        layers = [LayerWeights(tensors[w], tensors[b]) for w, b in names if w in tensors and b in tensors]
+        if not layers:
+            raise _unexpected_answer(response)
+        return layers
 
     def health(self) -> RequestFlow[JsonObject]:
         """Return the health of the service, without retries. Status 503 is a result, not an error."""
@@ -156,7 +177,7 @@ class Requests:
         return _check(request, sent)
 
 
-def _query(**params: int | None) -> Query:
+def _query(**params: int | str | None) -> Query:
     """Return the parameters that are given."""
     return {name: value for name, value in params.items() if value is not None}
 

@@ -138,3 +138,11 @@ def test_suffixes_match_the_accepted_formats() -> None:
     )
 
     assert {*FORMATS} == {known.get(suffix) for suffix in SUFFIXES}
+
+
+def test_dash_is_standard_input() -> None:
+    """Beside files it is refused, since processes that read them have another one. `./-` is a file."""
+    assert [Path("/dev/stdin")] == find_files(["-"]).files
+    assert [Path("-")] == find_files(["./-"]).files
+    with pytest.raises(FilesError, match="standard input"):
+        find_files(["-", "a.png"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,22 @@ def test_predict_prints_csv(seven: Path, capsys: pytest.CaptureFixture[str]) -> 
 
     assert 0 == status
     assert f"file,digit,confidence,verdict,novelty,error\n{row},\n" == table
+
+
+@pytest.mark.parametrize("command", ["predict", "read"])
+@pytest.mark.parametrize("with_url", [False, True])
+def test_dash_reads_standard_input(seven: Path, address: str, command: str, *, with_url: bool) -> None:
+    """A pipe, in this process and with --url."""
+    arguments = [sys.executable, "-m", "service", command, "--json", "-", *(["--url", address] if with_url else [])]
+    finished = subprocess.run(arguments, input=seven.read_bytes(), capture_output=True, check=False)
+
+    assert (0, b"") == (finished.returncode, finished.stderr)
+    assert "/dev/stdin" == json.loads(finished.stdout)["file"]
+
+
+def test_steps_of_standard_input_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The pictures would have no name."""
+    status = main(["predict", "-", "--steps", str(tmp_path)])
+
+    assert 1 == status
+    assert "digits: --steps names its pictures after the file" in capsys.readouterr().err

@@ -6,7 +6,18 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from service.app import create_app
-from service.client import Answer, ModelName, Problem, Ranked, ReadingAnswer, ReadingDigit, ReadingLine
+from service.client import (
+    Answer,
+    Explanation,
+    ModelName,
+    Normalization,
+    Problem,
+    Ranked,
+    ReadingAnswer,
+    ReadingDigit,
+    ReadingLine,
+    StrokeFacts,
+)
 from service.client.answers import Batch
 from service.model.verdict import Verdict
 from service.settings import Settings
@@ -25,6 +36,9 @@ SCHEMAS = create_app(Settings()).openapi()["components"]["schemas"]
         (ReadingLine, {"cuts"}),
         (ReadingDigit, {"explanation"}),
         (Problem, {"type"}),
+        (Explanation, set[str]()),
+        (Normalization, set[str]()),
+        (StrokeFacts, set[str]()),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

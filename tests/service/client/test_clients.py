@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,14 +34,13 @@ def test_every_type_of_picture_gets_the_same_answer(service: str, tmp_path: Path
     path = tmp_path / "seven.png"
     path.write_bytes(encode(draw(7)))
     with Image.open(path) as image, DigitClient(service) as client:
-        answers = [
-            client.predict(picture) for picture in (path, str(path), path.read_bytes(), image, np.asarray(image))
-        ]
+        pictures = (path, str(path), path.read_bytes(), io.BytesIO(path.read_bytes()), image, np.asarray(image))
+        answers = [client.predict(picture) for picture in pictures]
         top = client.predict(path, top_k=3).top
         version = client.model()["version"]
         health = client.health()
 
-    assert [answers[0]] * 5 == answers
+    assert [answers[0]] * 6 == answers
     assert ("tiny", version) == (answers[0].model.name, answers[0].model.version)
     assert max(answers[0].probabilities) == answers[0].confidence
     assert top is not None
@@ -59,6 +59,8 @@ def test_both_clients_return_the_same(service: str) -> None:
             return (
                 await client.predict(picture, top_k=2),
                 await client.predict_pixels(pixels, top_k=2),
+                await client.explain(picture, top_k=2),
+                [layer.weights.tolist() for layer in await client.weights()],
                 await client.read(picture, length=1),
                 (await client.read_batch([picture, b"nothing"], length=1))[0],
                 facts,
@@ -69,12 +71,31 @@ def test_both_clients_return_the_same(service: str) -> None:
         expected = (
             client.predict(picture, top_k=2),
             client.predict_pixels(pixels, top_k=2),
+            client.explain(picture, top_k=2),
+            [layer.weights.tolist() for layer in client.weights()],
             client.read(picture, length=1),
             client.read_batch([picture, b"nothing"], length=1)[0],
             client.model(),
             client.health()["status"],
         )
     assert expected == anyio.run(awaited)
+
+
+def test_explanation_and_weights_give_the_logits(service: str) -> None:
+    """The input that was explained, through the weights, is the scores; the rest of the answer is that of predict."""
+    picture = encode(draw(7))
+    with DigitClient(service) as client:
+        explained, answer, (hidden, output) = client.explain(picture), client.predict(picture), client.weights()
+    explanation = explained.explanation
+    units = np.maximum(np.array(explanation.input).reshape(784) @ hidden.weights + hidden.biases, 0)
+
+    assert answer.model_dump() == explained.model_dump(exclude={"explanation"})
+    np.testing.assert_allclose(explanation.scores, units @ output.weights + output.biases, atol=1e-4)
+    assert ((784, 20), (10,)) == (hidden.weights.shape, output.biases.shape)
+    assert np.float32 == output.weights.dtype
+    assert (10, 28, 28) == np.array(explanation.stencils).shape
+    assert explanation.normalization is not None
+    assert "dark-on-light" == explanation.normalization.polarity
 
 
 def test_error_of_the_service_is_raised_as_problem_error(service: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,28 @@ def test_bytes_and_files_are_sent_unchanged(tmp_path: Path) -> None:
     assert [b"anything"] * 3 == [encode(b"anything"), encode(path), encode(str(path))]
 
 
+def test_open_files_are_sent_unchanged(tmp_path: Path) -> None:
+    """From their position on: a file, an unbuffered one, io.BytesIO and whatever else reads bytes."""
+    path = tmp_path / "seven.jpg"
+    path.write_bytes(b"anything")
+    memory = io.BytesIO(b"--anything")
+    memory.seek(2)
+    with path.open("rb") as file, path.open("rb", buffering=0) as raw, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(b"anything")
+        spooled.seek(0)
+
+        assert [b"anything"] * 4 == [encode(one) for one in (file, raw, memory, spooled)]
+
+
+@pytest.mark.parametrize("content", [b"text", b"\xff\xd8"], ids=["UTF-8", "JPEG"])
+def test_file_that_is_open_as_text(tmp_path: Path, content: bytes) -> None:
+    """Whether it can be decoded as text or not, the message says how to open it."""
+    path = tmp_path / "seven.jpg"
+    path.write_bytes(content)
+    with path.open(encoding="utf-8") as file, pytest.raises(InvalidInput, match="'rb'"):
+        encode(file)  # type: ignore[arg-type] # the error is the point
+
+
 def test_missing_file_raises_file_not_found(tmp_path: Path) -> None:
     """The OSError of the file system is not wrapped."""
     with pytest.raises(FileNotFoundError):
@@ -43,6 +66,21 @@ def test_arrays_are_sent_as_png(shape: tuple[int, ...]) -> None:
 
     assert "PNG" == image.format
     assert np.array_equal(array, np.asarray(image))
+
+
+def test_array_with_one_channel_is_grey() -> None:
+    """As OpenCV and Keras have it."""
+    array = np.random.default_rng(0).integers(0, 256, (20, 30, 1), np.uint8)
+
+    assert np.array_equal(array[:, :, 0], np.asarray(sent(array)))
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (20, 30, 1)], ids=str)
+def test_true_is_white(shape: tuple[int, ...]) -> None:
+    """As Pillow has it for mode 1."""
+    array = np.random.default_rng(0).integers(0, 2, shape).astype(bool)
+
+    assert np.array_equal(255 * array.reshape(20, 30), np.asarray(sent(array)))
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16"])
@@ -80,6 +118,7 @@ def test_exif_orientation_is_applied() -> None:
         (np.zeros((20, 30, 2), np.uint8), "(20, 30, 2)"),
         (np.zeros((1, 20, 30, 3), np.uint8), "(1, 20, 30, 3)"),
         (np.zeros((0, 30), np.uint8), "(0, 30)"),
+        (np.zeros((20, 0, 1), np.uint8), "(20, 0)"),
         (Image.new("F", (20, 30)), "cannot be sent as PNG"),
         (784, "not int"),
     ],

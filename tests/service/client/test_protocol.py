@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import safetensors.numpy
 
 from service.client import (
     Answer,
@@ -115,6 +116,27 @@ def test_invalid_picture_is_not_sent() -> None:
     with pytest.raises(InvalidInput):
         service.client().predict(np.zeros((28, 28)))
     assert [] == service.requests
+
+
+def test_weights_are_those_of_the_network() -> None:
+    """In the order of the layers. The file has further tensors, of the OOD detector and of the reader."""
+    tensors = {f"layers.{i}.{kind}": np.full(1, i, np.float32) for i in range(12) for kind in ("weights", "biases")}
+    others = {"novelty.layers.0.weights": np.ones(1), "mean": np.ones(2), "segments": np.ones(3)}
+    service = Service(httpx.Response(200, content=safetensors.numpy.save(others | tensors)))
+
+    layers = service.client().weights()
+
+    assert [(i, i) for i in range(12)] == [(layer.weights.item(), layer.biases.item()) for layer in layers]
+
+
+@pytest.mark.parametrize("content", [b"<h1>Hello</h1>", safetensors.numpy.save({"a": np.zeros(1), "b": np.zeros(1)})])
+def test_weights_that_are_none(content: bytes) -> None:
+    """A body of another kind, or with other tensors, is not of this service."""
+    service = Service(httpx.Response(200, content=content))
+
+    with pytest.raises(UnexpectedAnswer, match="not of this service"):
+        service.client().weights()
+    assert "http://digits/api/model/weights?format=safetensors" == str(service.requests[0].url)
 
 
 # --- Retries

@@ -6,6 +6,7 @@ Enters: a Reading. Leaves: a ReadingAnswer. Out of scope: reading the picture (`
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -34,7 +35,7 @@ class ReadingDigit(BaseModel):
         le=1,
     )
     box: list[int] = Field(description=f"bounding box of the digit: {_BOX}")
-    explanation: BriefExplanation | None = Field(None, description="if requested with ?explain=true")
+    explanation: BriefExplanation | None = Field(None, description="if requested with ?explain")
 
 
 class Cut(BaseModel):
@@ -57,7 +58,7 @@ class ReadingLine(BaseModel):
     box: list[int] = Field(description=f"bounding box of the line: {_BOX}")
     digits: list[ReadingDigit] = Field(description="the digits from left to right, one for each character of `text`")
     cuts: list[Cut] | None = Field(
-        None, description="the partitions into digits that were considered, if requested with ?explain=true"
+        None, description="the partitions into digits that were considered, if requested with ?explain"
     )
 
 
@@ -81,8 +82,11 @@ class ReadingAnswer(BaseModel):
     )
 
 
-def reading_answer(classifier: Classifier, reading: Reading, *, explain: bool = False) -> ReadingAnswer:
-    """Return the answer for a reading, on request with the explanation of each digit and the cuts of each line."""
+def reading_answer(classifier: Classifier, reading: Reading, *, explain: Collection[str] = ()) -> ReadingAnswer:
+    """Return the answer for a reading.
+
+    `explain` has the names of the fields of the explanation of each digit, and `cuts` for the cuts of each line.
+    """
     optional: dict[str, Any] = {}
     if reading.is_truncated:
         optional["truncated"] = True
@@ -100,8 +104,8 @@ def reading_answer(classifier: Classifier, reading: Reading, *, explain: bool = 
     )
 
 
-def _line(classifier: Classifier, line: ReadLine, *, explain: bool) -> ReadingLine:
-    optional = {"cuts": [_cut(alternative) for alternative in line.alternatives]} if explain else {}
+def _line(classifier: Classifier, line: ReadLine, *, explain: Collection[str]) -> ReadingLine:
+    optional = {"cuts": [_cut(alternative) for alternative in line.alternatives]} if "cuts" in explain else {}
     return ReadingLine(
         text=line.text,
         confidence=line.confidence,
@@ -111,9 +115,10 @@ def _line(classifier: Classifier, line: ReadLine, *, explain: bool) -> ReadingLi
     )
 
 
-def _digit(classifier: Classifier, digit: ReadDigit, *, explain: bool) -> ReadingDigit:
+def _digit(classifier: Classifier, digit: ReadDigit, *, explain: Collection[str]) -> ReadingDigit:
     prediction = digit.prediction
-    optional = {"explanation": brief_explanation(classifier, prediction)} if explain else {}
+    is_explained = not BriefExplanation.model_fields.keys().isdisjoint(explain)
+    optional = {"explanation": brief_explanation(classifier, prediction, explain)} if is_explained else {}
     return ReadingDigit(
         digit=prediction.digit,
         confidence=prediction.confidence,

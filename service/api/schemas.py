@@ -6,6 +6,7 @@ the digits of a reading (`readings`).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import asdict
 from typing import Any
 
@@ -56,33 +57,37 @@ class Normalization(BaseModel):
 
 
 class BriefExplanation(BaseModel):
-    """Intermediate results from the input of the network to the answer."""
+    """Intermediate results from the input of the network to the answer. Fields that are not requested are left out."""
 
-    input: list[list[float]] = Field(description="28x28, input of the network, 0 = background to 1 = ink")
-    activations: list[list[float]] = Field(
-        description="outputs a(1), ..., a(L) of the layers, the last one before temperature scaling"
+    input: list[list[float]] | None = Field(None, description="28x28, input of the network, 0 = background to 1 = ink")
+    activations: list[list[float]] | None = Field(
+        None, description="outputs a(1), ..., a(L) of the layers, the last one before temperature scaling"
     )
-    scores: list[float] = Field(description="logits z(L); the probabilities are softmax(scores / temperature)")
-    temperature: float = Field(
-        description="temperature of the temperature scaling: probabilities are softmax(logits / temperature)"
+    scores: list[float] | None = Field(
+        None, description="logits z(L); the probabilities are softmax(scores / temperature)"
     )
-    relevance: list[list[float]] = Field(
-        description="28x28, gradient x input attribution: positive where ink raises the answer's logit above the mean"
+    temperature: float | None = Field(
+        None, description="temperature of the temperature scaling: probabilities are softmax(logits / temperature)"
+    )
+    relevance: list[list[float]] | None = Field(
+        None,
+        description="28x28, gradient x input attribution: positive where ink raises the answer's logit over the mean",
     )
 
 
 class Explanation(BriefExplanation):
     """Intermediate results from the picture to the answer, and the locally linear network."""
 
-    normalization: Normalization | None = Field(description="null for pixels, which are not normalised")
+    normalization: Normalization | None = Field(None, description="null for pixels, which are not normalised")
     stencils: list[list[list[float]]] | None = Field(
+        None,
         description=(
             "effective weights of the locally linear network, 28x28 for each logit: "
             "logit = sum(stencil * input) + offset; null for activations that are not piecewise linear"
-        )
+        ),
     )
     offsets: list[float] | None = Field(
-        description="effective bias of the locally linear network, one for each stencil"
+        None, description="effective bias of the locally linear network, one for each stencil"
     )
 
 
@@ -107,18 +112,21 @@ class Answer(BaseModel):
     )
     model: ModelName
     top: list[Ranked] | None = Field(None, description="the most probable classes, if requested with ?top_k")
-    explanation: Explanation | None = Field(None, description="if requested with ?explain=true")
+    explanation: Explanation | None = Field(None, description="if requested with ?explain")
 
 
 def answer(
-    classifier: Classifier, prediction: Prediction, top_k: int | None = None, *, explain: bool = False
+    classifier: Classifier, prediction: Prediction, top_k: int | None = None, *, explain: Collection[str] = ()
 ) -> Answer:
-    """Return the answer for a prediction, with the `top_k` most probable classes and an explanation on request."""
+    """Return the answer for a prediction, with the `top_k` most probable classes on request.
+
+    `explain` has the names of the fields of its explanation. Without any, there is none.
+    """
     optional: dict[str, Any] = {}
     if top_k is not None:
         optional["top"] = _top(prediction, top_k)
     if explain:
-        optional["explanation"] = _explanation(classifier, prediction)
+        optional["explanation"] = _explanation(classifier, prediction, explain)
     return Answer(
         digit=prediction.digit,
         confidence=prediction.confidence,
@@ -131,18 +139,26 @@ def answer(
     )
 
 
-def brief_explanation(classifier: Classifier, prediction: Prediction) -> BriefExplanation:
-    """Return the part of an explanation that needs no picture and no effective weights."""
-    return BriefExplanation(**_brief_fields(classifier, prediction, classifier.explain(prediction)))
+def brief_explanation(classifier: Classifier, prediction: Prediction, fields: Collection[str]) -> BriefExplanation:
+    """Return these fields of an explanation, of those that need no picture and no effective weights."""
+    return BriefExplanation(**_chosen(_brief_fields(classifier, prediction, classifier.explain(prediction)), fields))
 
 
-def _brief_fields(classifier: Classifier, prediction: Prediction, explanation: NetworkExplanation) -> dict[str, Any]:
+_Fields = dict[str, Callable[[], Any]]
+"""What computes the value of each field, since lists of numbers take longer to make than the answer."""
+
+
+def _chosen(fields: _Fields, names: Collection[str]) -> dict[str, Any]:
+    return {name: compute() for name, compute in fields.items() if name in names}
+
+
+def _brief_fields(classifier: Classifier, prediction: Prediction, explanation: NetworkExplanation) -> _Fields:
     return {
-        "input": _shortest_decimals(prediction.input),
-        "activations": [_shortest_decimals(activation) for activation in explanation.activations],
-        "scores": _shortest_decimals(explanation.scores),
-        "temperature": classifier.model.metadata.calibration.temperature,
-        "relevance": _shortest_decimals(explanation.relevance),
+        "input": lambda: _shortest_decimals(prediction.input),
+        "activations": lambda: [_shortest_decimals(activation) for activation in explanation.activations],
+        "scores": lambda: _shortest_decimals(explanation.scores),
+        "temperature": lambda: classifier.model.metadata.calibration.temperature,
+        "relevance": lambda: _shortest_decimals(explanation.relevance),
     }
 
 
@@ -151,24 +167,28 @@ def _top(prediction: Prediction, top_k: int) -> list[Ranked]:
     return [Ranked(digit=prediction.classes[i], probability=float(prediction.probabilities[i])) for i in ranking]
 
 
-def _explanation(classifier: Classifier, prediction: Prediction) -> Explanation:
+def _explanation(classifier: Classifier, prediction: Prediction, names: Collection[str]) -> Explanation:
     explanation = classifier.explain(prediction)
-    normalization = None
-    if prediction.report is not None:
-        report = prediction.report
-        normalization = Normalization(
-            polarity=report.polarity,
-            stroke=None if report.stroke is None else StrokeFacts(**asdict(report.stroke)),
-            ink_box=list(report.ink_box),
-            size=list(report.size),
-            scale=report.frame.scale,
-            shift=list(report.frame.shift),
-        )
-    return Explanation(
+    fields: _Fields = {
         **_brief_fields(classifier, prediction, explanation),
-        normalization=normalization,
-        stencils=None if explanation.stencils is None else _shortest_decimals(explanation.stencils),
-        offsets=None if explanation.offsets is None else _shortest_decimals(explanation.offsets),
+        "normalization": lambda: _normalization(prediction),
+        "stencils": lambda: None if explanation.stencils is None else _shortest_decimals(explanation.stencils),
+        "offsets": lambda: None if explanation.offsets is None else _shortest_decimals(explanation.offsets),
+    }
+    return Explanation(**_chosen(fields, names))
+
+
+def _normalization(prediction: Prediction) -> Normalization | None:
+    report = prediction.report
+    if report is None:
+        return None
+    return Normalization(
+        polarity=report.polarity,
+        stroke=None if report.stroke is None else StrokeFacts(**asdict(report.stroke)),
+        ink_box=list(report.ink_box),
+        size=list(report.size),
+        scale=report.frame.scale,
+        shift=list(report.frame.shift),
     )
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api import bodies, examples, problems
+from service.api.explain import ExplainPrediction
 from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.responses import json_response
@@ -37,8 +38,8 @@ router = APIRouter(tags=["predict"])
 async def predict(
     request: Request,
     shared: Shared,
+    explain: ExplainPrediction,
     top_k: Annotated[int | None, Query(ge=1, le=10, description="also return this many most probable classes")] = None,
-    explain: Annotated[bool, Query(description="also return intermediate results and attribution")] = False,
 ) -> Response:
     """Classify the handwritten digit in a picture.
 
@@ -49,20 +50,23 @@ async def predict(
     body, content_type = await request.body(), request.headers.get("content-type", "")
     if len(body) > bodies.MAX_INLINE_BYTES:
         return await shared.admission.run_in_thread(
-            lambda: _answer(shared.classifier, bodies.parse_picture(body, content_type), top_k, explain)
+            lambda: _answer(request, shared.classifier, bodies.parse_picture(body, content_type), top_k, explain)
         )
     picture = bodies.parse_picture(body, content_type)
-    is_fast = not isinstance(picture, bytes) or is_small_png(picture)
+    # Explanations are long: making and compressing one takes longer than the answer.
+    is_fast = not explain and (not isinstance(picture, bytes) or is_small_png(picture))
     run = shared.admission.run_inline if is_fast else shared.admission.run_in_thread
-    return await run(_answer, shared.classifier, picture, top_k, explain)
+    return await run(_answer, request, shared.classifier, picture, top_k, explain)
 
 
-def _answer(classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: bool) -> Response:
+def _answer(
+    request: Request, classifier: Classifier, picture: bodies.Picture, top_k: int | None, explain: frozenset[str]
+) -> Response:
     if isinstance(picture, bytes):
         prediction = classifier.predict_picture(picture)
     else:
         prediction = classifier.predict_pixels(picture[None])[0]
-    return json_response(answer(classifier, prediction, top_k, explain=explain))
+    return json_response(request, answer(classifier, prediction, top_k, explain=explain))
 
 
 class Result(BaseModel):
@@ -94,7 +98,7 @@ async def predict_batch(request: Request, shared: Shared) -> Response:
 
     def answer_batch() -> Response:
         pictures = bodies.parse_batch_form(body, content_type, shared.max_pictures)
-        return json_response(Results(results=_results(shared.classifier, pictures, request.scope)))
+        return json_response(request, Results(results=_results(shared.classifier, pictures, request.scope)))
 
     return await shared.admission.run_in_thread(answer_batch)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import bodies, examples, problems
+from service.api.explain import ExplainReading
 from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.readings import ReadingAnswer, reading_answer
@@ -45,10 +46,8 @@ Length = Annotated[
 async def read(
     request: Request,
     shared: Shared,
+    explain: ExplainReading,
     length: Length = None,
-    explain: Annotated[
-        bool, Query(description="also return intermediate results and attribution of each digit, and the cuts of lines")
-    ] = False,
 ) -> Response:
     """Read every handwritten digit in a picture, in lines.
 
@@ -61,7 +60,7 @@ async def read(
     def answer() -> Response:
         reading = shared.reader.read_picture(bodies.parse_encoded_picture(body, content_type), length)
         shared.metrics.count_readings([reading])
-        return json_response(reading_answer(shared.classifier, reading, explain=explain))
+        return json_response(request, reading_answer(shared.classifier, reading, explain=explain))
 
     # Never in the event loop: even a small picture may have many candidate digits.
     return await shared.admission.run_in_thread(answer)
@@ -105,6 +104,6 @@ async def read_batch(request: Request, shared: Shared, length: Length = None) ->
             else ReadingResult(reading=reading_answer(shared.classifier, outcome))
             for outcome in outcomes
         ]
-        return json_response(ReadingResults(results=results))
+        return json_response(request, ReadingResults(results=results))
 
     return await shared.admission.run_in_thread(answer_batch)

@@ -24,6 +24,7 @@ PICTURE = encode(draw(4))
 PIXELS = np.zeros((28, 28), int)
 PIXELS[4:24, 13:16] = 255
 JSON = {"content-type": "application/json"}
+EXPLAINED = ["input", "activations", "scores", "temperature", "relevance", "normalization", "stencils", "offsets"]
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,57 @@ def test_effective_weights_and_biases_give_the_logits(client: TestClient) -> Non
 
     assert (10, 28, 28) == np.shape(explanation["stencils"])
     np.testing.assert_allclose(sums + explanation["offsets"], explanation["scores"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("explain", "expected"),
+    [
+        ("true", EXPLAINED),
+        ("1", EXPLAINED),
+        ("relevance", ["relevance"]),
+        ("stencils,relevance", ["relevance", "stencils"]),
+        ("relevance,relevance,normalization", ["relevance", "normalization"]),
+        (",".join(EXPLAINED), EXPLAINED),
+    ],
+)
+@pytest.mark.parametrize(
+    "body", [{"content": PICTURE}, {"json": {"pixels": PIXELS.tolist()}}], ids=["picture", "pixels"]
+)
+def test_fields_of_the_explanation(client: TestClient, body: dict[str, Any], explain: str, expected: list[str]) -> None:
+    """Those that are chosen have the values that they have among all."""
+    everything = client.post("/predict?explain=true", **body).json()
+    chosen = client.post("/predict", params={"explain": explain}, **body).json()
+
+    assert expected == list(chosen["explanation"])
+    assert {name: everything["explanation"][name] for name in expected} == chosen["explanation"]
+    assert everything | {"explanation": None} == chosen | {"explanation": None}
+
+
+@pytest.mark.parametrize("explain", ["false", "0", "no"])
+def test_no_explanation(client: TestClient, explain: str) -> None:
+    """The field is absent."""
+    assert "explanation" not in client.post("/predict", content=PICTURE, params={"explain": explain}).json()
+
+
+@pytest.mark.parametrize("explain", ["", "stencil", "relevance,", "relevance, stencils", "cuts", "true,relevance"])
+def test_unknown_field_of_the_explanation(client: TestClient, explain: str) -> None:
+    """The detail names the fields."""
+    response = client.post("/predict", content=PICTURE, params={"explain": explain})
+
+    assert (422, "invalid-request") == problem(response)
+    assert "relevance|scores|stencils" in response.json()["detail"]
+
+
+def test_explanation_is_compressed(client: TestClient) -> None:
+    """To less than half, where the client accepts it."""
+    plain, compressed = (
+        client.post("/predict?explain=true", content=PICTURE, headers={"accept-encoding": encoding})
+        for encoding in ("identity", "gzip")
+    )
+
+    assert (None, "gzip") == (plain.headers.get("content-encoding"), compressed.headers["content-encoding"])
+    assert int(compressed.headers["content-length"]) < int(plain.headers["content-length"]) / 2
+    assert plain.json() == compressed.json()
 
 
 def test_error_lists_the_accepted_formats(tiny_model: Path) -> None:

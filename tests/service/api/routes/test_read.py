@@ -140,6 +140,29 @@ def test_explanation_of_each_digit_and_cuts_of_each_line(client: TestClient, cla
     ] == line["cuts"]
 
 
+@pytest.mark.parametrize(
+    ("explain", "of_digits", "has_cuts"),
+    [("relevance,cuts", ["relevance"], True), ("cuts", None, True), ("scores,input", ["input", "scores"], False)],
+)
+def test_fields_of_the_explanation(
+    tiny_client: TestClient, tiny: Classifier, explain: str, of_digits: list[str] | None, *, has_cuts: bool
+) -> None:
+    """Those of digits, and the cuts of lines."""
+    (line,) = answer_of(tiny_client, make_reading(tiny, 1), explain=explain)["lines"]
+    explanation = line["digits"][0].get("explanation")
+
+    assert of_digits == (None if explanation is None else list(explanation))
+    assert has_cuts == ("cuts" in line)
+
+
+def test_stencils_are_for_predict(tiny_client: TestClient) -> None:
+    """The detail names the fields of a reading."""
+    response = tiny_client.post("/read", content=PICTURE, params={"explain": "stencils"})
+
+    assert (422, "invalid-request") == problem(response)
+    assert "cuts" in response.json()["detail"]
+
+
 def test_length_is_passed_to_the_reader(tiny_client: TestClient, tiny: Classifier) -> None:
     """For one picture, and for each picture of a batch."""
     reader = StubReader(tiny, make_reading(tiny, 1))

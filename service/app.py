@@ -47,6 +47,16 @@ from service.settings import Settings, read_settings
 
 _log = logging.getLogger(__name__)
 
+# Request headers that pages of allowed origins may send. Widgets for uploads add the last two unasked.
+_CORS_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "If-None-Match",
+    "traceparent",
+    REQUEST_ID_HEADER,
+    "Cache-Control",
+    "X-Requested-With",
+)
 _DESCRIPTION = (
     "POST a picture of a handwritten digit, get the digit and calibrated softmax probabilities. "
     "Or get every digit in a picture, in lines. "
@@ -129,7 +139,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "If-None-Match", "traceparent", REQUEST_ID_HEADER],
+            allow_headers=[*_CORS_HEADERS, *settings.cors_headers],
             expose_headers=["ETag", "Retry-After", REQUEST_ID_HEADER],
         )
     # Outside of the metrics and of all budgets, which end with the response.

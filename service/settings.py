@@ -30,6 +30,8 @@ _MIB = 1024 * 1024
 _KEY = re.compile(r"[A-Za-z0-9._~+/=-]+")
 # The serialised form of the header `Origin`: lower case, without a path, and without wildcards inside.
 _ORIGIN = re.compile(r"\*|[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
+# A token of RFC 9110, to which `*` belongs.
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ROOT_PATH = re.compile("(/[^/?#]+)*")
 # Variables with our prefix that are not settings: folders of data and pictures for training and tests, the key of the
 # command line's client, and the service links that Kubernetes sets for a Service named digits.
@@ -73,6 +75,20 @@ def _split_formats(value: object) -> object:
     return [name for name in FORMATS if name.lower() in requested]
 
 
+def _check_host(hosts: str) -> str:
+    if not _split(hosts):
+        message = "it must be an address, or several separated by commas, such as 0.0.0.0 or ::"
+        raise ValueError(message)
+    return hosts
+
+
+def _check_header(name: str) -> str:
+    if not _HEADER.fullmatch(name):
+        message = "each must be the name of a header, such as X-Trace-Id, or * for all"
+        raise ValueError(message)
+    return name
+
+
 def _check_origin(origin: str) -> str:
     if not _ORIGIN.fullmatch(origin):
         message = "each origin must be like https://example.org, in lower case and without a path, or be * for all"
@@ -89,6 +105,9 @@ def _check_root_path(path: str) -> str:
 
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
+Header = Annotated[str, AfterValidator(_check_header)]
+Headers = Annotated[tuple[Header, ...], NoDecode, BeforeValidator(_split)]
+Host = Annotated[str, AfterValidator(_check_host)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
@@ -110,7 +129,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, frozen=True, env_ignore_empty=True, populate_by_name=True)
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for all interfaces")
+    host: Host = Field(
+        "127.0.0.1",
+        description="addresses to listen on, separated by commas; 0.0.0.0 for all of IPv4, :: for all of IPv6 and IPv4",
+    )
     port: int = Field(
         8000,
         ge=0,
@@ -160,6 +182,10 @@ class Settings(BaseSettings):
     cors_origins: Origins = Field(
         (), description="allowed CORS origins, separated by commas, such as https://example.org; * for all"
     )
+    cors_headers: Headers = Field(
+        (),
+        description="further request headers that pages of CORS origins may send, separated by commas; * for all",
+    )
     root_path: RootPath = Field("", description="path prefix that a reverse proxy strips, such as /digits")
     forwarded_allow_ips: str = Field(
         "127.0.0.1",
@@ -168,6 +194,10 @@ class Settings(BaseSettings):
     )
     log_format: LogFormat = Field("auto", description="log format: json, text, or auto (text on a terminal, else json)")
     log_level: LogLevel = Field("info", description="log level: critical, error, warning, info or debug")
+
+    def hosts(self) -> list[str]:
+        """Return the addresses and names to listen on, at least one."""
+        return list(dict.fromkeys(part.strip() for part in self.host.split(",") if part.strip()))
 
     def keys(self) -> list[str]:
         """Return the API keys of the variable and of the file. Raises SettingsError if one is invalid."""
@@ -219,6 +249,12 @@ def _describe(problem: ErrorDetails) -> str:
 
 
 def _requirement(problem: ErrorDetails, field: FieldInfo) -> str:
+    if field is Settings.model_fields["port"] and str(problem["input"]).startswith("tcp://"):
+        # Read by somebody who did not set it.
+        return (
+            "Kubernetes has set it for a Service named digits (service links): "
+            "set enableServiceLinks: false in the pod, or rename the Service; it must be an integer from 0 to 65535"
+        )
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] == "literal_error":

@@ -1,7 +1,7 @@
-"""Runs the server: checks model, keys and address first, starts uvicorn, and shuts down gracefully on SIGTERM.
+"""Runs the server: checks model, keys and addresses first, starts uvicorn, and shuts down gracefully on SIGTERM.
 
 Enters: Settings. Leaves: a process that serves until SIGTERM or Ctrl-C and then exits with status 0. Out of scope:
-failing the readiness probe before the shutdown (`process.shutdown`).
+failing the readiness probe before the shutdown (`process.shutdown`), and the sockets (`listeners`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import socket
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from types import FrameType
 
 import uvicorn
@@ -18,9 +19,9 @@ from uvicorn.supervisors import Multiprocess
 
 from service.api import metrics
 from service.app import create_app
-from service.errors import SettingsError
 from service.model import artifact
 from service.process import logs
+from service.server import listeners
 from service.server.slow_clients import Connection
 from service.settings import Settings, misspelt_settings
 
@@ -44,10 +45,10 @@ def serve(settings: Settings) -> None:
     # Checked before uvicorn starts, which would wrap the error in a traceback.
     model = artifact.load(settings.model)
     settings.keys()
-    _check_address(settings.host, settings.port)
     signal.signal(signal.SIGTERM, _terminate)
     has_workers = settings.workers > 1
-    with metrics.multiprocess_directory(needed=has_workers), suppress(_TerminatedError):
+    with metrics.multiprocess_directory(needed=has_workers), ExitStack() as opened, suppress(_TerminatedError):
+        sockets = [opened.enter_context(one) for one in listeners.bind(settings.hosts(), settings.port)]
         config = uvicorn.Config(
             "service.app:from_environment" if has_workers else create_app(settings, model),
             factory=has_workers,
@@ -57,8 +58,6 @@ def serve(settings: Settings) -> None:
             loop="asyncio",
             ws="none",
             workers=settings.workers,
-            host=settings.host,
-            port=settings.port,
             root_path=settings.root_path,
             log_config=logs.configuration(settings.log_level, settings.log_format),
             log_level=settings.log_level,
@@ -72,13 +71,23 @@ def serve(settings: Settings) -> None:
         for warning in misspelt_settings(os.environ):
             _log.warning("%s", warning)
         if has_workers:
-            _Workers(config, [config.bind_socket()]).run()
+            _log_addresses(sockets)
+            _Workers(config, sockets).run()
         else:
-            uvicorn.Server(config).run()
+            _Server(config).run(sockets)
+
+
+class _Server(uvicorn.Server):
+    """Server of one process. It logs its addresses once it answers: uvicorn logs none for sockets that it is given."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to accept connections."""
+        await super().startup(sockets)
+        _log_addresses(sockets or [])
 
 
 class _Workers(Multiprocess):
-    """Supervisor of worker processes that share one listening socket."""
+    """Supervisor of worker processes that share the listening sockets."""
 
     def keep_subprocess_alive(self) -> None:
         """Restart workers that died, and restore the length of the listen queue.
@@ -101,12 +110,5 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise _TerminatedError
 
 
-def _check_address(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            message = f"cannot listen on {host}, port {port}: {error.strerror}: set DIGITS_HOST or DIGITS_PORT"
-            raise SettingsError(message) from error
+def _log_addresses(sockets: Iterable[socket.socket]) -> None:
+    _log.info("running on %s (press Ctrl-C to quit)", ", ".join(listeners.url(one) for one in sockets))

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parents[2]
 FALLBACKS = ["PORT", "WEB_CONCURRENCY", "FORWARDED_ALLOW_IPS"]
 VALUES: list[tuple[str, str, str, object]] = [
     ("DIGITS_HOST", "0.0.0.0", "host", "0.0.0.0"),
+    ("DIGITS_HOST", "10.0.0.5, ::1", "host", "10.0.0.5, ::1"),
     ("DIGITS_PORT", "0", "port", 0),
     ("DIGITS_PORT", "65535", "port", 65535),
     ("DIGITS_MODEL", "/models/other.safetensors", "model", Path("/models/other.safetensors")),
@@ -36,6 +37,7 @@ VALUES: list[tuple[str, str, str, object]] = [
     ("DIGITS_API_KEYS_FILE", "/run/secrets/keys", "api_keys_file", Path("/run/secrets/keys")),
     ("DIGITS_CORS_ORIGINS", "*", "cors_origins", ("*",)),
     ("DIGITS_CORS_ORIGINS", "https://a.org,http://b:3000", "cors_origins", ("https://a.org", "http://b:3000")),
+    ("DIGITS_CORS_HEADERS", "X-Trace-Id, *", "cors_headers", ("X-Trace-Id", "*")),
     ("DIGITS_ROOT_PATH", "/digits/v1", "root_path", "/digits/v1"),
     ("DIGITS_FORWARDED_ALLOW_IPS", "10.0.0.0/8", "forwarded_allow_ips", "10.0.0.0/8"),
     ("FORWARDED_ALLOW_IPS", "*", "forwarded_allow_ips", "*"),
@@ -131,6 +133,10 @@ def test_empty_variables_count_as_unset(monkeypatch: pytest.MonkeyPatch) -> None
         ("DIGITS_CORS_ORIGINS", "https://example.org/", "without a path"),
         ("DIGITS_CORS_ORIGINS", "https://Example.org", "in lower case"),
         ("DIGITS_CORS_ORIGINS", "https://*.example.org", "or be * for all"),
+        ("DIGITS_CORS_HEADERS", "X Trace", "each must be the name of a header, such as X-Trace-Id, or * for all"),
+        ("DIGITS_HOST", ", ", "it must be an address, or several separated by commas"),
+        ("DIGITS_PORT", "tcp://10.0.0.1:80", "Kubernetes has set it for a Service named digits (service links)"),
+        ("DIGITS_PORT", "tcp://10.0.0.1:80", "set enableServiceLinks: false in the pod, or rename the Service"),
         ("DIGITS_ROOT_PATH", "digits", "it must begin with a slash and not end with one, as /digits does"),
         ("DIGITS_ROOT_PATH", "/digits/", "not end with one"),
         ("DIGITS_LOG_FORMAT", "xml", "it must be auto, json or text"),
@@ -280,6 +286,11 @@ def test_settings_are_immutable() -> None:
 def test_settings_accept_keyword_arguments(values: dict[str, Any]) -> None:
     """By field name, with and without aliases."""
     assert Settings.model_construct().model_dump() | values == Settings(**values).model_dump()
+
+
+def test_hosts_are_separated_by_commas() -> None:
+    """Spaces and repetitions do not count."""
+    assert ["127.0.0.1", "::1"] == Settings(host="127.0.0.1, ::1,,127.0.0.1").hosts()
 
 
 def test_keyword_arguments_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,28 @@ def make_app(status: int) -> FastAPI:
 )
 def test_port_is_that_of_the_settings(environment: dict[str, str], expected: int) -> None:
     """DIGITS_PORT, else PORT, else 8000, in any case; an empty variable counts as unset."""
-    assert expected == healthcheck.address(environment)[1]
+    assert [("127.0.0.1", expected)] == healthcheck.addresses(environment)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("", ["127.0.0.1"]),
+        ("0.0.0.0", ["127.0.0.1"]),
+        ("::", ["::1", "127.0.0.1"]),
+        ("10.0.0.5, fd00::5", ["10.0.0.5", "fd00::5"]),
+    ],
+)
+def test_host_is_that_of_the_settings(host: str, expected: list[str]) -> None:
+    """The service answers at its own addresses, and at the loopback address if it listens on all."""
+    assert [(address, 8000) for address in expected] == healthcheck.addresses({"DIGITS_HOST": host})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::", "192.0.2.1.invalid,127.0.0.1"])
+def test_service_is_found_whatever_its_host(host: str) -> None:
+    """The first address that answers counts; here it is that of IPv4 alone."""
+    with servers.in_thread(make_app(200)) as address:
+        assert 0 == healthcheck.main({"DIGITS_HOST": host, "DIGITS_PORT": address.rpartition(":")[2]})
 
 
 @pytest.mark.parametrize(("status", "expected"), [(200, 0), (503, 1)])
@@ -48,11 +69,18 @@ def test_exit_status_is_that_of_the_health(status: int, expected: int, capsys: p
     assert ("" if expected == 0 else "unhealthy: /health answers 503\n") == capsys.readouterr().err
 
 
-@pytest.mark.parametrize("port", ["1", "http"])
-def test_no_answer_is_unhealthy(port: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """A port on which nothing listens, and one that is no number, print a line and no traceback."""
-    assert 1 == healthcheck.main({"DIGITS_PORT": port})
-    assert capsys.readouterr().err.startswith("no answer: ")
+@pytest.mark.parametrize(
+    ("environment", "reason"),
+    [
+        ({"DIGITS_PORT": "1"}, "127.0.0.1, port 1: "),
+        ({"DIGITS_PORT": "http"}, "invalid literal"),
+        ({"DIGITS_HOST": ","}, "there is no address\n"),
+    ],
+)
+def test_no_answer_is_unhealthy(environment: dict[str, str], reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nothing listens, and with settings that are invalid, it prints a line and no traceback."""
+    assert 1 == healthcheck.main(environment)
+    assert capsys.readouterr().err.startswith(f"unhealthy: {reason}")
 
 
 @pytest.mark.slow

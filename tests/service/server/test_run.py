@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from service.cli.main import main
+from service.server import healthcheck
 from tests import servers
 from tests.pictures import draw, encode
 
@@ -145,6 +146,23 @@ def test_killed_worker_is_replaced(tiny_model: Path) -> None:
                 time.sleep(0.05)
 
     assert 2 == len(workers)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("host", ["::", "127.0.0.1,::1"])
+def test_service_answers_on_ipv6_and_ipv4(tiny_model: Path, log: Path, host: str, workers: str) -> None:
+    """With one process and with several, and the log has the addresses in one line."""
+    variables = {"DIGITS_MODEL": str(tiny_model), "DIGITS_HOST": host, "DIGITS_WORKERS": workers}
+    with log.open("wb") as stderr, servers.process(variables, stderr) as (address, _):
+        port = address.rpartition(":")[2]
+        statuses = [httpx.get(f"http://{one}:{port}/livez").status_code for one in ("127.0.0.1", "[::1]")]
+        healthy = healthcheck.main({"DIGITS_HOST": host, "DIGITS_PORT": port})
+    (running,) = [line for line in log.read_text().splitlines() if "running on" in line]
+
+    assert [200, 200] == statuses
+    assert 0 == healthy
+    assert f"[::]:{port}" in running or f"http://127.0.0.1:{port}, http://[::1]:{port}" in running
 
 
 def test_misspelt_setting_is_a_warning(tiny_model: Path, log: Path) -> None:

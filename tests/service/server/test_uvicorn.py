@@ -150,3 +150,8 @@ def test_uvicorn_has_the_supervisor_of_workers(monkeypatch: pytest.MonkeyPatch) 
         assert [] == list(inspect.signature(method).parameters), changed(f"Multiprocess.{name}")
     assert [] == getattr(supervisor, "sockets", None), changed("Multiprocess.sockets")
     assert hasattr(getattr(supervisor, "should_exit", None), "is_set"), changed("Multiprocess.should_exit")
+
+
+def test_uvicorn_has_the_startup_that_logs_addresses() -> None:
+    """The overridden method of the server takes the sockets."""
+    assert ["self", "sockets"] == list(inspect.signature(uvicorn.Server.startup).parameters), changed("Server.startup")

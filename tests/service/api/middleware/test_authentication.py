@@ -128,6 +128,24 @@ def test_allowed_origin(tiny_model: Path) -> None:
     assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
 
 
+@pytest.mark.parametrize(
+    ("setting", "header", "expected"),
+    [
+        ((), "cache-control, x-requested-with", 200),
+        ((), "x-trace-id", 400),
+        (("X-Trace-Id",), "x-trace-id, cache-control", 200),
+        (("*",), "x-anything", 200),
+    ],
+    ids=["of upload widgets", "unknown", "set", "all"],
+)
+def test_request_headers_of_pages(setting: tuple[str, ...], header: str, expected: int) -> None:
+    """A preflight request succeeds for the usual headers and those of the setting, and fails for others."""
+    app = create_app(Settings(cors_origins=(ORIGIN,), cors_headers=setting))
+    preflight = {"origin": ORIGIN, "access-control-request-method": "POST", "access-control-request-headers": header}
+
+    assert expected == TestClient(app).options("/predict", headers=preflight).status_code
+
+
 def test_errors_have_cors_headers(tiny_model: Path) -> None:
     """A page can read the reason."""
     with TestClient(create_app(Settings(model=tiny_model, cors_origins=("*",), api_keys=KEYS))) as client:

@@ -79,13 +79,15 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             loaded = model or artifact.load(settings.model)
             classifier = Classifier(loaded, settings.max_pixels, metrics, settings.formats)
             metrics.set_model(classifier.model)
+            report = Report(settings.model, classifier.model.version)
+            metrics.set_reference(report.reference())
             # More threads than CPUs add no throughput, but each holds a decoded picture in memory.
             admission = AdmissionControl(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
                 Reader(classifier),
                 Weights(classifier.model),
-                Report(settings.model, classifier.model.version),
+                report,
                 metrics,
                 admission,
                 settings.max_batch,

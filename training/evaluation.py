@@ -54,7 +54,8 @@ class Answers:
     """A model's answers to n labelled digits.
 
     `labels` has the true classes and `answers` the predicted ones, both int64 (n,). `probabilities` is float64
-    (n, n_classes), in the order of `classes`. `clear` is bool (n,): which verdicts are `clear`.
+    (n, n_classes), in the order of `classes`. `clear` is bool (n,): which verdicts are `clear`. `novelties` has the
+    out-of-distribution (OOD) scores, 0..1, (n,), or is None for a model without an OOD detector.
     """
 
     labels: npt.NDArray[np.int64]
@@ -62,6 +63,7 @@ class Answers:
     probabilities: Probabilities
     clear: npt.NDArray[np.bool_]
     classes: tuple[int, ...]
+    novelties: Probabilities | None = None
 
     @property
     def correct(self) -> npt.NDArray[np.bool_]:
@@ -105,12 +107,14 @@ def evaluate(classifier: Classifier, digits: Digits) -> Answers:
 
 def gather(predictions: Sequence[Prediction], labels: npt.NDArray[np.int64], classes: tuple[int, ...]) -> Answers:
     """Return predictions and the labels of their digits, int64 (n,), as arrays."""
+    novelties = [prediction.novelty for prediction in predictions if prediction.novelty is not None]
     return Answers(
         labels=labels,
         answers=np.array([prediction.digit for prediction in predictions], np.int64),
         probabilities=np.array([prediction.probabilities for prediction in predictions]),
         clear=np.array([prediction.verdict is Verdict.CLEAR for prediction in predictions], np.bool_),
         classes=classes,
+        novelties=np.array(novelties) if novelties else None,
     )
 
 

@@ -102,6 +102,7 @@ def measure(
             "after_temperature": _probabilities(after),
         },
         "reliability": [asdict(one) for one in bins(after)],
+        "reference": reference(after),
         "verdict": {
             "clear": float(after.clear.mean()),
             "error_of_clear": float(np.mean(~after.correct[after.clear])) if after.clear.any() else None,
@@ -125,6 +126,19 @@ def measure(
         "misread": figures.misread(test, after),
     }
     return facts, plots
+
+
+def reference(answers: Answers) -> dict[str, Any]:
+    """Return with what monitoring compares the answers of a running service, to notice drift.
+
+    That is the mean `confidence` and the mean `novelty`, 0..1 (None without an OOD detector), and in `digits` the share
+    of each class among the answers, 0..1.
+    """
+    return {
+        "confidence": float(answers.confidences.mean()),
+        "novelty": None if answers.novelties is None else float(answers.novelties.mean()),
+        "digits": {str(one): float(np.mean(answers.answers == one)) for one in answers.classes},
+    }
 
 
 def not_clear(classifier: Classifier, kinds: Mapping[str, Images]) -> dict[str, float]:

@@ -33,6 +33,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from service.api.reports import Reference
 from service.classifier import Prediction, Stage
 from service.errors import SettingsError
 from service.model.artifact import Artifact
@@ -141,6 +142,21 @@ class Metrics:
             registry=self._registry,
             multiprocess_mode="livemax",
         )
+        # With labels, so that there is no sample, instead of a 0, without a report.
+        self._reference_mean = Gauge(
+            "digits_reference_mean",
+            "Mean confidence and mean OOD score (novelty) of the model's answers to MNIST's test digits.",
+            ["score"],
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
+        self._reference_share = Gauge(
+            "digits_reference_share",
+            "Share of each digit among the model's answers to MNIST's test digits.",
+            ["digit"],
+            registry=self._registry,
+            multiprocess_mode="livemax",
+        )
         # Cached, since `labels` takes longer than the update itself.
         self._requests = cache(requests.labels)
         self._seconds = cache(seconds.labels)
@@ -157,6 +173,16 @@ class Metrics:
     def set_model(self, model: Artifact) -> None:
         """Export name and version of the served model."""
         self._model.labels(model.metadata.name, model.version).set(1)
+
+    def set_reference(self, reference: Reference | None) -> None:
+        """Export with what the answers are compared to notice drift; nothing for None."""
+        if reference is None:
+            return
+        self._reference_mean.labels("confidence").set(reference.confidence)
+        if reference.novelty is not None:
+            self._reference_mean.labels("novelty").set(reference.novelty)
+        for digit, share in reference.digits.items():
+            self._reference_share.labels(digit).set(share)
 
     def count_request(self, method: str, route: str, status: int, seconds: float, problem_codes: Iterable[str]) -> None:
         """Count a request that has ended, its duration and its problems."""

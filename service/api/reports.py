@@ -1,7 +1,7 @@
 """The evaluation report on a model: the folder `report` beside the model file, written by `digits-train report`.
 
 Enters: the path of the model file and the model's version. Leaves: Representations of the report's JSON and of its
-figures. Out of scope: their content.
+figures, and the Reference for monitoring. Out of scope: the rest of their content.
 """
 
 from __future__ import annotations
@@ -10,10 +10,24 @@ import json
 import re
 from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
 from service.api.representations import Representation
 from service.errors import NoSuchReport
 
 _FIGURE_NAME = re.compile("[a-z_]+")
+
+
+class Reference(BaseModel):
+    """The answers to the test digits, all 0..1: mean confidence, mean OOD score or None, share of each digit."""
+
+    confidence: float
+    novelty: float | None
+    digits: dict[int, float]
+
+
+class _Referring(BaseModel):
+    reference: Reference
 
 
 class Report:
@@ -42,6 +56,13 @@ class Report:
         if reported != self._version:
             raise NoSuchReport(self._message(f"the report there is about model {reported}, not {self._version}"))
         return Representation(content, "application/json")
+
+    def reference(self) -> Reference | None:
+        """Return with what answers are compared to notice drift, or None if no report has it."""
+        try:
+            return _Referring.model_validate_json(self.document().body).reference
+        except (NoSuchReport, ValidationError):
+            return None
 
     def figure(self, name: str) -> Representation:
         """Return the PNG figure `name`, given without `.png`. Raises NoSuchReport."""

@@ -28,7 +28,7 @@ from training.errors import TrainingError
 from training.evaluation import Error, evaluate
 from training.mnist import Digits
 from training.reliability import bins, brier_score, calibration_error_by_chance, expected_calibration_error
-from training.report import N_STEPS, corrupted_error, measure, not_clear, save
+from training.report import N_STEPS, corrupted_error, measure, not_clear, reference, save
 
 KINDS = ["figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes"]
 N_TEST = 40
@@ -106,6 +106,23 @@ def test_reliability_bins_are_of_the_served_probabilities(packed: Artifact, test
     expected = [asdict(one) for one in bins(evaluate(Classifier(packed), test_digits))]
 
     assert expected == made.facts["reliability"]
+
+
+def test_reference_describes_the_answers(packed: Artifact, test_digits: Digits, made: Made) -> None:
+    """Monitoring compares with the mean confidence, the mean OOD score and the share of each digit."""
+    predictions = Classifier(packed).predict_pixels(test_digits.images)
+    reference = made.facts["reference"]
+
+    assert pytest.approx(np.mean([one.confidence for one in predictions])) == reference["confidence"]
+    assert pytest.approx(np.mean([one.novelty for one in predictions])) == reference["novelty"]
+    assert {str(digit): sum(one.digit == digit for one in predictions) / N_TEST for digit in range(10)} == (
+        pytest.approx(reference["digits"])
+    )
+
+
+def test_reference_of_a_model_without_ood_detector(packed_plain: Artifact, test_digits: Digits) -> None:
+    """It has no OOD score."""
+    assert reference(evaluate(Classifier(packed_plain), test_digits))["novelty"] is None
 
 
 def test_probabilities_are_scored_before_and_after_the_temperature(

@@ -17,10 +17,11 @@ from fastapi.testclient import TestClient
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from service.api.metrics import DIRECTORY_VARIABLE, multiprocess_directory
+from service.api.metrics import DIRECTORY_VARIABLE, Metrics, multiprocess_directory
+from service.api.reports import Reference
 from service.app import create_app
 from service.errors import SettingsError
-from service.settings import Settings
+from service.settings import Settings, bundled_model
 from tests import servers
 from tests.pictures import draw, encode
 
@@ -101,6 +102,34 @@ def test_scrape_counts_the_traffic(fresh_client: TestClient) -> None:
 
     assert 0 == total(before, "digits_predictions_total")
     assert_counted(scrape(fresh_client), 2)
+
+
+def test_reference_is_that_of_the_report() -> None:
+    """Drift is noticed by comparison with the answers to test digits: means of scores, and the share of a digit."""
+    reference = json.loads((bundled_model().parent / "report" / "report.json").read_text())["reference"]
+    with TestClient(create_app(Settings())) as client:
+        samples = scrape(client)
+
+    for score in ("confidence", "novelty"):
+        assert reference[score] == total(samples, "digits_reference_mean", score=score)
+    for digit, share in reference["digits"].items():
+        assert share == total(samples, "digits_reference_share", digit=digit)
+
+
+def test_reference_without_novelty() -> None:
+    """A model without an OOD detector has none."""
+    metrics = Metrics()
+    metrics.set_reference(Reference(confidence=0.75, novelty=None, digits={3: 1.0}))
+    text = metrics.render("")[0].decode()
+
+    assert 'digits_reference_mean{score="confidence"} 0.75\n' in text
+    assert 'digits_reference_share{digit="3"} 1.0\n' in text
+    assert 'score="novelty"' not in text
+
+
+def test_model_without_a_report_has_no_reference(fresh_client: TestClient) -> None:
+    """No sample, rather than a 0 from which everything would be far."""
+    assert 0 == sum(name.startswith("digits_reference") for name, _ in scrape(fresh_client))
 
 
 def test_model_info(fresh_client: TestClient) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.api.reports import Report
+from service.api.reports import Reference, Report
 from service.errors import NoSuchReport
 
 VERSION = "3f9c0a1b2d4e"
@@ -61,3 +61,22 @@ def test_unknown_figures(model: Path, name: str) -> None:
     """Neither a missing file nor path traversal."""
     with pytest.raises(NoSuchReport, match="the report has no figure"):
         Report(model, VERSION).figure(name)
+
+
+@pytest.mark.parametrize("more", ["", ', "reference": {"confidence": "high"}'], ids=["older", "invalid"])
+def test_report_without_a_reference(model: Path, more: str) -> None:
+    """A report of an older version has none, and it is no error."""
+    (model.parent / "report" / "report.json").write_text(f'{{"model": {{"version": "{VERSION}"}}{more}}}')
+
+    assert Report(model, VERSION).reference() is None
+
+
+def test_reference_is_that_of_the_model(model: Path) -> None:
+    """It has means, and the shares of the digits as numbers. That of another model does not count."""
+    reference = '{"confidence": 0.9, "novelty": null, "digits": {"3": 0.25, "8": 0.75}}'
+    (model.parent / "report" / "report.json").write_text(
+        f'{{"model": {{"version": "{VERSION}"}}, "reference": {reference}}}'
+    )
+
+    assert Reference(confidence=0.9, novelty=None, digits={3: 0.25, 8: 0.75}) == Report(model, VERSION).reference()
+    assert Report(model, "another").reference() is None

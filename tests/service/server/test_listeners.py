@@ -16,9 +16,9 @@ from service.server import listeners
 pytestmark = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 
 
-def reachable(hosts: Sequence[str]) -> set[str]:
+def reachable(hosts: Sequence[str]) -> list[str]:
     """Return at which loopback addresses connections to these hosts are accepted, all on one port."""
-    found = set()
+    found = []
     with ExitStack() as opened:
         bound = [opened.enter_context(one) for one in listeners.bind(hosts, 0)]
         (port,) = {one.getsockname()[1] for one in bound}
@@ -27,7 +27,7 @@ def reachable(hosts: Sequence[str]) -> set[str]:
         for address in ("127.0.0.1", "::1"):
             try:
                 socket.create_connection((address, port), 1).close()
-                found.add(address)
+                found.append(address)
             except ConnectionRefusedError:
                 continue
     return found
@@ -36,17 +36,17 @@ def reachable(hosts: Sequence[str]) -> set[str]:
 @pytest.mark.parametrize(
     ("hosts", "expected"),
     [
-        (["127.0.0.1"], {"127.0.0.1"}),
-        (["::1"], {"::1"}),
-        (["0.0.0.0"], {"127.0.0.1"}),
-        (["::"], {"127.0.0.1", "::1"}),
-        (["::", "0.0.0.0"], {"127.0.0.1", "::1"}),
-        (["127.0.0.1", "::"], {"127.0.0.1", "::1"}),
-        (["127.0.0.1", "::1"], {"127.0.0.1", "::1"}),
+        (["127.0.0.1"], ["127.0.0.1"]),
+        (["::1"], ["::1"]),
+        (["0.0.0.0"], ["127.0.0.1"]),
+        (["::"], ["127.0.0.1", "::1"]),
+        (["::", "0.0.0.0"], ["127.0.0.1", "::1"]),
+        (["127.0.0.1", "::"], ["127.0.0.1", "::1"]),
+        (["127.0.0.1", "::1"], ["127.0.0.1", "::1"]),
     ],
     ids=",".join,
 )
-def test_hosts_are_listened_on(hosts: list[str], expected: set[str]) -> None:
+def test_hosts_are_listened_on(hosts: list[str], expected: list[str]) -> None:
     """`::` is IPv6 and IPv4, and can stand beside IPv4 addresses. All have the same port, also when it is picked."""
     assert expected == reachable(hosts)
 

@@ -4,10 +4,12 @@
 
 Starts the service, bound to the first processor, and sends requests from the second. Every connection is a closed loop:
 it sends its next request as soon as the previous one is answered, with 200 or 503. Probes are sent ten times per
-second. Prints the number and latency of answers by status, the memory of the process, and the recovery time.
+second. Before that, photos alone and pages alone are sent from as many connections, for a sixth of the time each.
+Prints the number and latency of answers by status, the memory of the process, and the recovery time.
 
 Fails when admitted small requests take longer than 250 ms at the 99th percentile, when a probe takes longer than
-100 ms, when an answer is neither 200 nor 503 with Retry-After, or when the recovery takes longer than a second. In the
+100 ms, when photos or pages are answered at less than a tenth of their rate alone, when an answer is neither 200 nor
+503 with Retry-After, or when the recovery takes longer than a second. In the
 first half second, in which all clients connect, probes are counted separately and may take half a second. Needs Linux,
 two processors and taskset.
 """
@@ -32,6 +34,8 @@ _PROBES = ("/readyz", "/metrics", "/health")
 # Limits in seconds: small requests at the 99th percentile, probes, probes while clients connect.
 _MAX_ADMITTED, _MAX_PROBE, _MAX_PROBE_CONNECTING = 0.25, 0.1, 0.5
 _CONNECTING_SECONDS = 0.5
+# Each kind of larger requests is answered at this share of its rate alone, at least.
+_MIN_SHARE = 0.1
 # The service has recovered after this many consecutive answers, each in less than 5 times the usual latency.
 _RECOVERED_ANSWERS = 20
 
@@ -69,6 +73,15 @@ async def _closed_loop(port: int, request: bytes, until: float, tally: Tally, pa
         if pause:
             await asyncio.sleep(pause)
     connection.close()
+
+
+async def _alone(port: int, request: bytes, name: str, n: int, seconds: float) -> float:
+    """Return how many of these requests are answered per second without other load."""
+    tally, until = Tally(name), time.perf_counter() + seconds
+    async with asyncio.TaskGroup() as group:
+        for _ in range(n):
+            group.create_task(_closed_loop(port, request, until, tally))
+    return len(tally.seconds[200]) / seconds
 
 
 async def _probe(port: int, path: str, *spans: tuple[float, Tally]) -> None:
@@ -112,6 +125,10 @@ async def _measure(server: Server, seconds: float, n_small: int, n_large: int, n
     page = post("/read", pictures.page())
     usual = await _idle_latency(server.port, small, 200)
     usual_large, usual_page = [await _idle_latency(server.port, request, 3) for request in (large, page)]
+    rates = [
+        await _alone(server.port, request, name, n, seconds / 6)
+        for request, name, n in ((large, "12 megapixels", n_large), (page, "pages to read", n_read))
+    ]
     before = server.rss_mib()
     tallies = [Tally("small"), Tally("12 megapixels"), Tally("pages to read"), *map(Tally, _PROBES)]
     connecting = Tally("connecting")
@@ -133,15 +150,24 @@ async def _measure(server: Server, seconds: float, n_small: int, n_large: int, n
     for tally in [*tallies, connecting]:
         for status in sorted(tally.seconds):
             print(tally.line(status, seconds))
+    shares = [
+        len(tally.seconds[200]) / seconds / rate if rate else 1 for tally, rate in zip(tallies[1:3], rates, strict=True)
+    ]
+    alone = ", ".join(
+        f"{tally.name} {rate:.1f} a second, and {100 * share:.0f} % of that under load"
+        for tally, rate, share in zip(tallies[1:3], rates, shares, strict=True)
+    )
+    print(f"\nalone: {alone}")
     halves = memory[: len(memory) // 2], memory[len(memory) // 2 :]
     peaks = " and ".join(f"{max(half):.0f}" for half in halves)
-    print(f"\nMiB: {before:.0f} before, at most {peaks} in the first and second half")
+    print(f"MiB: {before:.0f} before, at most {peaks} in the first and second half")
     print(f"recovered after {recovery:.2f} s")
     probes = tallies[3:]
     return (
         tallies[0].is_within(_MAX_ADMITTED, 0.99)
         and all(tally.is_within(_MAX_PROBE, 1) and len(tally.seconds) == 1 for tally in probes)
         and connecting.is_within(_MAX_PROBE_CONNECTING, 1)
+        and min(shares) >= _MIN_SHARE
         and not any(tally.n_unexpected for tally in [*tallies, connecting])
         and recovery <= 1
     )

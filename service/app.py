@@ -81,7 +81,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
             metrics.set_model(classifier.model)
             report = Report(settings.model, classifier.model.version)
             metrics.set_reference(report.reference())
-            # More threads than CPUs add no throughput, but each holds a decoded picture in memory.
+            # More threads for a kind of work than CPUs add no throughput, but each holds a decoded picture in memory.
             admission = AdmissionControl(settings.max_bytes_in_hand, cpu.share(settings.workers))
             state = State(
                 classifier,
@@ -132,7 +132,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         timeout=settings.body_seconds,
         max_bytes_by_path=dict.fromkeys((predict.BATCH_PATH, read.BATCH_PATH), settings.max_batch_bytes),
     )
-    app.add_middleware(Admission)
+    app.add_middleware(Admission, many_paths=(predict.BATCH_PATH, read.PATH, read.BATCH_PATH))
     if keys:
         app.add_middleware(Authentication, keys=keys, open_paths=page_files)
     app.add_middleware(Telemetry, metrics=metrics)

@@ -2,7 +2,9 @@
 
 Enters: requests that ask to be admitted, bytes of bodies, work. Leaves: their turn, or Overloaded. A queue is too long
 when what leaves it has waited too long, after Nichols and Jacobson 2012, "Controlling Queue Delay": that holds on every
-machine, where a length of the queue would have to be guessed. Out of scope: HTTP (`api.middleware.admission`).
+machine, where a length of the queue would have to be guessed. Each kind of work has queues and threads of its own
+(bulkheads; Nygard 2018, "Release It!"), so that a flood of one kind leaves the others their share. Out of scope: HTTP
+(`api.middleware.admission`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import ParamSpec, TypeVar
 
 import anyio.to_thread
@@ -27,6 +31,8 @@ T = TypeVar("T")
 ADMISSIONS_PER_TICK = 4
 ADMISSIONS_PER_TICK_WHEN_SLOW = 2
 REJECTIONS_PER_TICK = 8
+# Of the larger kinds fewer: receiving one body takes the event loop as long as many small requests.
+LARGE_ADMISSIONS_PER_TICK = 1
 # Seconds of one tick that the event loop may spend on small pictures; further ones go to threads.
 MAX_INLINE_PER_TICK = 0.01
 # Seconds that a request may wait to be admitted, where more than the following wait: a machine that is busy with other
@@ -38,37 +44,75 @@ MIN_QUEUE_TO_SHED = 16
 MAX_THREAD_QUEUE_DELAY = 1.0
 
 
+class Work(Enum):
+    """A kind of work, by what it costs."""
+
+    SMALL = "small pictures and pixels, and what has no body"
+    LARGE = "larger pictures"
+    MANY = "pictures with many digits, and many pictures"
+
+
+@dataclass(eq=False)
+class _Lane:
+    """The queues and threads of one kind of work.
+
+    `queue` has the requests that wait to be admitted, with the time at which they came; `thread_queue` has the times at
+    which work began to wait for a thread.
+    """
+
+    per_tick: int
+    per_tick_when_slow: int
+    turns: CapacityLimiter
+    threads: CapacityLimiter
+    queue: deque[tuple[float, asyncio.Future[bool]]] = field(default_factory=deque)
+    n_admitted: int = 0
+    thread_queue: deque[float] = field(default_factory=deque)
+
+    def check_thread_queue(self, now: float) -> None:
+        """Raise Overloaded while the head of the queue for a thread has waited too long."""
+        if self.thread_queue and now - self.thread_queue[0] > MAX_THREAD_QUEUE_DELAY:
+            raise _overloaded()
+
+
 class AdmissionControl:
     """The work that one process has in flight.
 
-    `max_bytes` is the in-flight byte budget of all request bodies together. `n_threads` is how many pictures are read
-    in threads at a time. `now` returns seconds.
+    `max_bytes` is the in-flight byte budget of all request bodies together. `n_threads` is how many requests of each
+    kind of work are done in threads at a time. `now` returns seconds.
     """
 
     def __init__(self, max_bytes: int, n_threads: int, now: Callable[[], float] = time.monotonic) -> None:
         self._max_bytes = max_bytes
         self._now = now
         self._n_bytes = 0
-        self._queue: deque[tuple[float, asyncio.Future[bool]]] = deque()
-        self._n_admitted = 0
+        self._lanes = {
+            work: _Lane(*per_tick, CapacityLimiter(n_threads), CapacityLimiter(n_threads))
+            for work, per_tick in {
+                Work.SMALL: (ADMISSIONS_PER_TICK, ADMISSIONS_PER_TICK_WHEN_SLOW),
+                Work.LARGE: (LARGE_ADMISSIONS_PER_TICK, LARGE_ADMISSIONS_PER_TICK),
+                Work.MANY: (LARGE_ADMISSIONS_PER_TICK, LARGE_ADMISSIONS_PER_TICK),
+            }.items()
+        }
         self._is_tick_scheduled = False
         self._inline_seconds = 0.0
-        self._thread_queue: deque[float] = deque()
-        self._turns = CapacityLimiter(n_threads)
-        self._threads = CapacityLimiter(n_threads)
 
-    async def admit(self) -> None:
-        """Wait until the event loop has time for the request. Raises Overloaded when the queue is long and slow."""
-        if self._queue or self._n_admitted >= ADMISSIONS_PER_TICK:
+    async def admit(self, work: Work) -> None:
+        """Wait until the event loop has time for the request.
+
+        Raises Overloaded when the queue of its kind is long and slow, or no thread will soon be free for it.
+        """
+        lane = self._lanes[work]
+        lane.check_thread_queue(self._now())
+        if lane.queue or lane.n_admitted >= lane.per_tick:
             # The future's result is a flag and no exception: that would make a reference cycle with this call, and
             # collecting the garbage of thousands of rejections stops everybody.
             admitted = asyncio.get_running_loop().create_future()
-            self._queue.append((self._now(), admitted))
+            lane.queue.append((self._now(), admitted))
             self._schedule_tick()
             if not await admitted:
                 raise _overloaded()
         else:
-            self._n_admitted += 1
+            lane.n_admitted += 1
             self._schedule_tick()
 
     def _schedule_tick(self) -> None:
@@ -78,27 +122,12 @@ class AdmissionControl:
 
     def _tick(self) -> None:
         self._is_tick_scheduled = False
-        self._n_admitted = 0
         self._inline_seconds = 0.0
         now = self._now()
-        for _ in range(REJECTIONS_PER_TICK):
-            if len(self._queue) <= MIN_QUEUE_TO_SHED or now - self._queue[0][0] <= MAX_QUEUE_DELAY:
-                break
-            _, admitted = self._queue.popleft()
-            if not admitted.done():
-                admitted.set_result(False)
-        # Adaptive LIFO: in a long and slow queue the newest request is served first. In order, all would wait almost as
-        # long as is allowed, and many longer.
-        is_slow = len(self._queue) > MIN_QUEUE_TO_SHED and now - self._queue[0][0] > MAX_QUEUE_DELAY / 2
-        limit = ADMISSIONS_PER_TICK_WHEN_SLOW if is_slow else ADMISSIONS_PER_TICK
-        while self._queue and self._n_admitted < limit:
-            if len(self._queue) > MIN_QUEUE_TO_SHED and now - self._queue[-1][0] > MAX_QUEUE_DELAY:
-                break
-            _, admitted = self._queue.pop() if is_slow else self._queue.popleft()
-            if not admitted.done():
-                admitted.set_result(True)
-                self._n_admitted += 1
-        if self._n_admitted or self._queue:
+        for lane in self._lanes.values():
+            lane.n_admitted = 0
+            _serve_queue(lane, now)
+        if any(lane.n_admitted or lane.queue for lane in self._lanes.values()):
             self._schedule_tick()
 
     @contextmanager
@@ -119,9 +148,9 @@ class AdmissionControl:
             self._n_bytes -= n_reserved
 
     async def run_inline(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do work that is usually over before a thread would begin: in the event loop, while its tick has time."""
+        """Do small work, usually over before a thread would begin: in the event loop, while its tick has time."""
         if self._inline_seconds > MAX_INLINE_PER_TICK:
-            return await self.run_in_thread(work, *args, **kwargs)
+            return await self.run_in_thread(Work.SMALL, work, *args, **kwargs)
         self._schedule_tick()
         started = self._now()
         try:
@@ -129,20 +158,41 @@ class AdmissionControl:
         finally:
             self._inline_seconds += self._now() - started
 
-    async def run_in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run_in_thread(self, kind: Work, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do work that would block the event loop for too long. Raises Overloaded where the queue is too slow."""
-        now = self._now()
-        if self._thread_queue and now - self._thread_queue[0] > MAX_THREAD_QUEUE_DELAY:
-            raise _overloaded()
-        self._thread_queue.append(now)
+        lane, now = self._lanes[kind], self._now()
+        lane.check_thread_queue(now)
+        lane.thread_queue.append(now)
         try:
-            await self._turns.acquire()
+            await lane.turns.acquire()
         finally:
-            self._thread_queue.remove(now)
+            lane.thread_queue.remove(now)
         try:
-            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=self._threads)
+            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=lane.threads)
         finally:
-            self._turns.release()
+            lane.turns.release()
+
+
+def _serve_queue(lane: _Lane, now: float) -> None:
+    """Reject the oldest requests while the queue is long and slow, then admit as many as one tick may."""
+    queue = lane.queue
+    for _ in range(REJECTIONS_PER_TICK):
+        if len(queue) <= MIN_QUEUE_TO_SHED or now - queue[0][0] <= MAX_QUEUE_DELAY:
+            break
+        _, admitted = queue.popleft()
+        if not admitted.done():
+            admitted.set_result(False)
+    # Adaptive LIFO: in a long and slow queue the newest request is served first. In order, all would wait almost as
+    # long as is allowed, and many longer.
+    is_slow = len(queue) > MIN_QUEUE_TO_SHED and now - queue[0][0] > MAX_QUEUE_DELAY / 2
+    limit = lane.per_tick_when_slow if is_slow else lane.per_tick
+    while queue and lane.n_admitted < limit:
+        if len(queue) > MIN_QUEUE_TO_SHED and now - queue[-1][0] > MAX_QUEUE_DELAY:
+            break
+        _, admitted = queue.pop() if is_slow else queue.popleft()
+        if not admitted.done():
+            admitted.set_result(True)
+            lane.n_admitted += 1
 
 
 def _overloaded() -> Overloaded:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import problems
+from service.api.admission import Work
 from service.api.parameters import spelt
 from service.api.representations import Representation, quality, respond
 from service.api.state import Shared
@@ -128,7 +129,9 @@ async def weights(request: Request, shared: Shared, file_format: FormatQuery = N
     and `layers[i].biases` is like `intercepts_[i]`. Numbers are the shortest decimals that round-trip to the same
     float32.
     """
-    return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, None)
+    return await shared.admission.run_in_thread(
+        Work.SMALL, _respond_with_weights, request, shared.weights, file_format, None
+    )
 
 
 @router.head("/weights/{index}", dependencies=[spelt("format")], include_in_schema=False)
@@ -143,7 +146,9 @@ async def layer_weights(
     request: Request, shared: Shared, index: LayerIndex, file_format: FormatQuery = None
 ) -> Response:
     """Return the weights and biases of one layer."""
-    return await shared.admission.run_in_thread(_respond_with_weights, request, shared.weights, file_format, index)
+    return await shared.admission.run_in_thread(
+        Work.SMALL, _respond_with_weights, request, shared.weights, file_format, index
+    )
 
 
 @router.head("/weights/{index}/image", dependencies=[spelt("rows", "columns", "first")], include_in_schema=False)
@@ -161,7 +166,9 @@ async def weights_image(
 ) -> Response:
     """Draw the incoming weights of first-layer units: columns of `coefs_[0]` as 28x28 images on a common grey scale."""
     layer = shared.weights.layer(index)
-    body = await shared.admission.run_in_thread(weight_images.draw, layer, window.rows, window.columns, window.first)
+    body = await shared.admission.run_in_thread(
+        Work.SMALL, weight_images.draw, layer, window.rows, window.columns, window.first
+    )
     return respond(request, Representation(body, "image/png"))
 
 

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api import bodies, examples, problems
+from service.api.admission import Work
 from service.api.explain import ExplainPrediction
 from service.api.parameters import spelt
 from service.api.problems import Problem
@@ -50,13 +51,16 @@ async def predict(
     body, content_type = await request.body(), request.headers.get("content-type", "")
     if len(body) > bodies.MAX_INLINE_BYTES:
         return await shared.admission.run_in_thread(
-            lambda: _answer(request, shared.classifier, bodies.parse_picture(body, content_type), top_k, explain)
+            Work.LARGE,
+            lambda: _answer(request, shared.classifier, bodies.parse_picture(body, content_type), top_k, explain),
         )
     picture = bodies.parse_picture(body, content_type)
+    is_small = not isinstance(picture, bytes) or is_small_png(picture)
+    arguments = request, shared.classifier, picture, top_k, explain
     # Explanations are long: making and compressing one takes longer than the answer.
-    is_fast = not explain and (not isinstance(picture, bytes) or is_small_png(picture))
-    run = shared.admission.run_inline if is_fast else shared.admission.run_in_thread
-    return await run(_answer, request, shared.classifier, picture, top_k, explain)
+    if is_small and not explain:
+        return await shared.admission.run_inline(_answer, *arguments)
+    return await shared.admission.run_in_thread(Work.SMALL if is_small else Work.LARGE, _answer, *arguments)
 
 
 def _answer(
@@ -100,7 +104,7 @@ async def predict_batch(request: Request, shared: Shared) -> Response:
         pictures = bodies.parse_batch_form(body, content_type, shared.max_pictures)
         return json_response(request, Results(results=_results(shared.classifier, pictures, request.scope)))
 
-    return await shared.admission.run_in_thread(answer_batch)
+    return await shared.admission.run_in_thread(Work.MANY, answer_batch)
 
 
 def _results(classifier: Classifier, pictures: list[bytes], scope: Scope) -> list[Result]:

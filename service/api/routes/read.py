@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from service.api import bodies, examples, problems
+from service.api.admission import Work
 from service.api.explain import ExplainReading
 from service.api.parameters import spelt
 from service.api.problems import Problem
@@ -22,6 +23,7 @@ from service.api.state import Shared
 from service.errors import PictureError
 from service.reader import MAX_DIGITS
 
+PATH = "/read"
 BATCH_PATH = "/read/batch"
 router = APIRouter(tags=["read"])
 
@@ -37,7 +39,7 @@ Length = Annotated[
 
 
 @router.post(
-    "/read",
+    PATH,
     response_model=ReadingAnswer,
     responses=problems.PICTURE_RESPONSES,
     dependencies=[spelt("length", "explain")],
@@ -63,7 +65,7 @@ async def read(
         return json_response(request, reading_answer(shared.classifier, reading, explain=explain))
 
     # Never in the event loop: even a small picture may have many candidate digits.
-    return await shared.admission.run_in_thread(answer)
+    return await shared.admission.run_in_thread(Work.MANY, answer)
 
 
 class ReadingResult(BaseModel):
@@ -106,4 +108,4 @@ async def read_batch(request: Request, shared: Shared, length: Length = None) ->
         ]
         return json_response(request, ReadingResults(results=results))
 
-    return await shared.admission.run_in_thread(answer_batch)
+    return await shared.admission.run_in_thread(Work.MANY, answer_batch)

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from service.api import bodies
+from service.api.admission import Work
 from service.api.routes import health
 from service.api.state import Shared, State
 from service.api.v2 import examples, inference
@@ -90,11 +91,13 @@ async def infer(request: Request, served: Served) -> Response:
     json_length = request.headers.get(inference.JSON_LENGTH_HEADER)
     body = await request.body()
     if len(body) > bodies.MAX_INLINE_BYTES:
-        return await served.admission.run_in_thread(lambda: _answer(served, *inference.read(body, json_length)))
+        return await served.admission.run_in_thread(
+            Work.LARGE, lambda: _answer(served, *inference.read(body, json_length))
+        )
     inference_request, inputs = inference.read(body, json_length)
     if not isinstance(inputs, list) and len(inputs) <= _MAX_INLINE_INPUTS:
         return _answer(served, inference_request, inputs)
-    return await served.admission.run_in_thread(_answer, served, inference_request, inputs)
+    return await served.admission.run_in_thread(Work.LARGE, _answer, served, inference_request, inputs)
 
 
 @probes.get("/health/live")

@@ -22,6 +22,7 @@ from service.api.admission import (
     MIN_QUEUE_TO_SHED,
     REJECTIONS_PER_TICK,
     AdmissionControl,
+    Work,
 )
 from service.errors import Overloaded
 
@@ -58,7 +59,7 @@ class Simulation:
         """Ask for admission, and record the outcome and the waiting time."""
         started = self.clock.seconds
         try:
-            await self.admission.admit()
+            await self.admission.admit(Work.SMALL)
             outcome = "admitted"
         except Overloaded:
             outcome = "rejected"
@@ -89,7 +90,7 @@ def test_few_are_admitted_in_one_tick(clock: Clock) -> None:
         for _ in range(3):
             for _ in range(ADMISSIONS_PER_TICK):
                 with suppress(StopIteration):
-                    admission.admit().send(None)
+                    admission.admit(Work.SMALL).send(None)
                     continue
                 n_immediate += 1
             await asyncio.sleep(0)
@@ -175,7 +176,7 @@ def test_cancelled_request_is_skipped(clock: Clock, seconds: float, outcome: typ
     async def main() -> BaseException | None:
         admission = AdmissionControl(1, N_THREADS, clock)
         n = ADMISSIONS_PER_TICK + 2 + MIN_QUEUE_TO_SHED
-        tasks = [asyncio.ensure_future(admission.admit()) for _ in range(n)]
+        tasks = [asyncio.ensure_future(admission.admit(Work.SMALL)) for _ in range(n)]
         cancelled, behind = tasks[ADMISSIONS_PER_TICK : ADMISSIONS_PER_TICK + 2]
         await asyncio.sleep(0)
         cancelled.cancel()
@@ -243,13 +244,17 @@ def test_in_flight_byte_budget() -> None:
 
 
 def test_slow_thread_queue_rejects_requests(clock: Clock) -> None:
-    """While the request at its head has waited too long. When the queue moves again, requests are admitted."""
+    """While the request at its head has waited too long, also those that ask to be admitted.
+
+    Only of its kind: others have threads of their own. When the queue moves again, requests are admitted.
+    """
     resume = threading.Event()
     outcomes: list[str] = []
 
-    async def run(admission: AdmissionControl, work: Any) -> None:
+    async def run(admission: AdmissionControl, work: Any, kind: Work = Work.LARGE) -> None:
         try:
-            outcomes.append(await admission.run_in_thread(work))
+            await admission.admit(kind)
+            outcomes.append(await admission.run_in_thread(kind, work))
         except Overloaded:
             outcomes.append("rejected")
 
@@ -262,15 +267,40 @@ def test_slow_thread_queue_rejects_requests(clock: Clock) -> None:
         async with anyio.create_task_group() as group:
             for _ in range(N_THREADS + 1):
                 group.start_soon(run, admission, wait)
-            await anyio.wait_all_tasks_blocked()
+            for _ in range(N_THREADS + 1):
+                await anyio.wait_all_tasks_blocked()
             clock.seconds += MAX_THREAD_QUEUE_DELAY + 0.1
             await run(admission, wait)
+            with pytest.raises(Overloaded):
+                await admission.run_in_thread(Work.LARGE, wait)
+            await run(admission, lambda: "small", Work.SMALL)
+            await run(admission, lambda: "many", Work.MANY)
             resume.set()
         await run(admission, lambda: "admitted")
 
     anyio.run(main)
 
-    assert ["rejected", *["done"] * (N_THREADS + 1), "admitted"] == outcomes
+    assert ["rejected", "small", "many", *["done"] * (N_THREADS + 1), "admitted"] == outcomes
+
+
+def test_large_requests_are_admitted_beside_a_flood_of_small_ones(clock: Clock) -> None:
+    """A few of each kind in each tick, however long the queue of the others is."""
+    kinds = [Work.SMALL] * 100 + [Work.LARGE] * 5 + [Work.MANY] * 5
+    outcomes: list[Work] = []
+
+    async def main() -> None:
+        admission = AdmissionControl(1, N_THREADS, clock)
+
+        async def ask(kind: Work) -> None:
+            await admission.admit(kind)
+            outcomes.append(kind)
+
+        await asyncio.gather(*map(ask, kinds))
+
+    asyncio.run(main())
+    first = outcomes[: 6 * (ADMISSIONS_PER_TICK + 2)]
+
+    assert [5, 5] == [first.count(kind) for kind in (Work.LARGE, Work.MANY)]
 
 
 def test_thread_returns_results_and_exceptions() -> None:
@@ -283,8 +313,8 @@ def test_thread_returns_results_and_exceptions() -> None:
         admission = AdmissionControl(1, N_THREADS)
         for _ in range(2 * N_THREADS):
             with pytest.raises(ZeroDivisionError):
-                await admission.run_in_thread(divide, 1, b=0)
-        return await admission.run_in_thread(divide, 1, b=4)
+                await admission.run_in_thread(Work.LARGE, divide, 1, b=0)
+        return await admission.run_in_thread(Work.LARGE, divide, 1, b=4)
 
     assert 0.25 == anyio.run(main)
 

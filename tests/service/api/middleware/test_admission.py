@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from service.api.admission import Work
+from service.api.bodies import MAX_INLINE_BYTES
 from service.api.state import State
 from service.app import create_app
+from service.errors import Overloaded
 from service.settings import Settings
 from tests.pictures import draw, encode
 
@@ -28,12 +32,13 @@ def state_of(client: TestClient) -> State:
 
 
 @pytest.fixture
-def overloaded_client(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+def overloaded_client(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TestClient]:
     """Return a client of a service that sheds every request."""
     monkeypatch.setattr("service.api.admission.ADMISSIONS_PER_TICK", 0)
     monkeypatch.setattr("service.api.admission.MIN_QUEUE_TO_SHED", 0)
     monkeypatch.setattr("service.api.admission.MAX_QUEUE_DELAY", -1)
-    return client
+    with TestClient(create_app(Settings(model=tiny_model))) as client:
+        yield client
 
 
 def test_shed_request_is_503(overloaded_client: TestClient) -> None:
@@ -64,6 +69,36 @@ def test_in_flight_byte_budget(client: TestClient) -> None:
         response = client.post("/predict", content=bytes(10_001))
         assert (503, "overloaded") == (response.status_code, response.json()["code"])
     assert 200 == client.post("/predict", content=encode(draw(4))).status_code
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "expected"),
+    [
+        ("/predict", b"x", Work.SMALL),
+        ("/predict", bytes(MAX_INLINE_BYTES + 1), Work.LARGE),
+        ("/predict", iter([b"of unknown length"]), Work.LARGE),
+        ("/predict/batch", b"x", Work.MANY),
+        ("/read", b"x", Work.MANY),
+        ("/read/batch", b"x", Work.MANY),
+        ("/model/weights", None, Work.SMALL),
+    ],
+    ids=["small", "large", "chunked", "batch", "number", "numbers", "no body"],
+)
+def test_kind_of_work(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch, path: str, body: Any, expected: Work
+) -> None:
+    """By path and declared length, before anything of the body is read."""
+    kinds: list[Work] = []
+
+    async def admit(kind: Work) -> None:
+        kinds.append(kind)
+        message = "after this"
+        raise Overloaded(message)
+
+    monkeypatch.setattr(state_of(client).admission, "admit", admit)
+    client.request("GET" if body is None else "POST", path, content=body)
+
+    assert [expected] == kinds
 
 
 def test_draining_service_closes_connections(client: TestClient) -> None:

@@ -8,6 +8,7 @@ RUN pip --python /opt/digits/bin/python install --no-cache-dir --require-hashes 
 COPY service /app/service
 COPY models/digits.safetensors /app/models/
 COPY models/report /app/models/report
+COPY docs/errors.md /app/docs/
 COPY LICENSE NOTICE /app/
 RUN /opt/digits/bin/python -m compileall -q /app/service
 

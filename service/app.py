@@ -9,17 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
-from pydantic.json_schema import models_json_schema
 from starlette.middleware.cors import CORSMiddleware
 from threadpoolctl import threadpool_limits
 
 from service import __version__
-from service.api import problems
+from service.api import error_pages, openapi, problems
 from service.api.admission import AdmissionControl
 from service.api.metrics import Metrics
 from service.api.middleware.admission import Admission
@@ -29,7 +26,8 @@ from service.api.middleware.lingering import LingeringClose
 from service.api.middleware.telemetry import Telemetry
 from service.api.reports import Report
 from service.api.request_context import REQUEST_ID_HEADER, is_probe, route_path_of
-from service.api.routes import health, page, predict, read
+from service.api.routes import docs, health, page, predict, read
+from service.api.routes import errors as errors_routes
 from service.api.routes import metrics as metrics_routes
 from service.api.routes import model as model_routes
 from service.api.state import State
@@ -57,6 +55,7 @@ _CORS_HEADERS = (
     "Cache-Control",
     "X-Requested-With",
 )
+_KEY = HTTPBearer(scheme_name="key", auto_error=False, description="one of the service's API keys")
 _DESCRIPTION = (
     "POST a picture of a handwritten digit, get the digit and calibrated softmax probabilities. "
     "Or get every digit in a picture, in lines. "
@@ -104,15 +103,20 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
-        openapi_tags=[{"name": name} for name in ("predict", "read", "model", "Open Inference Protocol", "health")],
+        # FastAPI's pages load scripts from elsewhere. Ours are in `routes.docs`.
+        docs_url=None,
+        redoc_url=None,
+        license_info={"name": "MIT", "identifier": "MIT"},
+        openapi_tags=[dict(tag) for tag in openapi.TAGS],
+        generate_unique_id_function=openapi.operation_id,
         # FastAPI's log records of invalid requests could contain pictures; `middleware.telemetry` logs problem codes.
         telemetry={"logs": False, "exclude": lambda scope: is_probe(route_path_of(scope))},
     )
     app.state.metrics = metrics
     keys = settings.keys()
     # Only documents the key in OpenAPI; `middleware.authentication` checks it.
-    auth_dependencies = [Security(HTTPBearer(scheme_name="key", auto_error=False))] if keys else []
-    auth_responses = problems.openapi_responses(HTTPStatus.UNAUTHORIZED) if keys else {}
+    auth_dependencies = [Security(_KEY)] if keys else []
+    auth_responses = openapi.problem_responses("unauthorized") if keys else {}
     auth_responses_v2 = v2.UNAUTHORIZED if keys else {}
     for router in (predict.router, read.router):
         app.include_router(router, dependencies=auth_dependencies, responses=auth_responses)
@@ -123,8 +127,13 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
 
     page_files = page.read_files()
     app.include_router(page.make_router(page_files))
+    pages_on_errors = error_pages.read_pages()
+    app.include_router(errors_routes.make_router(pages_on_errors))
+    app.include_router(docs.router)
+    # A browser loads the page and the documentation, which then ask for a key.
+    open_paths = {*page_files, *docs.PATHS, *(f"{problems.PAGES_PATH}{code}" for code in pages_on_errors)}
     problems.install_exception_handlers(app)
-    _add_schemas(app)
+    openapi.complete(app, (problems.Problem, InferenceRequest))
     # The middleware added last is the outermost.
     app.add_middleware(
         BodyLimits,
@@ -134,7 +143,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     )
     app.add_middleware(Admission, many_paths=(predict.BATCH_PATH, read.PATH, read.BATCH_PATH))
     if keys:
-        app.add_middleware(Authentication, keys=keys, open_paths=page_files)
+        app.add_middleware(Authentication, keys=keys, open_paths=open_paths)
     app.add_middleware(Telemetry, metrics=metrics)
     if settings.cors_origins:
         app.add_middleware(
@@ -147,22 +156,6 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     # Outside of the metrics and of all budgets, which end with the response.
     app.add_middleware(LingeringClose)
     return app
-
-
-def _add_schemas(app: FastAPI) -> None:
-    """Add the schemas of bodies that handlers parse and serialise themselves, unknown to FastAPI, to OpenAPI."""
-    generate = app.openapi
-    models = (problems.Problem, InferenceRequest)
-    _, schemas = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
-    )
-
-    def openapi() -> dict[str, Any]:
-        document = generate()
-        document["components"]["schemas"] |= schemas["$defs"]
-        return document
-
-    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def from_environment() -> FastAPI:

@@ -18,7 +18,8 @@ DigitsError
 │   ├── UnknownParameter      query parameter that is nearly one of the service's
 │   ├── NotAcceptable         no representation matches `Accept`
 │   ├── Overloaded            load shedding: more work in flight than can be done in time
-│   └── NoSuchModel           the path names a model that is not served
+│   ├── NoSuchModel           the path names a model that is not served
+│   └── NoSuchErrorPage       the path names a code that no problem has
 ├── InvalidPixels           array that is not in MNIST form
 ├── SettingsError           environment variable with an invalid value
 ├── ArtifactError           model file that is missing, corrupt or of another kind
@@ -103,6 +104,10 @@ class Overloaded(RequestError):
 
 class NoSuchModel(RequestError):
     """No model of this name and version is served."""
+
+
+class NoSuchErrorPage(RequestError):
+    """No problem has this code."""
 
 
 class InvalidPixels(DigitsError):

@@ -40,7 +40,7 @@ def served(tiny_model: Path) -> Iterator[dict[str, Any]]:
     app = create_app(Settings(model=tiny_model))
     with TestClient(app):
         model = artifact.load(tiny_model)
-        yield {"app": app, "name": model.metadata.name, "version": model.version, "index": 0}
+        yield {"app": app, "name": model.metadata.name, "version": model.version, "index": 0, "code": "no-ink"}
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)

@@ -38,11 +38,30 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_wheel_is_complete(wheel: Path) -> None:
-    """The model, its report, the page and the marker of types are in it; the version and the commands are right."""
-    for name in ("digits.safetensors", "report/report.json", "web/index.html", "py.typed"):
+    """Model, report, pages and the marker of types are in it; the version and the commands are right."""
+    for name in (
+        "digits.safetensors",
+        "report/report.json",
+        "web/index.html",
+        "swagger/vendor/swagger-ui-bundle.js",
+        "py.typed",
+    ):
         assert (wheel / "service" / name).is_file(), name
     information = wheel / f"digits_service-{__version__}.dist-info"
     assert "digits = service.cli.main:main" in (information / "entry_points.txt").read_text()
+
+
+def test_wheel_explains_every_problem(wheel: Path, tmp_path: Path) -> None:
+    """Installed, without docs/ beside it, the service has a page for each code."""
+    program = (
+        "from service.api import error_pages, problems; print(error_pages.read_pages().keys() ^ problems.STATUSES)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(wheel)}
+
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+
+    assert "set()" == finished.stdout.strip()
 
 
 @pytest.mark.parametrize(("annotated", "status"), [("int", 0), ("str", 1)])

@@ -1,6 +1,7 @@
-"""Example request bodies of /predict and /read in the OpenAPI document.
+"""Example request bodies, and examples of answers, in the OpenAPI document. Those of /v2 are in `v2.examples`.
 
-Each one is valid. Those of /predict are answered with a 7, that of /read with two lines of sevens.
+Each body is valid. Those of /predict are answered with a 7, that of /read with two lines of sevens. The answers are the
+bundled model's, with fewer decimals.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def _form(field: dict[str, Any]) -> dict[str, Any]:
 PREDICT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "multipart/form-data": {"schema": _form({"type": "string", "format": "binary", "description": "the picture"})},
+        # First, since /docs offers the first one: it can be sent as it is.
         "application/json": {
             "schema": {"anyOf": [ImageBody.model_json_schema(), PixelsBody.model_json_schema()]},
             "examples": {
@@ -74,6 +75,7 @@ PREDICT_BODY: dict[str, Any] = {
                 "pixels": {"summary": "28x28 pixels in MNIST form", "value": {"pixels": PIXELS}},
             },
         },
+        "multipart/form-data": {"schema": _form({"type": "string", "format": "binary", "description": "the picture"})},
         "image/*": _PICTURE,
         "application/octet-stream": _PICTURE,
     },
@@ -101,3 +103,78 @@ BATCH_BODY: dict[str, Any] = {
         }
     },
 }
+
+# --- Answers
+
+MODEL_NAME = {"name": "mnist-mlp", "version": "bcf818c5024a"}
+PROBABILITIES = [0.0, 3e-07, 0.0, 9e-06, 0.0, 0.0, 0.0, 0.99999, 0.0, 4e-07]
+_CLASSES = list(range(10))
+
+ANSWER: dict[str, Any] = {
+    "digit": 7,
+    "confidence": 0.99999,
+    "probabilities": PROBABILITIES,
+    "classes": _CLASSES,
+    "verdict": "clear",
+    "novelty": 1e-05,
+    "model": MODEL_NAME,
+}
+
+
+def _read_seven(*box: int) -> dict[str, Any]:
+    kept = {name: ANSWER[name] for name in ("digit", "confidence", "probabilities", "verdict", "novelty")}
+    return {**kept, "box": list(box)}
+
+
+READING: dict[str, Any] = {
+    "text": "77\n7",
+    "confidence": 0.9907,
+    "verdict": "clear",
+    "lines": [
+        {
+            "text": "77",
+            "confidence": 0.9944,
+            "box": [7, 5, 27, 50],
+            "digits": [_read_seven(7, 5, 27, 22), _read_seven(7, 33, 27, 50)],
+        },
+        {"text": "7", "confidence": 0.9963, "box": [35, 5, 55, 22], "digits": [_read_seven(35, 5, 55, 22)]},
+    ],
+    "picture_size": [56, 56],
+    "classes": _CLASSES,
+    "model": MODEL_NAME,
+}
+
+MODEL: dict[str, Any] = {
+    **MODEL_NAME,
+    "classes": _CLASSES,
+    "layers": [
+        {"n_in": 784, "n_out": 639, "activation": "relu"},
+        {"n_in": 639, "n_out": 490, "activation": "relu"},
+        {"n_in": 490, "n_out": 10, "activation": "softmax"},
+    ],
+    "head": "softmax",
+    "n_parameters": 820125,
+    "temperature": 1.0927,
+    "ambiguous_below": 0.7991,
+    "novel_from": 0.7725,
+    "training": {"recipe": "record", "seed": 1, "libraries": {"scikit-learn": "1.9.1"}},
+    "figures": {"training_accuracy": 0.998933, "validation_accuracy": 0.9964, "test_accuracy": 0.9957},
+    "report": True,
+}
+
+LAYER: dict[str, Any] = {
+    "index": 0,
+    "activation": "softmax",
+    "n_in": 3,
+    "n_out": 2,
+    "weights": [[0.5, -0.25], [0.125, 1.0], [0.0, 0.75]],
+    "biases": [0.1, -0.1],
+}
+"""A layer with fewer inputs and units than any real one."""
+
+WEIGHTS: dict[str, Any] = {"model": MODEL_NAME, "layers": [LAYER]}
+REPORT: dict[str, Any] = {"model": MODEL_NAME, "test": {"wrong": 43, "n": 10000, "error": 0.0043}}
+HEALTH: dict[str, Any] = {"status": "ok", "model": MODEL_NAME, "uptime_seconds": 3600.5}
+PROBE: dict[str, Any] = {"status": "ok"}
+METRICS = 'digits_http_requests_total{method="POST",route="/predict",status="200"} 12.0\n'
+ERROR_PAGE = "no-ink\n\nStatus 422. The picture can be decoded, but it is blank. [...]\n"

@@ -2,7 +2,7 @@
 
 Enters: an exception and the ASGI scope of its request. Leaves: a response `application/problem+json` with a stable
 `code` and the request id; under /v2 `{"error": ...}`, as the Open Inference Protocol requires. Out of scope: the tree
-of domain errors (`errors`).
+of domain errors (`errors`), the pages to which `type` refers (`error_pages`), and OpenAPI (`openapi`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from service.api.request_context import request_context_of
 _log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+PAGES_PATH = "/errors/"
+"""Path of the pages on problems, which the code follows."""
 
 # Looked up along the MRO of the error's class, so that a new subclass inherits the entry of its family.
 _STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = MappingProxyType(
@@ -48,11 +50,20 @@ _STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = Ma
         errors.InvalidPixels: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.NotAcceptable: (HTTPStatus.NOT_ACCEPTABLE, "not-acceptable"),
         errors.NoSuchModel: (HTTPStatus.NOT_FOUND, "not-found"),
+        errors.NoSuchErrorPage: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NoSuchReport: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NoSuchLayer: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NotAPicture: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     }
 )
+_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")
+_WRONG_METHOD = (HTTPStatus.METHOD_NOT_ALLOWED, "method-not-allowed")
+
+STATUSES: Mapping[str, HTTPStatus] = MappingProxyType(
+    {code: status for status, code in (*_STATUS_AND_CODE.values(), _WRONG_METHOD, _INTERNAL)}
+)
+"""The status of each code that the service answers."""
+
 _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
     {
         HTTPStatus.UNAUTHORIZED: MappingProxyType({"WWW-Authenticate": "Bearer"}),
@@ -61,36 +72,20 @@ _HEADERS: Mapping[int, Mapping[str, str]] = MappingProxyType(
         HTTPStatus.REQUEST_TIMEOUT: MappingProxyType({"Connection": "close"}),
     }
 )
-_INTERNAL = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal-error")
 
 
 class Problem(BaseModel):
     """Problem details (RFC 9457)."""
 
-    type: str = Field(description="always about:blank; `code` distinguishes the problems")
+    type: str = Field(
+        description="where the service explains this `code`: a reference relative to it, such as /errors/no-ink",
+        json_schema_extra={"format": "uri-reference"},
+    )
     title: str = Field(description="reason phrase of the status")
     status: int
     detail: str = Field(description="what is wrong with this request and how to fix it")
     code: str = Field(description="stable, machine-readable name of the problem")
     request_id: str = Field(description="request id, also in the service's log")
-
-
-def openapi_responses(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI `responses` of a route that can end in problems with these statuses."""
-    schema = {"schema": {"$ref": f"#/components/schemas/{Problem.__name__}"}}
-    return {status.value: {"description": status.phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
-
-
-BATCH_RESPONSES = openapi_responses(
-    HTTPStatus.REQUEST_TIMEOUT,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-    HTTPStatus.UNPROCESSABLE_ENTITY,
-)
-"""OpenAPI `responses` of a route that takes a form with many pictures, of which an unreadable one fails no other."""
-
-PICTURE_RESPONSES = openapi_responses(HTTPStatus.BAD_REQUEST) | BATCH_RESPONSES
-"""OpenAPI `responses` of a route that takes one picture."""
 
 
 def to_problem(scope: Scope, error: Exception) -> Problem:
@@ -114,8 +109,19 @@ def _problem(scope: Scope, status: HTTPStatus, code: str, detail: str) -> Proble
     context = request_context_of(scope)
     context.problem_codes.append(code)
     return Problem(
-        type="about:blank", title=status.phrase, status=status, detail=detail, code=code, request_id=context.request_id
+        type=_type(scope, code),
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        request_id=context.request_id,
     )
+
+
+def _type(scope: Scope, code: str) -> str:
+    """Return the reference of the page on this code, with the path prefix that a proxy strips."""
+    # A status that Starlette or FastAPI may answer in a later release has no page.
+    return f"{scope.get('root_path', '')}{PAGES_PATH}{code}" if code in STATUSES else "about:blank"
 
 
 def _response(scope: Scope, problem: Problem, headers: Mapping[str, str] | None = None) -> Response:

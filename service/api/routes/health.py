@@ -14,6 +14,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
+from service.api import examples
+from service.api.openapi import answer_example
 from service.api.schemas import ModelName
 from service.api.state import State
 
@@ -52,7 +54,8 @@ def is_ready(request: Request) -> bool:
 @router.get(
     "/health",
     responses={
-        _UNAVAILABLE.value: {"model": Health, "description": "No model is loaded, or the service is shutting down"}
+        **answer_example(examples.HEALTH),
+        _UNAVAILABLE.value: {"model": Health, "description": "No model is loaded, or the service is shutting down"},
     },
 )
 async def health(request: Request, response: Response) -> Health:
@@ -72,7 +75,7 @@ async def health(request: Request, response: Response) -> Health:
 
 
 @router.head("/livez", include_in_schema=False)
-@router.get("/livez")
+@router.get("/livez", responses=answer_example(examples.PROBE))
 async def livez() -> Probe:
     """Liveness probe: 200 as long as the process responds. An orchestrator restarts it otherwise."""
     return Probe(status="ok")
@@ -80,7 +83,11 @@ async def livez() -> Probe:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get(
-    "/readyz", responses={_UNAVAILABLE.value: {"model": Probe, "description": "Not ready: route requests elsewhere"}}
+    "/readyz",
+    responses={
+        **answer_example(examples.PROBE),
+        _UNAVAILABLE.value: {"model": Probe, "description": "Not ready: route requests elsewhere"},
+    },
 )
 async def readyz(request: Request, response: Response) -> Probe:
     """Readiness probe: 200 if requests should be routed here, else 503."""

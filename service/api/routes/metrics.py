@@ -6,7 +6,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from service.api import examples
 from service.api.metrics import Metrics
+from service.api.openapi import problem_responses
 
 router = APIRouter(tags=["health"])
 
@@ -14,7 +16,10 @@ router = APIRouter(tags=["health"])
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {}, "application/openmetrics-text": {}}}},
+    responses={
+        200: {"content": {"text/plain": {"example": examples.METRICS}, "application/openmetrics-text": {}}},
+        **problem_responses("internal-error"),
+    },
 )
 async def metrics(request: Request) -> Response:
     """Return the metrics of all workers in the Prometheus text format or in OpenMetrics."""

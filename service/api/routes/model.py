@@ -6,15 +6,15 @@ scope: serialising weights (`api.weights`), drawing them (`model.weight_images`)
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from service.api import problems
+from service.api import examples
 from service.api.admission import Work
+from service.api.openapi import ANYWHERE, Responses, answer_example, problem_responses
 from service.api.parameters import spelt
 from service.api.representations import Representation, quality, respond
 from service.api.state import Shared
@@ -30,23 +30,23 @@ FormatQuery = Annotated[
     FileFormat | None, Query(alias="format", description="file format; overrides the header `Accept`")
 ]
 
-_WEIGHTS_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "The weights, with a strong ETag for conditional requests (`If-None-Match`)",
-        "content": {media_type: {} for media_type in MEDIA_TYPES.values()},
-    },
-    304: {"description": "Not modified: the client's copy is current"},
-}
 
-_REPORT_RESPONSE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The evaluation report", "content": {"application/json": {}}}
-}
-_FIGURE_RESPONSE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "One figure of the report", "content": {"image/png": {}}}
-}
-_IMAGE_RESPONSES: dict[int | str, dict[str, Any]] = _WEIGHTS_RESPONSES | {
-    200: {"description": "The incoming weights of hidden units as images", "content": {"image/png": {}}}
-}
+def _cacheable(description: str, content: dict[str, Any], *codes: str) -> Responses:
+    return {
+        200: {
+            "description": f"{description}, with a strong ETag for conditional requests (`If-None-Match`)",
+            "content": content,
+        },
+        304: {"description": "Not modified: the client's copy is current"},
+        **problem_responses(*codes, *ANYWHERE),
+    }
+
+
+def _weights_content(example: dict[str, Any]) -> dict[str, Any]:
+    return {name: {"example": example} if name == MEDIA_TYPES["json"] else {} for name in MEDIA_TYPES.values()}
+
+
+_PNG: dict[str, Any] = {"image/png": {}}
 
 
 class LayerFacts(BaseModel):
@@ -91,7 +91,7 @@ class Model(BaseModel):
 
 
 @router.head("", include_in_schema=False)
-@router.get("")
+@router.get("", responses=answer_example(examples.MODEL) | problem_responses(*ANYWHERE))
 async def model(shared: Shared) -> Model:
     """Return the metadata of the served model."""
     artifact = shared.classifier.model
@@ -119,8 +119,7 @@ async def model(shared: Shared) -> Model:
     "/weights",
     dependencies=[spelt("format")],
     response_class=Response,
-    responses=_WEIGHTS_RESPONSES
-    | problems.openapi_responses(HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_cacheable("The weights", _weights_content(examples.WEIGHTS), "not-acceptable", "invalid-request"),
 )
 async def weights(request: Request, shared: Shared, file_format: FormatQuery = None) -> Response:
     """Return all weights and biases.
@@ -139,8 +138,9 @@ async def weights(request: Request, shared: Shared, file_format: FormatQuery = N
     "/weights/{index}",
     dependencies=[spelt("format")],
     response_class=Response,
-    responses=_WEIGHTS_RESPONSES
-    | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.NOT_ACCEPTABLE, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_cacheable(
+        "The weights of the layer", _weights_content(examples.LAYER), "not-found", "not-acceptable", "invalid-request"
+    ),
 )
 async def layer_weights(
     request: Request, shared: Shared, index: LayerIndex, file_format: FormatQuery = None
@@ -156,7 +156,7 @@ async def layer_weights(
     "/weights/{index}/image",
     dependencies=[spelt("rows", "columns", "first")],
     response_class=Response,
-    responses=_IMAGE_RESPONSES | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_cacheable("The incoming weights of hidden units as images", _PNG, "not-found", "invalid-request"),
 )
 async def weights_image(
     shared: Shared,
@@ -173,7 +173,9 @@ async def weights_image(
 
 
 @router.get(
-    "/report", response_class=Response, responses=_REPORT_RESPONSE | problems.openapi_responses(HTTPStatus.NOT_FOUND)
+    "/report",
+    response_class=Response,
+    responses=_cacheable("The evaluation report", {"application/json": {"example": examples.REPORT}}, "not-found"),
 )
 async def report(request: Request, shared: Shared) -> Response:
     """Return the evaluation report on the served model. 404 if there is none beside the model file."""
@@ -183,7 +185,7 @@ async def report(request: Request, shared: Shared) -> Response:
 @router.get(
     "/report/{name}.png",
     response_class=Response,
-    responses=_FIGURE_RESPONSE | problems.openapi_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY),
+    responses=_cacheable("One figure of the report", _PNG, "not-found"),
 )
 async def report_figure(request: Request, shared: Shared, name: str) -> Response:
     """Return a figure of the report as PNG, such as `misread`: the misclassified digits."""

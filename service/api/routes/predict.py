@@ -16,6 +16,7 @@ from starlette.types import Scope
 from service.api import bodies, examples, problems
 from service.api.admission import Work
 from service.api.explain import ExplainPrediction
+from service.api.openapi import BATCH, PICTURE, answer_example, example_problem, problem_responses
 from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.responses import json_response
@@ -32,7 +33,7 @@ router = APIRouter(tags=["predict"])
 @router.post(
     "/predict",
     response_model=Answer,
-    responses=problems.PICTURE_RESPONSES,
+    responses=answer_example(examples.ANSWER) | problem_responses(*PICTURE),
     dependencies=[spelt("top_k", "explain")],
     openapi_extra={"requestBody": examples.PREDICT_BODY},
 )
@@ -89,7 +90,8 @@ class Results(BaseModel):
 @router.post(
     BATCH_PATH,
     response_model=Results,
-    responses=problems.BATCH_RESPONSES,
+    responses=answer_example({"results": [{"prediction": examples.ANSWER}, {"problem": example_problem("no-ink")}]})
+    | problem_responses(*BATCH),
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )
 async def predict_batch(request: Request, shared: Shared) -> Response:

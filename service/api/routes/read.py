@@ -15,6 +15,7 @@ from starlette.responses import Response
 from service.api import bodies, examples, problems
 from service.api.admission import Work
 from service.api.explain import ExplainReading
+from service.api.openapi import BATCH, PICTURE, answer_example, example_problem, problem_responses
 from service.api.parameters import spelt
 from service.api.problems import Problem
 from service.api.readings import ReadingAnswer, reading_answer
@@ -41,7 +42,7 @@ Length = Annotated[
 @router.post(
     PATH,
     response_model=ReadingAnswer,
-    responses=problems.PICTURE_RESPONSES,
+    responses=answer_example(examples.READING) | problem_responses(*PICTURE),
     dependencies=[spelt("length", "explain")],
     openapi_extra={"requestBody": examples.READ_BODY},
 )
@@ -84,7 +85,8 @@ class ReadingResults(BaseModel):
 @router.post(
     BATCH_PATH,
     response_model=ReadingResults,
-    responses=problems.BATCH_RESPONSES,
+    responses=answer_example({"results": [{"reading": examples.READING}, {"problem": example_problem("no-ink")}]})
+    | problem_responses(*BATCH),
     dependencies=[spelt("length")],
     openapi_extra={"requestBody": examples.BATCH_BODY},
 )

@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from service.api import bodies
 from service.api.admission import Work
+from service.api.openapi import ANYWHERE, PICTURE, Responses, answer_example, error_responses
 from service.api.routes import health
 from service.api.state import Shared, State
 from service.api.v2 import examples, inference
@@ -34,15 +35,13 @@ from service.api.v2.schemas import (
 from service.errors import NoSuchModel, PictureError
 from service.types import PIXELS, FloatArray
 
-Responses = dict[int | str, dict[str, Any]]
+
+def _error_responses(*codes: str) -> Responses:
+    return error_responses(codes, lambda _, detail: {"error": detail}, {"application/json": {}}, model=Refusal)
 
 
-def _error_responses(*statuses: HTTPStatus) -> Responses:
-    return {status.value: {"model": Refusal} for status in statuses}
-
-
-UNAUTHORIZED = _error_responses(HTTPStatus.UNAUTHORIZED)
-_MODEL_ERRORS = _error_responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+UNAUTHORIZED = _error_responses("unauthorized")
+_MODEL_CODES = ("not-found", *ANYWHERE)
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
 # Probes need no API key.
 probes = APIRouter(prefix="/v2", tags=["Open Inference Protocol"])
@@ -63,6 +62,7 @@ _MODEL = "/models/{name}"
 _VERSION = "/models/{name}/versions/{version}"
 
 
+_NOT_READY = {"description": "Not ready: route requests elsewhere"}
 # Inference on so few inputs takes less time than the hop to a thread.
 _MAX_INLINE_INPUTS = 4
 _INFERENCE: dict[str, Any] = {
@@ -70,15 +70,9 @@ _INFERENCE: dict[str, Any] = {
     "responses": {
         200: {
             "description": "The response; octet-stream if outputs are requested as binary tensor data",
-            "content": {"application/octet-stream": {}},
+            "content": {"application/json": {"example": examples.INFERENCE}, "application/octet-stream": {}},
         },
-        **_MODEL_ERRORS,
-        **_error_responses(
-            HTTPStatus.BAD_REQUEST,
-            HTTPStatus.REQUEST_TIMEOUT,
-            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        ),
+        **_error_responses("not-found", *PICTURE),
     },
     "openapi_extra": {"requestBody": examples.INFERENCE_BODY},
 }
@@ -100,13 +94,13 @@ async def infer(request: Request, served: Served) -> Response:
     return await served.admission.run_in_thread(Work.LARGE, _answer, served, inference_request, inputs)
 
 
-@probes.get("/health/live")
+@probes.get("/health/live", responses=answer_example(examples.LIVE))
 async def live() -> Live:
     """Liveness probe."""
     return Live(live=True)
 
 
-@probes.get("/health/ready", responses={503: {"model": Ready, "description": "Not ready: route requests elsewhere"}})
+@probes.get("/health/ready", responses=answer_example(examples.READY) | {503: _NOT_READY | {"model": Ready}})
 async def ready(request: Request, response: Response) -> Ready:
     """Readiness probe: 200 if requests should be routed here, else 503."""
     is_ready = health.is_ready(request)
@@ -115,7 +109,7 @@ async def ready(request: Request, response: Response) -> Ready:
     return Ready(live=True, ready=is_ready)
 
 
-@router.get("")
+@router.get("", responses=answer_example(examples.SERVER) | _error_responses(*ANYWHERE))
 async def server(request: Request) -> ServerFacts:
     """Return name, version and extensions of the server."""
     return ServerFacts(
@@ -123,8 +117,11 @@ async def server(request: Request) -> ServerFacts:
     )
 
 
-@router.get(_MODEL, responses=_MODEL_ERRORS)
-@router.get(_VERSION, responses=_MODEL_ERRORS)
+_METADATA: Responses = answer_example(examples.MODEL) | _error_responses(*_MODEL_CODES)
+
+
+@router.get(_MODEL, responses=_METADATA)
+@router.get(_VERSION, responses=_METADATA)
 async def model(served: Served) -> ModelFacts:
     """Return inputs and outputs of the model."""
     artifact = served.classifier.model
@@ -140,9 +137,11 @@ async def model(served: Served) -> ModelFacts:
     )
 
 
-_READINESS: Responses = _MODEL_ERRORS | {
-    503: {"model": ModelReady, "description": "Not ready: route requests elsewhere"}
-}
+_MODEL_ERRORS = _error_responses(*_MODEL_CODES)
+# Not ready, or overloaded: unlike that of the server, this probe may need a key, and is shed.
+_READINESS: Responses = (
+    answer_example(examples.MODEL_READY) | _MODEL_ERRORS | {503: _MODEL_ERRORS[503] | {"model": ModelReady | Refusal}}
+)
 
 
 @router.get(f"{_MODEL}/ready", responses=_READINESS)

@@ -11,6 +11,7 @@ def problem(response: Any) -> tuple[int, str]:
 
     assert "application/problem+json" == response.headers["content-type"]
     assert {"type", "title", "status", "detail", "code", "request_id"} == set(body)
+    assert f"/errors/{body['code']}" == body["type"]
     assert response.status_code == body["status"]
     assert response.headers["x-request-id"] == body["request_id"]
     return response.status_code, body["code"]

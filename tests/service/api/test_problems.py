@@ -8,6 +8,7 @@ import logging
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.exceptions import HTTPException
 
 from service import errors
 from service.api import problems
@@ -56,6 +57,23 @@ def test_subclass_inherits_the_status_of_its_base() -> None:
 
     assert 400 == response.status_code
     assert "unreadable-image" == response.json()["code"]
+
+
+@pytest.mark.parametrize(
+    ("error", "root_path", "expected"),
+    [
+        (errors.NoInk("draw"), "", "/errors/no-ink"),
+        (errors.NoInk("draw"), "/digits", "/digits/errors/no-ink"),
+        (HTTPException(418), "", "about:blank"),
+    ],
+    ids=["no prefix", "path prefix", "status without a page"],
+)
+def test_type_refers_to_the_page_on_the_code(error: Exception, root_path: str, expected: str) -> None:
+    """It is relative to the service's origin, with the path prefix that a proxy strips."""
+    client = make_client(error)
+    client.app.root_path = root_path  # type: ignore[attr-defined] # the type is that of any ASGI application
+
+    assert expected == client.get("/").json()["type"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 def make_problem(status: int, detail: str = "send something else", code: str = "invalid-request") -> dict[str, Any]:
     """Return the body of an error."""
     return {
-        "type": "about:blank",
+        "type": f"/errors/{code}",
         "title": "A problem",
         "status": status,
         "detail": detail,

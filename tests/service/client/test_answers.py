@@ -53,6 +53,14 @@ def test_models_match_the_schemas_of_the_service(model: type[BaseModel], omitted
     assert set(documented_as_required) - omitted == required
 
 
+@pytest.mark.parametrize("reference", ["about:blank", "/digits/errors/no-ink", None])
+def test_type_of_a_problem_does_not_matter(reference: str | None) -> None:
+    """Services before 0.1 had about:blank. The client goes by the code."""
+    body = make_problem(422, code="no-ink") | {"type": reference}
+
+    assert "no-ink" == Problem.model_validate(body).code
+
+
 def test_unknown_fields_are_ignored() -> None:
     """A newer service may add fields, at any depth."""
     known = make_answer()

@@ -38,7 +38,7 @@ def test_each_key_is_valid(protected_client: TestClient, scheme: str, key: str) 
             ("/model", header)
             for header in (None, "", "Bearer", "Bearer first", "Bearer first-key2", "Basic first-key")
         ),
-        *((path, None) for path in ("/predict", "/read", "/read/batch", "/nowhere", "/docs", "/v2x")),
+        *((path, None) for path in ("/predict", "/read", "/read/batch", "/nowhere", "/errors/", "/v2x")),
     ],
 )
 def test_request_without_a_valid_key_is_unauthorized(
@@ -68,9 +68,19 @@ def test_probes_and_metrics_need_no_key(protected_client: TestClient) -> None:
     assert [200] * 6 == [protected_client.get(path).status_code for path in paths]
 
 
-def test_page_needs_no_key(protected_client: TestClient) -> None:
-    """A browser loads the page, which then asks for a key."""
-    assert [200, 200] == [protected_client.get(path).status_code for path in ("/", "/page/js/main.js")]
+def test_pages_need_no_key(protected_client: TestClient) -> None:
+    """A browser loads the page, and the API to try out, which then ask for a key. `type` of a 401 can be followed."""
+    paths = (
+        "/",
+        "/page/js/main.js",
+        "/docs",
+        "/docs/swagger-ui.css",
+        "/openapi.json",
+        "/redoc",
+        "/errors/unauthorized",
+    )
+
+    assert [200] * 7 == [protected_client.get(path).status_code for path in paths]
 
 
 def test_open_paths_under_a_root_path(tiny_model: Path) -> None:
@@ -84,9 +94,10 @@ def test_open_paths_under_a_root_path(tiny_model: Path) -> None:
 
 def test_openapi_document_has_the_key(protected_client: TestClient) -> None:
     """The security scheme lets generated clients send the key."""
-    document = protected_client.get("/openapi.json", headers={"authorization": "Bearer first-key"}).json()
+    document = protected_client.get("/openapi.json").json()
+    (scheme,) = document["components"]["securitySchemes"].items()
 
-    assert {"key": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
+    assert ("key", "http", "bearer") == (scheme[0], scheme[1]["type"], scheme[1]["scheme"])
     for path in ("/predict", "/read", "/read/batch"):
         assert [{"key": []}] == document["paths"][path]["post"]["security"]
     assert {"application/problem+json"} == set(document["paths"]["/predict"]["post"]["responses"]["401"]["content"])

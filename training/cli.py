@@ -155,14 +155,15 @@ def _parser(recipes: Mapping[str, Recipe]) -> argparse.ArgumentParser:
         dest="source",
         type=Path,
         metavar="MODEL.skops",
-        help="an MLPClassifier that was fitted elsewhere on 28x28 digits, instead of --model",
+        help="an MLPClassifier that was fitted elsewhere on 28x28 digits, alone or in a Pipeline behind scalers, "
+        "instead of --model",
     )
     export.add_argument(
         "--largest-input",
         type=float,
-        default=1.0,
         metavar="NUMBER",
-        help="with --from: largest pixel value of its training inputs; 255 for raw pixels; default 1",
+        help="with --from: largest pixel value of its training inputs, 255 for raw pixels, 1 for scaled ones; default: "
+        "what its scaler was fitted on",
     )
     export.add_argument(
         "--output", type=Path, required=True, metavar="FILE", help="its suffix decides: .onnx, .skops or .safetensors"
@@ -347,7 +348,11 @@ def _export(arguments: argparse.Namespace, console: Console) -> None:
 
     output: Path = arguments.output
     if arguments.source is not None:
-        model = pack_foreign(from_skops(arguments.source), arguments.largest_input)
+        foreign = from_skops(arguments.source)
+        largest_input = foreign.largest_input(arguments.largest_input)
+        if arguments.largest_input is None:
+            console.print(f"its inputs were pixels 0..{largest_input:g}, by its {foreign.scaler}")
+        model = pack_foreign(foreign.classifier, largest_input)
     else:
         model = artifact.load(arguments.model)
     if output.suffix == ".safetensors":

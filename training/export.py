@@ -22,8 +22,8 @@ class ExportError(TrainingError):
 def to_network(classifier: MLPClassifier) -> Network:
     """Return the classifier's weights as a Network, in float32.
 
-    Classes may be integers, or integers as text, as in OpenML's copy of MNIST. Raises ExportError for a multi-label
-    classifier, and for other classes.
+    Classes may be integers, also as floating-point numbers, and both as text, as in OpenML's copy of MNIST. Raises
+    ExportError for a multi-label classifier, and for other classes.
     """
     head = classifier.out_activation_
     n_classes, n_outputs = len(classifier.classes_), classifier.n_outputs_
@@ -31,7 +31,7 @@ def to_network(classifier: MLPClassifier) -> Network:
         message = f"a {head} head with {n_outputs} units for {n_classes} classes does not predict a single digit"
         raise ExportError(message)
     try:
-        classes = tuple(int(str(label)) for label in classifier.classes_)
+        classes = tuple(_integer(label) for label in classifier.classes_)
     except ValueError as error:
         message = f"classes must be integers, not {list(classifier.classes_)}"
         raise ExportError(message) from error
@@ -41,6 +41,14 @@ def to_network(classifier: MLPClassifier) -> Network:
         for weights, biases, activation in zip(classifier.coefs_, classifier.intercepts_, activations, strict=True)
     )
     return Network(layers, classes)
+
+
+def _integer(label: object) -> int:
+    """Return 3 for 3, 3.0, "3" and "3.0". Raises ValueError for anything else."""
+    number = float(str(label))
+    if not number.is_integer():
+        raise ValueError(label)
+    return int(number)
 
 
 def to_classifier(network: Network) -> MLPClassifier:

@@ -1,7 +1,8 @@
 """Model files of other libraries: fitted MLPClassifier <-> ONNX and skops, without pickle.
 
 Enters and leaves: an MLPClassifier, or the content of a file. skops files are untrusted: only types that skops trusts
-are loaded. Out of scope: the service's own format (`service.model.artifact`).
+are loaded, and scikit-learn's optimizers. Out of scope: which models can be converted (`training.scalers`), and the
+service's own format (`service.model.artifact`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ from skops.io.exceptions import UntrustedTypesFoundException
 
 from service.types import PIXELS
 from training.export import ExportError
+from training.scalers import ForeignModel, fold_scalers
 from training.synthetic_digits import synthesize
 
 # float32 sums differ in the last digits between libraries.
 _TOLERANCE = 1e-5
+# A classifier keeps its optimizer by default, whose type skops does not trust, since it is private. Both are plain
+# classes that hold numbers: they neither reduce to a call nor act when their state is set. What they hold is checked
+# like anything else.
+_OPTIMIZERS = tuple(
+    f"sklearn.neural_network._stochastic_optimizers.{name}" for name in ("AdamOptimizer", "SGDOptimizer")
+)
+# Pickles begin with it, from protocol 2 on.
+_PICKLE = b"\x80"
 
 
 def to_onnx_bytes(classifier: MLPClassifier) -> bytes:
@@ -47,28 +57,37 @@ def to_skops_bytes(classifier: MLPClassifier) -> bytes:
     return content
 
 
-def from_skops(path: Path) -> MLPClassifier:
-    """Read a classifier of 28x28 images from an untrusted skops file.
+def from_skops(path: Path) -> ForeignModel:
+    """Read a classifier of 28x28 images, alone or behind scalers, from an untrusted skops file.
 
     Raises ExportError when the file contains untrusted types, is damaged, or has no such classifier. Another version of
     scikit-learn than the one that wrote the file may read it differently, so the caller should evaluate the result.
     """
     try:
-        classifier = skops.io.loads(path.read_bytes())
-    except UntrustedTypesFoundException as error:
-        message = f"{path} contains untrusted types: {error}; `del model._optimizer` before saving often helps"
-        raise ExportError(message) from error
+        content = path.read_bytes()
     except OSError as error:
         message = f"{path} cannot be read: {error.strerror}"
+        raise ExportError(message) from error
+    if content.startswith(_PICKLE):
+        message = (
+            f"{path} is a pickle, which could run any code: load it where you trust it, and save the model with "
+            "`skops.io.dump(model, 'model.skops')`"
+        )
+        raise ExportError(message)
+    try:
+        model = skops.io.loads(content, trusted=_OPTIMIZERS)
+    except UntrustedTypesFoundException as error:
+        message = (
+            f"{path} contains untrusted types: {error}; save the fitted MLPClassifier itself, or its Pipeline: of a "
+            "search, `best_estimator_`"
+        )
         raise ExportError(message) from error
     except Exception as error:
         # Each layer fails in its own way: zip, JSON, schema, constructors.
         message = f"{path} is not a skops file, or is damaged: {error}"
         raise ExportError(message) from error
-    if not isinstance(classifier, MLPClassifier):
-        message = f"{path} contains a {type(classifier).__name__}, not an MLPClassifier"
-        raise ExportError(message)
-    if getattr(classifier, "n_features_in_", None) != PIXELS or not hasattr(classifier, "coefs_"):
-        message = f"{path} contains an MLPClassifier that was not fitted on {PIXELS} pixels"
-        raise ExportError(message)
-    return classifier
+    try:
+        return fold_scalers(model)
+    except ExportError as error:
+        message = f"{path} {error}"
+        raise ExportError(message) from error

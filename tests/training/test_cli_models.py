@@ -16,6 +16,8 @@ import skops.io
 from matplotlib.figure import Figure
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from service.classifier import Classifier
 from service.model import artifact
@@ -299,7 +301,7 @@ def test_skops_gives_the_served_probabilities(model: Path, inputs: FloatArray) -
     """A skops export is an MLPClassifier with the calibrated probabilities."""
     assert 0 == main(["export", "--model", str(model), "--output", "model.skops"])
 
-    packed, classifier = artifact.load(model), from_skops(Path("model.skops"))
+    packed, classifier = artifact.load(model), from_skops(Path("model.skops")).classifier
     np.testing.assert_allclose(packed.answer(inputs)[0], classifier.predict_proba(inputs), atol=1e-4)
 
 
@@ -317,11 +319,9 @@ def fitted_elsewhere(tiny: TinyMnist, *, as_text: bool) -> MLPClassifier:
     labels = tiny.digits.train.labels
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        classifier = MLPClassifier((40,), max_iter=60, random_state=1).fit(
+        return MLPClassifier((40,), max_iter=60, random_state=1).fit(
             tiny.digits.train.images.reshape(-1, 784).astype(float), labels.astype(str) if as_text else labels
         )
-    del classifier._optimizer  # noqa: SLF001 - skops does not trust it
-    return classifier
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -348,15 +348,36 @@ def test_skops_file_becomes_a_model_file(
     assert wrong < 30
 
 
-def test_largest_input_is_1_by_default(tiny: TinyMnist) -> None:
-    """Without --largest-input, the weights are unchanged."""
+def test_input_scale_has_to_be_known(tiny: TinyMnist, capsys: pytest.CaptureFixture[str]) -> None:
+    """A classifier alone does not know it. With 1, the weights are unchanged."""
     classifier = fitted_elsewhere(tiny, as_text=False)
     skops.io.dump(classifier, "mine.skops")
+    command = ["export", "--from", "mine.skops", "--output", "mine.safetensors"]
+
+    assert 1 == main(command)
+    assert "add --largest-input 255 for raw pixels, or --largest-input 1 for scaled ones" in error_line(capsys)
+
+    assert 0 == main([*command, "--largest-input", "1"])
+    layer = artifact.load(Path("mine.safetensors")).network.layers[0]
+    np.testing.assert_array_equal(classifier.coefs_[0].astype(np.float32), layer.weights)
+
+
+def test_pipeline_becomes_a_model_file(tiny: TinyMnist, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scale is that on which its scaler was fitted, and the service answers as the pipeline does."""
+    images = tiny.digits.train.images
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        pipeline = make_pipeline(StandardScaler(), MLPClassifier((12,), max_iter=20, random_state=1)).fit(
+            images.reshape(-1, 784).astype(float), tiny.digits.train.labels.astype(float)
+        )
+    skops.io.dump(pipeline, "mine.skops")
 
     assert 0 == main(["export", "--from", "mine.skops", "--output", "mine.safetensors"])
 
-    layer = artifact.load(Path("mine.safetensors")).network.layers[0]
-    np.testing.assert_array_equal(classifier.coefs_[0].astype(np.float32), layer.weights)
+    expected = pipeline.predict_proba(images.reshape(-1, 784).astype(float))
+    answers = Classifier.load(Path("mine.safetensors")).predict_pixels(images)
+    np.testing.assert_allclose(expected, [answer.probabilities for answer in answers], atol=1e-4)
+    assert "its inputs were pixels 0..255, by its StandardScaler" == capsys.readouterr().out.splitlines()[0]
 
 
 def test_skops_file_becomes_onnx(packed: Artifact, inputs: FloatArray) -> None:
@@ -394,7 +415,8 @@ def test_errors_of_export_are_one_line(
     assert 1 == main(["export", "--model", str(model), *options])
 
     assert reason == error_line(capsys)[: len(reason)]
-    assert ["a file"] == [path.name for path in Path().iterdir()]
+    # Libraries make their cache folders when they are first imported.
+    assert {"a file"} == {path.name for path in Path().iterdir()} - {"cache"}
 
 
 @pytest.mark.usefixtures("report_calls")

@@ -84,7 +84,11 @@ def test_single_class_is_rejected() -> None:
         to_network(fitted(np.zeros(100, np.int64)))
 
 
-@pytest.mark.parametrize("labels", [TEN.astype(np.float64), np.where(TEN % 2, "odd", "even")], ids=["floats", "names"])
+@pytest.mark.parametrize(
+    "labels",
+    [(TEN + 0.5).astype(str), np.where(TEN % 2, "odd", "even"), np.where(TEN % 2, "nan", "inf")],
+    ids=["fractions", "names", "not finite"],
+)
 def test_classes_that_are_not_integers_are_rejected(labels: npt.NDArray[Any]) -> None:
     """Names and fractions are rejected, and the error shows them."""
     shown = str(labels[0]).replace(".", r"\.")
@@ -95,12 +99,14 @@ def test_classes_that_are_not_integers_are_rejected(labels: npt.NDArray[Any]) ->
     assert isinstance(caught.value, TrainingError)
 
 
-@pytest.mark.parametrize("dtype", [str, object])
-def test_classes_may_be_text(dtype: npt.DTypeLike) -> None:
-    """OpenML's copy of MNIST has text labels. Such a network is equal to that with integers."""
-    as_text = TEN.astype(str).astype(dtype)
-
-    network = to_network(fitted(as_text))
+@pytest.mark.parametrize(
+    "labels",
+    [TEN.astype(str), TEN.astype(str).astype(object), TEN.astype(np.float64), TEN.astype(np.float64).astype(str)],
+    ids=["text", "text as objects", "floats", "floats as text"],
+)
+def test_classes_may_be_text_or_floats(labels: npt.NDArray[Any]) -> None:
+    """OpenML's copy of MNIST has text labels, CSV files have floats. The network is equal to that with integers."""
+    network = to_network(fitted(labels))
 
     expected = to_network(fitted(TEN))
     assert expected.classes == network.classes

@@ -103,7 +103,8 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
         description=_DESCRIPTION,
         version=__version__,
         lifespan=lifespan,
-        # FastAPI's pages load scripts from elsewhere. Ours are in `routes.docs`.
+        # FastAPI's pages load scripts from elsewhere. Ours, and the document, are in `routes.docs`.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         license_info={"name": "MIT", "identifier": "MIT"},
@@ -129,11 +130,11 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
     app.include_router(page.make_router(page_files))
     pages_on_errors = error_pages.read_pages()
     app.include_router(errors_routes.make_router(pages_on_errors))
-    app.include_router(docs.router)
+    openapi.complete(app, (problems.Problem, InferenceRequest))
+    app.include_router(docs.make_router(app.openapi))
     # A browser loads the page and the documentation, which then ask for a key.
     open_paths = {*page_files, *docs.PATHS, *(f"{problems.PAGES_PATH}{code}" for code in pages_on_errors)}
     problems.install_exception_handlers(app)
-    openapi.complete(app, (problems.Problem, InferenceRequest))
     # The middleware added last is the outermost.
     app.add_middleware(
         BodyLimits,

@@ -6,6 +6,7 @@ requests and answers (`examples`, `v2.examples`), and what each code means (docs
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -144,7 +145,7 @@ def operation_id(route: APIRoute) -> str:
 
 
 def complete(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
-    """Complete the document that FastAPI generates for `app`.
+    """Complete the document that FastAPI generates for `app`, when it is first asked for. It takes half a second.
 
     It gets the schemas of `models`: of bodies that handlers parse and serialise themselves, unknown to FastAPI. It
     loses the 422 that FastAPI adds to every route with a parameter, also where each string is a valid value.
@@ -153,17 +154,26 @@ def complete(app: FastAPI, models: Iterable[type[BaseModel]]) -> None:
     _, schemas = models_json_schema(
         [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
     )
-    unused = {"HTTPValidationError", "ValidationError"}
+    lock = threading.Lock()
+    document: dict[str, Any] | None = None
 
     def openapi() -> dict[str, Any]:
-        document = generate()
-        components = document["components"]
-        components["schemas"] = {k: v for k, v in (components["schemas"] | schemas["$defs"]).items() if k not in unused}
-        for path in document["paths"].values():
-            for operation in path.values():
-                responses = operation["responses"]
-                if "HTTPValidationError" in str(responses.get("422")):
-                    del responses["422"]
-        return document
+        nonlocal document
+        with lock:
+            if document is None:
+                document = _completed(generate(), schemas["$defs"])
+            return document
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _completed(document: dict[str, Any], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    unused = {"HTTPValidationError", "ValidationError"}
+    known = document["components"]["schemas"] | schemas
+    document["components"]["schemas"] = {name: schema for name, schema in known.items() if name not in unused}
+    for path in document["paths"].values():
+        for operation in path.values():
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422")):
+                del responses["422"]
+    return document

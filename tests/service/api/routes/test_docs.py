@@ -9,6 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from service.api.routes import docs
+from service.app import create_app
+from service.settings import Settings
 
 ROOT = Path(docs.__file__).parents[3]
 VENDOR = ROOT / "service" / "swagger" / "vendor"
@@ -21,18 +23,19 @@ VENDOR = ROOT / "service" / "swagger" / "vendor"
         ("/docs/start.js", "text/javascript"),
         ("/docs/swagger-ui-bundle.js", "text/javascript"),
         ("/docs/swagger-ui.css", "text/css"),
+        ("/openapi.json", "application/json"),
     ],
 )
 def test_files_are_compressed_and_cacheable(tiny_client: TestClient, path: str, media_type: str) -> None:
     """Each can be revalidated, and may load resources of its own origin only."""
     response = tiny_client.get(path, headers={"accept-encoding": "gzip"})
-    policy = response.headers["content-security-policy"]
+    policy = response.headers.get("content-security-policy", "")
     again = {"accept-encoding": "gzip", "if-none-match": response.headers["etag"]}
 
     assert 200 == response.status_code == tiny_client.head(path).status_code
     assert media_type == response.headers["content-type"].partition(";")[0]
     assert "gzip" == response.headers["content-encoding"]
-    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    assert (path == "/openapi.json") != policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert "unsafe" not in policy
     assert 304 == tiny_client.get(path, headers=again).status_code
 
@@ -44,6 +47,17 @@ def test_page_loads_nothing_from_elsewhere(tiny_client: TestClient) -> None:
 
     assert [] == [url for url in urls if url.startswith(("/", "http"))]
     assert [200] * 5 == [tiny_client.get(f"/{url}").status_code for url in urls]
+
+
+def test_document_names_the_root_path(tiny_model: Path) -> None:
+    """Requests that are tried out go to the path prefix. Without one, the document names no server."""
+    app = create_app(Settings(model=tiny_model))
+    with TestClient(app) as plain:
+        without = plain.get("/openapi.json").json()
+        behind = TestClient(app, root_path="/digits").get("/digits/openapi.json").json()
+
+    assert without | {"servers": [{"url": "/digits"}]} == behind
+    assert "servers" not in without
 
 
 def test_redoc_redirects_to_docs(tiny_client: TestClient) -> None:

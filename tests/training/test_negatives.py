@@ -14,6 +14,8 @@ from training.mnist import Digits
 from training.negatives import Images, make_negatives
 from training.synthetic_digits import draw
 
+pytestmark = pytest.mark.slow
+
 N = 120
 DIGITS = draw_digits(100, seed=5)
 KINDS = ("figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes")

@@ -18,6 +18,8 @@ from training.novelty import fit_detector, fit_segment_detector
 from training.segments import Segments, make_segments
 from training.synthetic_digits import synthesize
 
+pytestmark = pytest.mark.slow
+
 
 def score_of(network: Network, detector: Network, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     """Return the OOD score of images."""

@@ -109,6 +109,7 @@ def test_digits_are_images_with_labels(n: int) -> None:
     assert set(digits.labels.tolist()) <= set(range(10))
 
 
+@pytest.mark.slow
 def test_digits_have_mnist_form() -> None:
     """The foreground is white, its box has about 20 pixels, and its centre of mass is the image's centre."""
     images = synthesize(1000, np.random.default_rng(0), Handwriting()).images
@@ -122,6 +123,7 @@ def test_digits_have_mnist_form() -> None:
     assert not images[:, [0, 0, -1, -1], [0, -1, 0, -1]].any()
 
 
+@pytest.mark.slow
 def test_digits_on_a_canvas_are_framed_by_the_service() -> None:
     """Digits that are drawn on a canvas have MNIST form too: the box of full ink has 20 pixels, the mass is central."""
     images = synthesize(300, np.random.default_rng(0), Handwriting(on_canvas=1)).images
@@ -133,6 +135,7 @@ def test_digits_on_a_canvas_are_framed_by_the_service() -> None:
     assert (images.max(axis=(1, 2)) > 180).all()
 
 
+@pytest.mark.slow
 def test_share_of_digits_is_angular() -> None:
     """In a share of the digits the strokes are straight between their points."""
     bowl = "0,0 0,100 100,100 100,0"
@@ -161,6 +164,7 @@ def test_classes_are_equally_frequent(many: Digits) -> None:
     assert chisquare(np.bincount(many.labels, minlength=10)).pvalue > 0.01
 
 
+@pytest.mark.slow
 def test_forms_are_equally_frequent() -> None:
     """Every form of a digit occurs equally often, with the digit's label."""
     digits = synthesize(1200, np.random.default_rng(3), STEADY)
@@ -176,6 +180,7 @@ def test_forms_are_equally_frequent() -> None:
         assert chisquare(counts[[other == digit for other, _ in ALL_FORMS]]).pvalue > 0.001
 
 
+@pytest.mark.slow
 def test_seed_determines_the_digits() -> None:
     """The same seed gives the same digits, another seed others."""
     first, again, other = (synthesize(50, np.random.default_rng(seed)) for seed in (4, 4, 5))
@@ -299,6 +304,7 @@ def test_stroke_widths_are_uniform(pens: tuple[float, float]) -> None:
     assert_uniform(drawn[:, 14].sum(axis=1) + 0.03, *pens)
 
 
+@pytest.mark.slow
 def test_aspect_ratios_are_uniform() -> None:
     """The box's width by its height is uniform in the range of `widths`. The stroke width is not scaled."""
     drawn = ink(SQUARE, 250, replace(STEADY, widths=(0.4, 0.9)))
@@ -356,6 +362,7 @@ def test_rotations_are_uniform() -> None:
     np.testing.assert_allclose(slopes(upright), -slopes(level), atol=0.02)
 
 
+@pytest.mark.slow
 def test_points_have_the_standard_deviation_of_wobble() -> None:
     """Both ends of a stroke move independently, by `wobble` times the height."""
     leaning = slopes(ink(UPRIGHT, 600, replace(STEADY, wobble=0.05)))

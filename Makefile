@@ -43,7 +43,7 @@ quick: lint
 
 # Apart from the others: Ray is large, and takes seconds to start.
 test-ray: $(VENV_RAY)/.installed
-	$(VENV_RAY)/bin/python -m pytest tests/deploy/test_ray.py
+	$(VENV_RAY)/bin/python -m pytest tests/deploy/test_ray.py tests/deploy/test_bulk.py
 
 # Types are numpy's of Python 3.11 to 3.14. That of 3.15 has others, and mypy can only read one of them.
 lint: $(VENV_DEV)/.installed

@@ -26,6 +26,7 @@ DigitsError
 ├── NoSuchReport            no evaluation report on this model, or no such figure in it
 └── WeightsError            view of the weights that does not exist
     ├── NoSuchLayer           layer index out of range
+    ├── NoSuchWeights         index of an input or a unit out of range
     └── NotAPicture           layer whose inputs are no image, or window outside its units
 """
 
@@ -132,6 +133,10 @@ class WeightsError(DigitsError):
 
 class NoSuchLayer(WeightsError):
     """The layer index is out of range."""
+
+
+class NoSuchWeights(WeightsError):
+    """The index of an input or of a unit of a layer is out of range."""
 
 
 class NotAPicture(WeightsError):

@@ -13,7 +13,6 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -382,7 +381,7 @@ def _alpha_study(arguments: argparse.Namespace, parts: Mapping[str, Part], conso
             f"validation accuracy {effect.validation_accuracy:.2%}; norm of the weights {effect.weight_norm:.2f}"
         ),
     )
-    save(arguments.output, {"effects": [asdict(effect) for effect in effects]}, alpha.make_figures(effects))
+    save(arguments.output, alpha.record(effects), alpha.make_figures(effects))
     console.print(f"figures and report.json are in {arguments.output}")
 
 

@@ -53,6 +53,7 @@ _STATUS_AND_CODE: Mapping[type[errors.DigitsError], tuple[HTTPStatus, str]] = Ma
         errors.NoSuchErrorPage: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NoSuchReport: (HTTPStatus.NOT_FOUND, "not-found"),
         errors.NoSuchLayer: (HTTPStatus.NOT_FOUND, "not-found"),
+        errors.NoSuchWeights: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
         errors.NotAPicture: (HTTPStatus.UNPROCESSABLE_ENTITY, "invalid-request"),
     }
 )

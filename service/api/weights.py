@@ -1,4 +1,4 @@
-"""The model's weights as files: JSON, npz and safetensors, of the whole network or of one layer.
+"""The model's weights as files: JSON, npz and safetensors, of the whole network, of one layer or of some of its units.
 
 Enters: a model. Leaves: Representations, serialised when first requested and cached. Out of scope: content negotiation
 (`routes.model`).
@@ -10,14 +10,14 @@ import io
 import json
 import threading
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 import safetensors.numpy
 
 from service.api.representations import Representation
-from service.errors import NoSuchLayer
+from service.errors import NoSuchLayer, NoSuchWeights
 from service.model.artifact import Artifact
 from service.model.network import Layer
 from service.types import FloatArray
@@ -49,6 +49,24 @@ class Weights:
                 self._cache[key] = Representation(self._serialize(file_format, index), MEDIA_TYPES[file_format])
             return self._cache[key]
 
+    def part(
+        self, file_format: str, index: int, units: Sequence[int] | None, inputs: Sequence[int] | None
+    ) -> Representation:
+        """Return the weights of layer `index` that lead from some inputs to some units, in the order of both.
+
+        None stands for all. Not cached, since there are too many parts. Raises NoSuchLayer and NoSuchWeights.
+        """
+        layer = self.layer(index)
+        _check("units", units, layer.n_out)
+        _check("inputs", inputs, layer.n_in)
+        weights, biases = layer.weights, layer.biases
+        if units is not None:
+            weights, biases = weights[:, units], biases[units]
+        if inputs is not None:
+            weights = weights[inputs]
+        part = Layer(np.ascontiguousarray(weights), np.ascontiguousarray(biases), layer.activation)
+        return Representation(_serialize_layers(file_format, {index: part}), MEDIA_TYPES[file_format])
+
     def layer(self, index: int) -> Layer:
         """Return one layer, counted from 0. Raises NoSuchLayer."""
         layers = self._model.network.layers
@@ -60,25 +78,36 @@ class Weights:
     def _serialize(self, file_format: str, index: int | None) -> bytes:
         if file_format == "safetensors" and index is None:
             return self._model.to_bytes()
-        indices = range(len(self._model.network.layers)) if index is None else [index]
-        if file_format == "json":
-            layers = [self._layer_json(i) for i in indices]
-            if index is not None:
-                return layers[0].encode()
+        layers = self._model.network.layers
+        if file_format == "json" and index is None:
             model = {"name": self._model.metadata.name, "version": self._model.version}
-            return f'{{"model":{json.dumps(model)},"layers":[{",".join(layers)}]}}'.encode()
-        tensors = {}
-        for i in indices:
-            layer = self._model.network.layers[i]
-            tensors[f"layers.{i}.weights"] = layer.weights
-            tensors[f"layers.{i}.biases"] = layer.biases
-        return safetensors.numpy.save(tensors) if file_format == "safetensors" else _npz(tensors)
+            parts = ",".join(_layer_json(i, layer) for i, layer in enumerate(layers))
+            return f'{{"model":{json.dumps(model)},"layers":[{parts}]}}'.encode()
+        return _serialize_layers(file_format, dict(enumerate(layers)) if index is None else {index: layers[index]})
 
-    def _layer_json(self, index: int) -> str:
-        layer = self._model.network.layers[index]
-        facts = {"index": index, "activation": layer.activation, "n_in": layer.n_in, "n_out": layer.n_out}
-        rows = ",".join(_json_array(row) for row in layer.weights)
-        return f'{json.dumps(facts)[:-1]}, "weights":[{rows}],"biases":{_json_array(layer.biases)}}}'
+
+def _check(name: str, indices: Sequence[int] | None, n: int) -> None:
+    if indices is not None and not all(0 <= i < n for i in indices):
+        message = f"{name} are numbered 0 to {n - 1} in this layer"
+        raise NoSuchWeights(message)
+
+
+def _serialize_layers(file_format: str, layers: Mapping[int, Layer]) -> bytes:
+    """Return layers by index in a format of MEDIA_TYPES; in JSON, only one."""
+    if file_format == "json":
+        ((index, layer),) = layers.items()
+        return _layer_json(index, layer).encode()
+    tensors = {}
+    for i, layer in layers.items():
+        tensors[f"layers.{i}.weights"] = layer.weights
+        tensors[f"layers.{i}.biases"] = layer.biases
+    return safetensors.numpy.save(tensors) if file_format == "safetensors" else _npz(tensors)
+
+
+def _layer_json(index: int, layer: Layer) -> str:
+    facts = {"index": index, "activation": layer.activation, "n_in": layer.n_in, "n_out": layer.n_out}
+    rows = ",".join(_json_array(row) for row in layer.weights)
+    return f'{json.dumps(facts)[:-1]}, "weights":[{rows}],"biases":{_json_array(layer.biases)}}}'
 
 
 def _json_array(values: FloatArray) -> str:

@@ -156,9 +156,9 @@ class PixelBudget:
 
 
 def format_names(formats: Collection[str] = FORMATS) -> str:
-    """Return the names of formats as text, as in "PNG, JPEG and TIFF"."""
+    """Return the names of formats as text, as in "PNG, JPEG or TIFF"."""
     *most, last = formats
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def is_small_png(data: bytes) -> bool:

@@ -15,7 +15,7 @@ from sklearn.neural_network import MLPClassifier
 
 from tests.training.tiny import TinyMnist
 from training import alpha
-from training.alpha import ALPHAS, Effect, make_figures, moons, study
+from training.alpha import ALPHAS, Effect, make_figures, moons, record, study
 
 pytestmark = pytest.mark.slow
 
@@ -140,3 +140,14 @@ def test_figures_show_the_effects(effects: Sequence[Effect]) -> None:
     assert [effect.weight_norm for effect in effects] == norms
     for figure in figures.values():
         figure.savefig(io.BytesIO(), format="png")
+
+
+def test_record_has_the_effects_and_the_half_circles(effects: Sequence[Effect]) -> None:
+    """It holds each effect, and for the same alphas the probabilities of the second class, coarsely."""
+    plain = record(effects)
+    moons = plain["moons"]
+    small, large = ([[int(digit, 36) / 35 for digit in row] for row in field] for field in moons["fields"])
+
+    assert [effect.alpha for effect in effects] == [effect["alpha"] for effect in plain["effects"]]
+    assert 100 == len(moons["points"]) == len(moons["labels"])
+    assert nonlinearity(np.array(large)) < nonlinearity(np.array(small))

@@ -29,6 +29,10 @@ LayerIndex = Annotated[int, Path(description="index of the layer, from 0")]
 FormatQuery = Annotated[
     FileFormat | None, Query(alias="format", description="file format; overrides the header `Accept`")
 ]
+# At most some hundred indices: who wants more of them wants the layer.
+_INDICES = {"pattern": r"^\d{1,6}(,\d{1,6})*$", "max_length": 1000}
+Units = Annotated[str | None, Query(description="only these units (columns), with commas", **_INDICES)]
+Inputs = Annotated[str | None, Query(description="only from these inputs (rows), with commas", **_INDICES)]
 
 
 def _cacheable(description: str, content: dict[str, Any], *codes: str) -> Responses:
@@ -133,19 +137,28 @@ async def weights(request: Request, shared: Shared, file_format: FormatQuery = N
     )
 
 
-@router.head("/weights/{index}", dependencies=[spelt("format")], include_in_schema=False)
+@router.head("/weights/{index}", dependencies=[spelt("format", "units", "inputs")], include_in_schema=False)
 @router.get(
     "/weights/{index}",
-    dependencies=[spelt("format")],
+    dependencies=[spelt("format", "units", "inputs")],
     response_class=Response,
     responses=_cacheable(
         "The weights of the layer", _weights_content(examples.LAYER), "not-found", "not-acceptable", "invalid-request"
     ),
 )
-async def layer_weights(
-    request: Request, shared: Shared, index: LayerIndex, file_format: FormatQuery = None
+async def layer_weights(  # noqa: PLR0913, PLR0917 - one parameter for each of the request
+    request: Request,
+    shared: Shared,
+    index: LayerIndex,
+    file_format: FormatQuery = None,
+    units: Units = None,
+    inputs: Inputs = None,
 ) -> Response:
-    """Return the weights and biases of one layer."""
+    """Return the weights and biases of one layer, or of some of its units, or from some of its inputs."""
+    if units is not None or inputs is not None:
+        # A few columns or rows take less time than a hop to a thread.
+        chosen = file_format or _negotiate(request.headers.get("accept", "*/*"))
+        return respond(request, shared.weights.part(chosen, index, _indices(units), _indices(inputs)))
     return await shared.admission.run_in_thread(
         Work.SMALL, _respond_with_weights, request, shared.weights, file_format, index
     )
@@ -196,6 +209,10 @@ def _respond_with_weights(
     request: Request, weights: Weights, file_format: FileFormat | None, index: int | None
 ) -> Response:
     return respond(request, weights.get(file_format or _negotiate(request.headers.get("accept", "*/*")), index))
+
+
+def _indices(text: str | None) -> list[int] | None:
+    return None if text is None else [int(index) for index in text.split(",")]
 
 
 def _negotiate(accept: str) -> FileFormat:

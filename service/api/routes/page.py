@@ -22,6 +22,7 @@ _MEDIA_TYPES = {
     ".html": "text/html",
     ".jpg": "image/jpeg",
     ".js": "text/javascript",
+    ".json": "application/json",
     ".png": "image/png",
     ".svg": "image/svg+xml",
 }

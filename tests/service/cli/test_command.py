@@ -78,7 +78,7 @@ def test_predict_obeys_the_settings(
 
     assert (1, "", 2) == (status, out, len(errors))
     assert errors[0].startswith(f"digits: {seven}: the picture has 200 x 200")
-    assert f"digits: {three}: JPEG pictures are not accepted here: send PNG and HEIC" == errors[1]
+    assert f"digits: {three}: JPEG pictures are not accepted here: send PNG or HEIC" == errors[1]
 
 
 def test_skipped_files_are_listed_at_the_end(seven: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -158,7 +158,7 @@ def test_videos_and_raw_files_are_unsupported() -> None:
 @pytest.mark.parametrize("form", WRITERS)
 def test_heic_and_avif_can_be_excluded(form: str) -> None:
     """Their decoders are not run where the accepted formats do not include them."""
-    with pytest.raises(UnsupportedFormat, match=f"{form} pictures are not accepted here: send PNG and JPEG"):
+    with pytest.raises(UnsupportedFormat, match=f"{form} pictures are not accepted here: send PNG or JPEG"):
         decode(WRITERS[form](COLOURED), MAX_PIXELS, formats=("PNG", "JPEG"))
 
 

@@ -73,6 +73,28 @@ def test_weights_of_one_layer(tiny_client: TestClient) -> None:
     )
 
 
+@pytest.mark.parametrize("form", ["json", "safetensors"])
+def test_weights_of_some_units(tiny_client: TestClient, form: str) -> None:
+    """`units` chooses columns, `inputs` rows, in the order in which they are named."""
+    layer = tiny_client.get("/model/weights/1").json()
+    weights, biases = np.array(layer["weights"], np.float32), np.array(layer["biases"], np.float32)
+    units, inputs = [7, 2], [3, 0, 11]
+
+    for params, expected in (
+        ({"units": "7,2"}, (weights[:, units], biases[units])),
+        ({"inputs": "3,0,11"}, (weights[inputs], biases)),
+        ({"units": "7,2", "inputs": "3,0,11"}, (weights[inputs][:, units], biases[units])),
+    ):
+        response = tiny_client.get("/model/weights/1", params={**params, "format": form})
+        if form == "json":
+            found = (np.array(response.json()[name], np.float32) for name in ("weights", "biases"))
+        else:
+            tensors = safetensors.numpy.load(response.content)
+            found = (tensors[f"layers.1.{name}"] for name in ("weights", "biases"))
+        for own, other in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(own, other)
+
+
 @pytest.mark.parametrize(
     ("accept", "expected"),
     [
@@ -151,6 +173,11 @@ def test_weight_image(tiny_client: TestClient) -> None:
         ("/model/weights/-1", 404),
         ("/model/weights/x", 422),
         ("/model/weights?format=pickle", 422),
+        ("/model/weights/1?units=0,10", 422),
+        ("/model/weights/1?inputs=20", 422),
+        ("/model/weights/1?units=0,", 422),
+        ("/model/weights/1?unit=0", 422),
+        ("/model/weights/2?units=0", 404),
         ("/model/weights/2/image", 404),
         ("/model/weights/1/image", 422),
         ("/model/weights/0/image?first=20", 422),

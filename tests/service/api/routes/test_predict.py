@@ -226,8 +226,8 @@ def test_error_lists_the_accepted_formats(tiny_model: Path) -> None:
 
     assert [415, 415, 200] == [response.status_code for response in (*rejected, accepted)]
     assert [
-        "JPEG pictures are not accepted here: send PNG and AVIF",
-        "this is not a picture in an accepted format: send PNG and AVIF",
+        "JPEG pictures are not accepted here: send PNG or AVIF",
+        "this is not a picture in an accepted format: send PNG or AVIF",
     ] == [response.json()["detail"] for response in rejected]
 
 

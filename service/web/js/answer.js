@@ -1,7 +1,8 @@
 // The answer: the digit, its probability, all others as bars, and the verdict in words.
 
 import { byId, html } from "./element.js"
-import { facts, kind, percent, verdict } from "./words.js"
+import { digitsOf } from "./numbers.js"
+import { facts, numberWords, percent, verdict } from "./words.js"
 
 // A screen reader is told when the answer has been calm for so long.
 const CALM = 700
@@ -28,7 +29,8 @@ export function makeAnswer() {
     byId("reason").textContent = reason
     byId("facts").textContent = small
     byId("numeral").textContent = numeral
-    byId("numeral").classList.toggle("two", numeral.length > 1)
+    byId("numeral").classList.toggle("two", numeral.length > 1 && numeral.length < 4)
+    byId("numeral").classList.toggle("many", numeral.length >= 4)
     say(`${title}. ${reason}`)
   }
 
@@ -57,16 +59,20 @@ export function makeAnswer() {
 
   function render() {
     const { reading } = shown
-    const state = kind(reading.answer)
-    const words = verdict(reading.answer, forced)
-    panel.dataset.state = state
+    const { found } = shown
+    const state = reading.answer.verdict
+    const words = found ? numberWords(found) : verdict(reading.answer, forced)
+    panel.dataset.state = found ? "clear" : state
     word(words, facts(reading.answer, reading.milliseconds))
-    force.hidden = state !== "not_a_digit" || forced
-    drawBars(reading.classes, reading.answer.probabilities)
+    panel.querySelector(".bars-title").textContent = found ? `Probabilities of digit ${shown.chosen + 1} of ${digitsOf(found).length}` : ""
+    force.hidden = Boolean(found) || state !== "not_a_digit" || forced
+    const probabilities = found ? digitsOf(found)[shown.chosen].probabilities : reading.answer.probabilities
+    drawBars(reading.classes, probabilities)
     glance.querySelector("strong").textContent = words.numeral
-    glance.querySelector("span").textContent = state === "clear" ? percent(reading.answer.confidence) : words.title
+    glance.querySelector("span").textContent =
+      state === "clear" && !found ? percent(reading.answer.confidence) : words.title
     const context = glance.querySelector("canvas").getContext("2d")
-    context.drawImage(byId("seen"), 0, 0, 56, 56)
+    if (reading.isExplained) context.drawImage(byId("seen"), 0, 0, 56, 56)
   }
 
   force.addEventListener("click", () => {
@@ -84,9 +90,9 @@ export function makeAnswer() {
   ).observe(panel)
 
   return {
-    /** Shows a reading. */
-    show(reading) {
-      shown = { reading, at: new Date() }
+    /** Shows a reading; of a number, `found`, the digit that is chosen. */
+    show(reading, { found = null, chosen = 0 } = {}) {
+      shown = { reading, found, chosen, at: new Date() }
       forced = false
       panel.classList.remove("waiting", "old")
       render()
@@ -103,6 +109,7 @@ export function makeAnswer() {
       force.hidden = true
       byId("ask-why").hidden = true
       glance.hidden = true
+      panel.querySelector(".bars-title").textContent = ""
       word({ title, reason, numeral: "?" })
       drawBars(
         classes,

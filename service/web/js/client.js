@@ -48,18 +48,25 @@ export function makeClient({ key, newKey, request = (...all) => fetch(...all) })
   }
 
   const json = async (path, options) => (await send(path, options)).json()
-  const ask = (headers, body, timeout) => json("predict?explain=true", { method: "POST", headers, body, timeout })
+  const query = (fields) => (fields.length ? `?explain=${fields.join(",")}` : "")
+  const typeOf = (picture) => ({ "Content-Type": picture.type || "application/octet-stream" })
+  const post = (path, headers, body, timeout) => json(path, { method: "POST", headers, body, timeout })
 
   return {
-    /** An encoded picture, as a Blob. */
-    predict: (picture, slow = false) =>
-      ask({ "Content-Type": picture.type || "application/octet-stream" }, picture, slow ? LATE : SOON),
+    /** An encoded picture, as a Blob, with these fields of its explanation. */
+    predict: (picture, fields = [], slow = false) =>
+      post(`predict${query(fields)}`, typeOf(picture), picture, slow ? LATE : SOON),
     /** 28 rows of 28 integers from 0 to 255: they are taken as they are. */
-    predictPixels: (pixels) => ask({ "Content-Type": "application/json" }, JSON.stringify({ pixels }), SOON),
+    predictPixels: (pixels, fields = []) =>
+      post(`predict${query(fields)}`, { "Content-Type": "application/json" }, JSON.stringify({ pixels }), SOON),
+    /** Every digit in an encoded picture. */
+    read: (picture) => post("read", typeOf(picture), picture, LATE),
     model: () => json("model"),
     report: () => json("model/report"),
     figure: async (name) => (await send(`model/report/${name}.png`)).blob(),
-    weights: async (layer) => (await send(`model/weights/${layer}?format=safetensors`)).arrayBuffer(),
+    /** A layer, or only `units` and `inputs` of it, each with commas. */
+    weights: async (layer, part = {}) =>
+      (await send(`model/weights/${layer}?${new URLSearchParams({ format: "safetensors", ...part })}`)).arrayBuffer(),
     tiles: async (rows, columns, first) =>
       (await send(`model/weights/0/image?rows=${rows}&columns=${columns}&first=${first}`)).blob(),
   }

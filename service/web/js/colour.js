@@ -59,6 +59,12 @@ export function limitOf(values) {
   return limit
 }
 
+/** What most values that are not zero lie below: the end of a scale that one large value does not stretch. */
+export function percentile(values, share = 0.98) {
+  const sorted = [...values].map(Math.abs).filter((value) => value > 0).sort((a, b) => a - b)
+  return sorted.length === 0 ? 1 : sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+}
+
 /** Each value as the mean of itself and its neighbours, for pictures that would be speckled. */
 export function smoothed(values) {
   return values.map((_, at) => {

@@ -1,20 +1,23 @@
 // Why this digit and not that one: the ink that speaks for the answer, and what happens when it is rubbed out.
 //
-// The 28 x 28 numbers are asked about as they are, so that nothing is centred anew; each answer brings new stencils.
+// The 28 x 28 numbers are asked about as they are, so that nothing is centred anew. Other ink makes other units active, and
+// that gives other effective weights. These are large, so that they are asked for when the eraser rests, and only the logits
+// while it moves.
 
 import { colours, css, limitOf, sharpen, smoothed } from "./colour.js"
 import { byId, html } from "./element.js"
 import { makeQueue } from "./queue.js"
 import { descending } from "./ranks.js"
-import { makeReading } from "./reading.js"
+import { LINEAR_FIELDS, makeLinear, makeReading } from "./reading.js"
 import { decimal, percent, signed } from "./words.js"
 
 const SIDE = 28
 const FULL = 255
 const RUBBER = 1.3
-// So many numbers are rubbed out at once, so often at most.
+// So many numbers are rubbed out at once, so often at most; so often the effective weights are asked for anew.
 const AT_ONCE = 4
 const MOST_STEPS = 80
+const RENEWED = 12
 const PAUSE = 90
 
 /** How much the ink of each place lifts one class above another. */
@@ -33,7 +36,17 @@ function decisive(values, shades, lead) {
   return []
 }
 
-/** Returns { show(reading), repaint() }. */
+/** The runner-up: the class with the next largest logit. */
+export function runnerUp(reading) {
+  return descending(reading.scores).find((i) => i !== reading.index)
+}
+
+/** The question that the chapter answers. */
+export function whyTitle(reading, rival = runnerUp(reading)) {
+  return `Why ${reading.classes[reading.index]}, and not ${reading.classes[rival]}?`
+}
+
+/** Returns { show(reading), clear(), repaint() }, for readings with effective weights. */
 export function makeDuel(client) {
   const canvas = byId("duel")
   let original = null
@@ -46,17 +59,28 @@ export function makeDuel(client) {
 
   const queue = makeQueue({
     apart: 30,
-    answer: (asked) =>
-      client.predictPixels(Array.from({ length: SIDE }, (_, row) => asked.slice(SIDE * row, SIDE * row + SIDE))),
-    done(answer) {
-      now = makeReading(answer, 0)
+    answer: ({ asked, exact }) =>
+      client.predictPixels(
+        Array.from({ length: SIDE }, (_, row) => asked.slice(SIDE * row, SIDE * row + SIDE)),
+        exact ? ["scores", ...LINEAR_FIELDS] : ["scores"],
+      ),
+    done(answer, { asked, exact }) {
+      const linear = exact ? makeLinear(answer.explanation, original.single) : null
+      now = {
+        stencils: now.stencils,
+        offsets: now.offsets,
+        ...makeReading(answer, 0),
+        input: asked.map((value) => value / FULL),
+        ...linear,
+        exact,
+      }
       render()
       waiting?.()
     },
     failed(error) {
       byId("duel-told").textContent =
         error.code === "no-ink" ? "Nothing is left to read. Give the ink back." : error.message
-      rubbing = 0
+      rubbing += 1
       waiting?.()
     },
   })
@@ -132,17 +156,19 @@ export function makeDuel(client) {
     const [one, other] = [original.classes[original.index], original.classes[rival]]
     const ink = difference(now, original.index, rival).reduce((sum, value) => sum + value, 0)
     const offsets = now.offsets[original.index] - now.offsets[rival]
-    byId("why-title").textContent = `Why ${one}, and not ${other}?`
+    byId("why-title").textContent = whyTitle(original, rival)
     const said = now.classes[now.index]
     byId("duel-told").replaceChildren(
       flipped()
         ? html("strong", {}, `Now it reads ${said}, with ${percent(now.answer.confidence)}.`)
-        : html("strong", {}, `It reads ${said}, ahead of ${other} by ${decimal(lead())} points.`),
+        : html("strong", {}, `It reads ${said}, ahead of ${other}: its logit is larger by ${decimal(lead())}.`),
     )
+    // Between two questions about effective weights these belong to other ink: the sum would not be exact.
+    byId("lead").hidden = !now.exact
     byId("lead").replaceChildren(
       html("dt", {}, `ink: ${one} minus ${other}`),
       html("dd", {}, signed(ink)),
-      html("dt", {}, "offsets"),
+      html("dt", {}, "biases"),
       html("dd", {}, signed(offsets)),
       html("dt", { class: "total" }, `lead of ${one}`),
       html("dd", { class: "total" }, signed(ink + offsets)),
@@ -159,7 +185,7 @@ export function makeDuel(client) {
   function choose(i) {
     rival = i
     wanted = i
-    rubbing = 0
+    rubbing += 1
     render()
   }
 
@@ -178,10 +204,10 @@ export function makeDuel(client) {
   }
 
   function restore() {
-    rubbing = 0
+    rubbing += 1
     queue.drop()
     pixels = original.input.map((ink) => Math.round(FULL * ink))
-    now = original
+    now = { ...original, exact: true }
     render()
   }
 
@@ -194,7 +220,7 @@ export function makeDuel(client) {
         changed = true
       }
     }
-    if (changed) queue.ask([...pixels])
+    if (changed) queue.ask({ asked: [...pixels], exact: false })
   }
 
   function rubAt(event) {
@@ -206,7 +232,7 @@ export function makeDuel(client) {
   async function rubOut() {
     rubbing += 1
     const mine = rubbing
-    for (let step = 0; step < MOST_STEPS && mine === rubbing && !flipped(); step += 1) {
+    for (let step = 0; step < MOST_STEPS && mine === rubbing && now && !flipped(); step += 1) {
       const shades = smoothed(difference(now, original.index, rival))
       const places = descending(shades)
         .filter((i) => pixels[i] > 0 && shades[i] > 0)
@@ -216,34 +242,49 @@ export function makeDuel(client) {
       const answered = new Promise((resolve) => {
         waiting = resolve
       })
-      queue.ask([...pixels], true)
+      queue.ask({ asked: [...pixels], exact: step % RENEWED === RENEWED - 1 }, true)
       await answered
       await new Promise((resolve) => {
         setTimeout(resolve, PAUSE)
       })
     }
+    if (mine === rubbing && !now.exact) queue.ask({ asked: [...pixels], exact: true }, true)
   }
 
   canvas.addEventListener("pointerdown", (event) => {
     if (!event.isPrimary || !now) return
-    rubbing = 0
+    rubbing += 1
     canvas.setPointerCapture(event.pointerId)
     rubAt(event)
   })
   canvas.addEventListener("pointermove", (event) => {
     if (now && canvas.hasPointerCapture(event.pointerId)) rubAt(event)
   })
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, () => {
+      if (now && pixels.some((value, i) => Math.abs(value - FULL * original.input[i]) > 1))
+        queue.ask({ asked: [...pixels], exact: true }, true)
+    })
+  }
   byId("rub").addEventListener("click", rubOut)
   byId("restore").addEventListener("click", restore)
   new ResizeObserver(paint).observe(canvas)
 
   return {
     repaint: paint,
+    clear() {
+      rubbing += 1
+      queue.drop()
+      original = null
+      now = null
+      byId("lead").replaceChildren()
+      byId("duel-told").replaceChildren()
+    },
     show(reading) {
       // The rival that a person chose stays, as long as the answer does.
       if (original?.index !== reading.index) wanted = null
       original = reading
-      rival = wanted ?? descending(reading.scores).find((i) => i !== reading.index)
+      rival = wanted ?? runnerUp(reading)
       offer()
       restore()
     },

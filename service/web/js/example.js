@@ -3,8 +3,8 @@
 import { smooth } from "./pad.js"
 
 const DURATION = 1700
-const WIDTH = 0.075
-const STROKES = [
+export const WIDTH = 0.075
+export const STROKES = [
   [
     [0.4, 0.17],
     [0.36, 0.3],

@@ -1,24 +1,49 @@
-// The weights of first-layer units as the service draws them, a page at a time.
+// The columns of coefs_[0] as pictures, a page at a time. The service draws them on one grey scale; here each picture
+// becomes a button of its own.
 
-const ROWS = 4
+import { html } from "./element.js"
+
 const COLUMNS = 8
+const [ROWS, FEWER_ROWS] = [4, 3]
+const NARROW = "(max-width: 560px)"
 const MAGNIFIED = 112
 const GAP = 4
+const SIDE = 56
 
-/** Fills the gallery when it is opened; `picked(unit)` is called for a picture that is clicked. */
+/** Fills the gallery when it comes near; `picked(unit)` is called for a picture that is chosen. Returns { show }. */
 export function makeGallery(element, { client, units, picked }) {
-  const canvas = element.querySelector("canvas")
-  const page = ROWS * COLUMNS
+  const list = element.querySelector(".tiles")
+  const where = element.querySelector(".where")
+  // A phone has less room.
+  const rows = matchMedia(NARROW).matches ? FEWER_ROWS : ROWS
+  const page = rows * COLUMNS
   let first = 0
 
+  function tile(bitmap, at) {
+    const canvas = html("canvas", { width: SIDE, height: SIDE, "aria-hidden": "true" })
+    const step = MAGNIFIED + GAP
+    canvas
+      .getContext("2d")
+      .drawImage(bitmap, (at % COLUMNS) * step, Math.floor(at / COLUMNS) * step, MAGNIFIED, MAGNIFIED, 0, 0, SIDE, SIDE)
+    const unit = first + at
+    return html(
+      "li",
+      {},
+      html(
+        "button",
+        { type: "button", "aria-label": `Unit ${unit}: its weights`, onclick: () => picked(unit) },
+        canvas,
+        html("span", { "aria-hidden": "true" }, String(unit)),
+      ),
+    )
+  }
+
   async function show() {
-    const where = element.querySelector(".where")
     try {
-      const bitmap = await createImageBitmap(await client.tiles(ROWS, COLUMNS, first))
-      canvas.width = bitmap.width
-      canvas.height = bitmap.height
-      canvas.getContext("2d").drawImage(bitmap, 0, 0)
-      where.textContent = `units ${first} to ${Math.min(units, first + page) - 1} of ${units.toLocaleString("en")}`
+      const bitmap = await createImageBitmap(await client.tiles(rows, COLUMNS, first))
+      const shown = Math.min(page, units - first)
+      list.replaceChildren(...Array.from({ length: shown }, (_, at) => tile(bitmap, at)))
+      where.textContent = `units ${first} to ${first + shown - 1} of ${units.toLocaleString("en")}`
     } catch (error) {
       where.textContent = error.message
     }
@@ -31,14 +56,7 @@ export function makeGallery(element, { client, units, picked }) {
     show()
   }
 
-  element.ontoggle = () => element.open && show()
-  for (const button of element.querySelectorAll("button")) button.onclick = () => turn(Number(button.dataset.step))
-  canvas.onclick = (event) => {
-    const box = canvas.getBoundingClientRect()
-    const step = (MAGNIFIED + GAP) / canvas.width
-    const column = Math.floor((event.clientX - box.left) / box.width / step)
-    const row = Math.floor((event.clientY - box.top) / box.width / step)
-    const unit = first + row * COLUMNS + column
-    if (unit < units) picked(unit)
-  }
+  for (const button of element.querySelectorAll("button[data-step]"))
+    button.onclick = () => turn(Number(button.dataset.step))
+  return { show }
 }

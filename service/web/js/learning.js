@@ -1,6 +1,6 @@
 // How the network learned, and how good it is: from the model's description and from its report.
 
-import { html, svg } from "./element.js"
+import { byId, html, svg } from "./element.js"
 import { decimal, percent } from "./words.js"
 
 const WIDTH = 380
@@ -8,13 +8,16 @@ const HEIGHT = 210
 const LEFT = 52
 const BOTTOM = 34
 const TOP = 12
+// How the drawing of misread digits is divided.
+const DRAWN_COLUMNS = 10
+const DRAWN_RATIO = 1.25
 
 function ticks(low, high) {
   return Array.from({ length: Math.floor(high) - Math.ceil(low) + 1 }, (_, i) => Math.ceil(low) + i)
 }
 
 /** A line over epochs, on a logarithmic scale: learning is fast, then slow. */
-function curve(values, label, format) {
+function curve(values, label, format, phase) {
   const logs = values.map((value) => Math.log10(Math.max(value, 1e-9)))
   const [low, high] = [Math.min(...logs), Math.max(...logs)]
   const x = (i) => LEFT + ((WIDTH - LEFT - 8) * i) / Math.max(1, values.length - 1)
@@ -31,6 +34,12 @@ function curve(values, label, format) {
       svg("line", { class: "grid", x1: LEFT, x2: WIDTH, y1: y(log), y2: y(log) }),
       svg("text", { x: LEFT - 8, y: y(log) + 5, "text-anchor": "end" }, format(10 ** log)),
     ]),
+    ...(phase
+      ? [
+          svg("line", { class: "phase", x1: x(phase.first), x2: x(phase.first), y1: TOP - 8, y2: HEIGHT - BOTTOM }),
+          svg("text", { x: x(phase.first) - 8, y: TOP + 6, "text-anchor": "end" }, `epoch ${phase.first + 1}`),
+        ]
+      : []),
     svg("polyline", { class: "curve", points: logs.map((log, i) => `${x(i)},${y(log)}`).join(" ") }),
     svg("circle", { class: "dot", cx: x(values.length - 1), cy: y(logs.at(-1)), r: 4 }),
     svg("text", { x: LEFT, y: HEIGHT - 8 }, "epoch 1"),
@@ -115,6 +124,33 @@ async function drawing(client, name, label) {
   return canvas
 }
 
+/**
+ * The misread digits of the report, each as a tile that is large enough for its caption, in as many columns as there is room
+ * for. The report has them in one drawing of ten columns, whose rows are a quarter higher than its columns are wide.
+ */
+async function mistakes(client, wrong) {
+  const bitmap = await createImageBitmap(await client.figure("misread"))
+  const width = bitmap.width / DRAWN_COLUMNS
+  const rows = bitmap.height / (DRAWN_RATIO * width)
+  if (Math.abs(rows - Math.round(rows)) > 0.05) {
+    // Drawn in another way: the whole, along which a narrow screen moves.
+    const whole = await drawing(client, "misread", "Misread test digits")
+    return html("div", { class: "scroller", role: "region", tabindex: 0, "aria-label": "Misread test digits" }, whole)
+  }
+  const height = bitmap.height / Math.round(rows)
+  const n = Math.min(wrong, DRAWN_COLUMNS * Math.round(rows))
+  return html(
+    "div",
+    { class: "mistakes", role: "img", "aria-label": `${n} misread test digits: the truth, the answer, its probability` },
+    ...Array.from({ length: n }, (_, i) => {
+      const canvas = html("canvas", { class: "print", width: 1.5 * width, height: 1.5 * height })
+      const [x, y] = [(i % DRAWN_COLUMNS) * width, Math.floor(i / DRAWN_COLUMNS) * height]
+      canvas.getContext("2d").drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height)
+      return canvas
+    }),
+  )
+}
+
 function card(title, told, ...content) {
   return html(
     "figure",
@@ -124,58 +160,92 @@ function card(title, told, ...content) {
   )
 }
 
-/** Fills the element. A model without a report shows what its own description tells. */
-export async function showLearning(element, client, model) {
+/**
+ * The final phase of a fit, in which its augmentation is weaker: { first, strength }, the first of its epochs counted from
+ * 0, or null. It is in the settings of the model, of which older files have other names.
+ */
+export function finalPhase({ settings, losses = [] }) {
+  const schedule = settings?.schedule
+  if (!schedule) return null
+  const share = schedule.final_phase ?? schedule.averaging_phase ?? schedule.settling ?? 0
+  const strength = schedule.final_strength ?? schedule.averaging_strength ?? schedule.settled ?? 1
+  const first = schedule.epochs - Math.floor(share * schedule.epochs + 1e-9)
+  return strength < 1 && first > 0 && first < losses.length ? { first, strength } : null
+}
+
+/** How the model was fitted, in sentences. */
+function recipe({ settings, losses = [] }) {
+  const { solver, batch_size: batch, learning_rate_init: rate } = settings?.estimator ?? {}
+  if (!solver) return "The model file does not say how it was fitted."
+  const steps = batch && batch !== "auto" ? `, a step for every ${batch} digits` : ""
+  return (
+    `Solver ${solver}${steps}${rate ? `, learning rate ${rate} at first` : ""}` +
+    `${losses.length ? `, ${losses.length} epochs: passes over all training digits` : ""}.`
+  )
+}
+
+/** The curves of the fit, from the description of the model. */
+export function showLearned(element, model) {
   const { losses = [], validation_errors: errors = [] } = model.training
+  const phase = finalPhase(model.training)
+  byId("learned-lead").textContent = recipe(model.training)
   const cards = []
   if (losses.length > 1)
     cards.push(
       card(
-        "Being wrong, less and less",
-        "The loss after each pass over all examples: how surprised the network was by the truth.",
-        curve(losses, "Loss", (value) => String(Number(value.toPrecision(2)))),
+        "Training loss",
+        "The cost after each pass over all training digits." +
+          (phase
+            ? ` The cliff at epoch ${phase.first + 1} is no sudden insight: from there on the training digits are distorted ` +
+              `less, with ${Math.round(100 * phase.strength)}\u00a0% of the augmentation, and are easier.`
+            : ""),
+        curve(losses, "Loss", (value) => String(Number(value.toPrecision(2))), phase),
       ),
     )
   if (errors.length > 1)
     cards.push(
       card(
-        "On digits that it never saw",
-        "Share of validation digits misread. If this rose while the loss fell, it would learn by heart.",
-        curve(errors, "Validation error", (value) => `${Number((100 * value).toPrecision(2))} %`),
+        "Validation error",
+        "Share misread of digits that were held out. These are never distorted, so that epochs can be compared. " +
+          "If it rose while the loss fell, the network would learn by heart: overfitting.",
+        curve(errors, "Validation error", (value) => `${Number((100 * value).toPrecision(2))} %`, phase),
       ),
     )
+  element.replaceChildren(...(cards.length ? cards : [card("Nothing recorded", "The model file has no learning curve.")]))
+}
+
+/** What was measured, from the report. A model without a report shows that there is none. */
+export async function showReport(element, client, model) {
   if (!model.report) {
-    element.replaceChildren(...cards, card("Nothing measured", "There is no report on this model."))
+    element.replaceChildren(card("Nothing measured", "There is no report on this model."))
     return
   }
+  const cards = []
   try {
     const report = await client.report()
     const { test } = report
     cards.push(
       card(
-        `${test.wrong} of ${test.n.toLocaleString("en")} wrong`,
-        "Test digits of other people, which chose nothing. Row: what it was; column: what it was read as. " +
-          "What was read right is left blank.",
+        `Confusion matrix: ${test.wrong} of ${test.n.toLocaleString("en")} wrong`,
+        "Row: what it was; column: what it was read as. What was read right is left blank.",
         confusion(test.confusion, model.classes),
       ),
     )
     const error = report.probabilities?.after_temperature?.expected_calibration_error
-    const told =
-      "If it says 90 %, it should be right nine times in ten: on the diagonal. " +
-      `On average it is off by ${decimal(100 * error)} percentage points.`
     cards.push(
       card(
-        "Does it know what it knows?",
-        told,
+        "Calibration",
+        "If it says 90 %, it should be right nine times in ten: on the diagonal. " +
+          (error === undefined ? "" : `On average it is off by ${decimal(100 * error)} percentage points.`),
         report.reliability
           ? calibration(report.reliability)
           : await drawing(client, "reliability", "Share that is right by confidence"),
       ),
     )
     const wide = card(
-      "Its own mistakes",
-      "Every misread test digit: the truth, then the answer and how sure the network was.",
-      await drawing(client, "misread", "Misread test digits"),
+      "Its mistakes",
+      "Test digits that it misreads: the truth, then the answer and its probability.",
+      await mistakes(client, test.wrong),
     )
     wide.classList.add("wide")
     cards.push(wide)

@@ -1,42 +1,57 @@
 // The page put together: pad and pictures -> questions -> answers -> every chapter.
 
+import { showAlpha } from "./alpha.js"
 import { makeAnswer } from "./answer.js"
+import { watchChapters } from "./chapters.js"
 import { Gone, makeClient } from "./client.js"
 import { showPrograms } from "./code.js"
 import { onThemeChange } from "./colour.js"
-import { makeDuel } from "./duel.js"
+import { makeCost } from "./cost.js"
+import { makeDuel, whyTitle } from "./duel.js"
 import { byId, html } from "./element.js"
 import { play } from "./example.js"
 import { makeGallery } from "./gallery.js"
+import { makeGraph } from "./graph.js"
 import { makeKeys } from "./keys.js"
-import { showLearning } from "./learning.js"
+import { showLearned, showReport } from "./learning.js"
 import { makeMosaic } from "./mosaic.js"
+import { cutOut, digitsOf, makeNumbers } from "./numbers.js"
 import { blackOnWhite, length, makePad } from "./pad.js"
+import { showPoints } from "./points.js"
 import { makePour } from "./pour.js"
 import { makeQueue } from "./queue.js"
-import { makeReading } from "./reading.js"
-import { showContributions, showSoftmax } from "./scores.js"
+import { FIELDS, LINEAR_FIELDS, makeLinear, makeReading } from "./reading.js"
+import { describeScores, showContributions, showSoftmax } from "./scores.js"
 import { makeSight } from "./sight.js"
+import { makeDemo } from "./softmax.js"
 import { showStencils } from "./stencils.js"
 import { makeTrouble } from "./trouble.js"
 import { makeUnitCard } from "./unit.js"
 import { makeWeights } from "./weights.js"
-import { listed } from "./words.js"
+import { activationName, listed } from "./words.js"
 
 // The picture in programs is as small as it can be read well.
 const COPIED_SIDE = 84
 const WAVE = 220
 // Less than this, as a share of the pad's side, is a dot and no drawing yet.
 const SHORTEST = 0.08
+// Milliseconds after which a pen that does not move rests: then the explanation is asked for, as when it is lifted.
+const REST = 300
+// Milliseconds between two questions while the pen moves: seldom enough for few bytes, often enough to be live.
+const APART = 120
+const AMBIGUOUS = "ambiguous.png"
 const SAMPLES = [
   ["phone.jpg", "Phone photo"],
   ["squared.jpg", "Squared paper"],
   ["scan.png", "Scan"],
   ["screen.png", "White on black"],
-  ["ambiguous.png", "Could be two"],
+  [AMBIGUOUS, "Could be two"],
   ["letter.png", "A letter"],
 ]
-const NOTHING = { title: "Nothing to read yet", reason: "Draw a digit, and the network answers while you draw." }
+const NOTHING = {
+  title: "Nothing to read yet",
+  reason: "Draw a digit, or a number. The network answers while you draw.",
+}
 
 const keys = makeKeys(byId("key"))
 const client = makeClient(keys)
@@ -45,28 +60,42 @@ const sight = makeSight()
 const trouble = makeTrouble(() => (model ? repeat() : start()))
 const duel = makeDuel(client)
 const pour = makePour(byId("lit"), byId("stencils"))
+const demo = makeDemo()
+const cost = makeCost()
+const numbers = makeNumbers((i) => choose(i))
 let model = null
 let weights = null
 let told = null
 let mosaics = []
 let card = null
+let graph = null
+let plane = null
+let study = null
+// The question that was asked last, the reading that the chapters show, and the digits of a number with the picture.
 let asked = null
 let shown = null
+let number = null
 let stopExample = null
+let resting = null
+// Whether a chapter has come near whose numbers cost much to send.
+const near = { network: false, why: false }
 
 // --- Questions and answers
 
 const queue = makeQueue({
+  apart: APART,
   async answer(question) {
-    const picture = question.file ?? (await question.canvas.convertToBlob())
+    question.blob ??= question.file ?? (await question.canvas.convertToBlob())
     const begun = performance.now()
-    const found = await client.predict(picture, Boolean(question.file))
+    const found = await client.predict(question.blob, question.explained ? FIELDS : [], Boolean(question.file))
     const milliseconds = performance.now() - begun
     if (found.model.version !== model?.version) await load()
     return makeReading(found, milliseconds)
   },
   done(reading, question) {
     trouble.end()
+    // A digit of a number that has been replaced in the meantime.
+    if (question.of && question.of !== number) return
     show(reading, question)
     if (told !== model) tell()
   },
@@ -93,7 +122,7 @@ function ask(question) {
   answer.wait()
   // A service that is gone is not asked at every move of the pen.
   if (trouble.on() && !question.final) return
-  queue.ask(question, question.final)
+  queue.ask(question, question.explained)
 }
 
 function repeat() {
@@ -101,32 +130,123 @@ function repeat() {
   else trouble.end()
 }
 
-/** There is nothing to show: what the chapters tell is of a picture that is gone. */
+/** There is nothing to show: nothing of the last picture stays on the page. */
 function blank(words) {
   shown = null
-  byId("story").classList.add("stale")
+  number = null
+  byId("story").classList.add("blank")
+  numbers.hide()
+  sight.clear()
+  graph?.clear()
+  mosaics.forEach((mosaic) => mosaic.clear())
+  card?.clear()
+  byId("contributions").hidden = true
+  for (const list of [byId("softmax").tBodies[0], byId("softmax").tFoot, byId("strip"), byId("stencils"), byId("snippets")])
+    list.replaceChildren()
+  byId("softmax-told").textContent = ""
+  pour.clear()
+  duel.clear()
+  cost.clear()
+  byId("wow").hidden = true
+  byId("why-title").textContent = "Why this digit?"
   answer.blank(model?.classes ?? [], words)
 }
 
 function show(reading, question) {
+  if (!reading.isExplained) {
+    // The pen moves: the answer is live, and the chapters follow when it rests.
+    numbers.hide()
+    number = null
+    answer.show(reading)
+    byId("ask-why").hidden = true
+    return
+  }
   shown = { reading, question }
-  byId("story").classList.remove("stale")
+  byId("story").classList.remove("blank")
+  const whole = question.of?.question ?? question
   sight.show(reading, question.canvas)
-  answer.show(reading)
+  if (!question.of) {
+    numbers.hide()
+    number = null
+  }
+  answer.show(reading, number ? { found: number.found, chosen: number.chosen } : {})
+  if (number) numbers.compare(reading.answer.digit)
   mosaics.forEach((mosaic, i) => mosaic.show(reading.hidden[i], { wave: question.final, delay: i * WAVE }))
   showSoftmax(reading)
+  cost.show(reading)
   contribute(reading)
   card?.update(reading)
-  byId("wow").hidden = !reading.stencils
-  byId("no-stencils").hidden = Boolean(reading.stencils)
-  if (reading.stencils) {
-    showStencils(byId("stencils"), reading)
-    pour.show(reading)
-    duel.show(reading)
+  byId("why-title").textContent = whyTitle(reading)
+  byId("ask-why").hidden = reading.answer.verdict === "not_a_digit" || !piecewiseLinear()
+  byId("ask-why").textContent = whyTitle(reading)
+  drawNetwork()
+  linearize()
+  if (!question.final) return
+  graph.flow()
+  program(whole)
+  if (!question.of && reading.answer.verdict === "several_digits") read(question)
+}
+
+/** The paths need some weights, which come when the chapter is near. */
+function drawNetwork() {
+  if (!shown || !near.network || shown.drawn) return
+  shown.drawn = true
+  graph.show(shown.reading).catch((error) => {
+    byId("trace").textContent = error.message
+  })
+}
+
+const piecewiseLinear = () =>
+  model.layers.slice(0, -1).every(({ activation }) => activation === "relu" || activation === "identity")
+
+/** Effective weights are large: they are asked for when their chapter is near and the pen rests. */
+async function linearize() {
+  if (!shown || !near.why || shown.linear) return
+  const { reading, question } = shown
+  shown.linear = true
+  try {
+    const found = await client.predict(question.blob, LINEAR_FIELDS, Boolean(question.file))
+    if (shown?.reading !== reading) return
+    const linear = found.explanation && makeLinear(found.explanation, reading.single)
+    byId("wow").hidden = !linear
+    byId("no-stencils").hidden = Boolean(linear)
+    if (!linear) return
+    const whole = { ...reading, ...linear }
+    showStencils(byId("stencils"), whole, byId("stencils-told"))
+    pour.show(whole)
+    duel.show(whole)
+  } catch {
+    // The next picture asks again.
+    byId("wow").hidden = true
   }
-  byId("ask-why").hidden = !reading.stencils || reading.answer.verdict === "not_a_digit"
-  byId("ask-why").textContent = byId("why-title").textContent
-  if (question.final) program(question)
+}
+
+/** Several digits: which ones, and where, is the answer of /read. The first is taken through the explanation. */
+async function read(question) {
+  try {
+    const found = await client.read(question.blob)
+    // The drawing may have gone on in the meantime.
+    if (asked !== question || shown?.question !== question) return
+    if (digitsOf(found).length < 2) return
+    number = { found, question, chosen: 0 }
+    // What this browser cannot show, it cannot cut either.
+    if (question.canvas) choose(0)
+    else answer.show(shown.reading, { found, chosen: 0 })
+  } catch {
+    // The verdict alone stays on the page.
+  }
+}
+
+/** Takes one digit of the number through the explanation: it is cut out, and sent like any picture. */
+function choose(i) {
+  if (!number) return
+  number.chosen = i
+  const { found, question } = number
+  const boxes = digitsOf(found).map(({ box }) => box)
+  numbers.show(found, question.canvas, i)
+  answer.show(shown.reading, { found, chosen: i })
+  const canvas = cutOut(question.canvas, found.picture_size, boxes, i)
+  ask({ canvas, of: number, explained: true, final: true })
 }
 
 /** Contributions need the last layer's weights, which are few: they come after the first answer. */
@@ -146,6 +266,7 @@ async function program(question) {
   if (question.file) return showPrograms(byId("snippets"), { address, key, file: question.file.name || "picture.png" })
   const small = await blackOnWhite(question.strokes, COPIED_SIDE).convertToBlob()
   const bytes = new Uint8Array(await small.arrayBuffer())
+  if (!shown) return undefined
   return showPrograms(byId("snippets"), { address, key, base64: btoa(String.fromCharCode(...bytes)) })
 }
 
@@ -159,16 +280,13 @@ const pad = makePad(byId("pad"), {
 
 function askDrawing(strokes, final) {
   byId("invitation").hidden = true
+  clearTimeout(resting)
   if (length(strokes) < SHORTEST) return
-  const n = strokes.reduce((sum, stroke) => sum + stroke.points.length, 0)
-  if (final && asked?.n === n && !trouble.on()) {
-    // The pen was lifted where it was last asked about: the answer is there already, or on its way.
-    asked.final = true
-    if (shown?.question === asked) show(shown.reading, asked)
-    return
-  }
+  graph?.flow()
   const copy = strokes.map((stroke) => ({ ...stroke, points: [...stroke.points] }))
-  ask({ strokes: copy, n, canvas: blackOnWhite(copy), final })
+  const question = { strokes: copy, canvas: blackOnWhite(copy), final, explained: final }
+  ask(question)
+  if (!final) resting = setTimeout(() => asked === question && ask({ ...question, explained: true }), REST)
 }
 
 function endExample() {
@@ -181,6 +299,7 @@ function endExample() {
 
 function clear() {
   endExample()
+  clearTimeout(resting)
   pad.place(null)
   asked = null
   queue.drop()
@@ -209,11 +328,12 @@ document.addEventListener("keydown", (event) => {
 
 async function take(file) {
   endExample()
+  clearTimeout(resting)
   // What this browser cannot show, the service may be able to read, or says what it is.
   const picture = await createImageBitmap(file).catch(() => null)
   pad.place(picture)
   byId("invitation").hidden = true
-  ask({ file, canvas: picture, final: true })
+  ask({ file, canvas: picture, final: true, explained: true })
 }
 
 for (const id of ["file", "camera"]) {
@@ -263,28 +383,100 @@ function pick(index, unit) {
   card.show(index, unit)
 }
 
+/** Shows all weights of a unit that was chosen elsewhere, in the card beside the tiles. */
+function pickAndGo(index, unit) {
+  pick(index, unit)
+  byId("unit").scrollIntoView({ block: "center" })
+  byId("unit").focus({ preventScroll: true })
+}
+
 function describe() {
   byId("n-parameters").textContent = model.n_parameters.toLocaleString("en")
   const hidden = model.layers.slice(0, -1)
-  byId("voters-title").textContent =
+  const sizes = hidden.map((layer) => layer.n_out.toLocaleString("en"))
+  byId("units-title").textContent =
     hidden.length === 0
-      ? "No voters: this network has no hidden layer"
-      : `${listed(hidden.map((layer) => layer.n_out.toLocaleString("en"))).replace(" and ", ", then ")} voters`
+      ? "No hidden units: this network has no hidden layer"
+      : `${sizes.length === 1 ? sizes[0] : listed(sizes)} hidden units`
+  const [activation] = hidden.map((layer) => layer.activation)
+  const name = activationName(activation)
+  byId("units-lead").textContent =
+    "Every tile is one hidden unit, a neuron. Its weighted sum plus its bias is z, and its activation function makes its output of it. " +
+    (activation === "relu"
+      ? "ReLU keeps what is above 0 and makes the rest 0: the unit is active or it is not."
+      : `Here that is ${name}.`)
+  byId("units-formula").replaceChildren(
+    html("span", {}, activation === "relu" ? "a = ReLU(z) = max(0, z)" : `a = ${name}(z)`),
+  )
+  for (const id of ["units-lead", "units-formula", "units-scale", "unit"]) byId(id).hidden = hidden.length === 0
+  byId("shapes").replaceChildren(
+    ...model.layers.map(({ n_in: nIn, n_out: nOut }, i) => html("span", {}, `W(${i + 1}): ${nIn} × ${nOut}`)),
+  )
   mosaics = hidden.map((layer, i) =>
-    makeMosaic({ name: `Layer ${i + 1}`, units: layer.n_out, picked: (unit) => pick(i, unit) }),
+    makeMosaic({ name: `a(${i + 1})`, units: layer.n_out, picked: (unit) => pick(i, unit) }),
   )
   byId("mosaics").replaceChildren(...mosaics.map((mosaic) => mosaic.figure))
   card = makeUnitCard(byId("unit"), { weights, model })
-  makeGallery(byId("gallery"), { client, units: model.layers[0].n_out, picked: (unit) => pick(0, unit) })
+  graph?.clear()
+  graph = makeGraph(renewed("graph"), byId("trace"), { weights, model, picked: pickAndGo, told: byId("graph-told") })
+  const [first] = model.layers
+  byId("weights-lead").textContent =
+    `The weights of the first layer, coefs_[0] in scikit-learn, are a matrix of shape (${first.n_in}, ${first.n_out}): ` +
+    `a row for each of the ${first.n_in} pixels, a column for each of the ${first.n_out} units. A column is 784 numbers, ` +
+    "one for each pixel, and so it can be drawn as a picture."
+  const gallery = makeGallery(byId("gallery"), {
+    client,
+    units: first.n_out,
+    picked: (unit) => hidden.length && pickAndGo(0, unit),
+  })
+  once(byId("weights"), gallery.show)
+  describeScores(model)
   byId("served").textContent =
     `Answers come from the model ${model.name}, version ${model.version}. Your pictures are read and forgotten.`
+}
+
+/** A copy of an element without its listeners, in its place: another model draws its network anew. */
+function renewed(id) {
+  const element = byId(id)
+  const copy = element.cloneNode(false)
+  element.replaceWith(copy)
+  return copy
 }
 
 /** Adds what is not needed for an answer. Only below a first one it lies where it will stay. */
 function tell() {
   told = model
   offerSamples()
-  once(byId("learned"), () => showLearning(byId("learning"), client, model))
+  showLearned(byId("learned"), model)
+  once(byId("mistakes"), () => showReport(byId("report"), client, model))
+  once(byId("scores"), showDemo)
+  once(byId("points"), () => {
+    plane ??= showPoints()
+  })
+  once(byId("alpha"), async () => {
+    study = await showAlpha(byId("alpha-body"), model).catch((error) => {
+      byId("alpha-body").textContent = error.message
+      return null
+    })
+  })
+  once(byId("network"), () => {
+    near.network = true
+    drawNetwork()
+  })
+  once(byId("why"), () => {
+    near.why = true
+    linearize()
+  })
+}
+
+/** The softmax is shown on a picture that could be two, before that of the pad. */
+async function showDemo() {
+  try {
+    const sample = await (await fetch(`page/samples/${AMBIGUOUS}`)).blob()
+    demo.show(makeReading(await client.predict(sample, ["input", "scores", "temperature"]), 0))
+  } catch {
+    byId("demo").hidden = true
+  }
 }
 
 /** Calls back when an element comes near for the first time. */
@@ -325,8 +517,20 @@ async function start() {
 
 byId("pour").addEventListener("click", () => pour.pour())
 once(byId("stencils"), () => pour.pour(), { threshold: 0.6 })
+watchChapters(byId("chapters"))
 onThemeChange(() => {
   pad.repaint()
-  if (shown) show(shown.reading, { ...shown.question, final: false })
+  plane?.repaint()
+  study?.repaint()
+  demo.repaint()
+  numbers.repaint()
+  if (!shown) return
+  const { reading, question } = shown
+  sight.show(reading, question.canvas)
+  mosaics.forEach((mosaic) => mosaic.repaint())
+  card.update(reading)
+  graph.repaint()
+  shown.linear = false
+  linearize()
 })
 start()

@@ -1,6 +1,6 @@
-// The units of one layer as tiles that keep their places: the darker, the more active.
+// The units of one layer as tiles that keep their places: the more a tile stands out from the page, the more active.
 
-import { colours, css, limitOf, plainColour, sharpen, signedColour } from "./colour.js"
+import { colours, css, percentile, plainColour, sharpen, signedColour } from "./colour.js"
 import { html } from "./element.js"
 import { decimal } from "./words.js"
 
@@ -38,9 +38,9 @@ export function makeMosaic({ name, units, picked }) {
     if (!width) return
     const cell = width / columns
     const context = sharpen(canvas, width, cell * rows)
-    const limit = limitOf(values)
+    const limit = percentile(values)
     const gap = cell > 6 ? 1 : 0.5
-    // Most units that are on are so faintly: the root shows them.
+    // Most active units are so faintly: the root shows them.
     const colour = values.some((value) => value < 0)
       ? signedColour
       : (value) => plainColour(Math.sqrt(Math.max(0, value) / limit))
@@ -85,25 +85,25 @@ export function makeMosaic({ name, units, picked }) {
     return unit >= 0 && unit < units ? unit : null
   }
 
-  function lit() {
+  function count() {
     const on = values.filter((value) => value !== 0).length
     note.textContent =
       on === 0
         ? `${units.toLocaleString("en")} units`
-        : `${on.toLocaleString("en")} of ${units.toLocaleString("en")} lit`
+        : `${on.toLocaleString("en")} of ${units.toLocaleString("en")} active`
   }
 
   canvas.addEventListener("pointermove", (event) => {
     const unit = unitAt(event)
     if (unit === hovered) return
     hovered = unit
-    if (unit === null) lit()
+    if (unit === null) count()
     else note.textContent = `unit ${unit}: ${decimal(values[unit])}`
     refresh()
   })
   canvas.addEventListener("pointerleave", () => {
     hovered = null
-    lit()
+    count()
     refresh()
   })
   canvas.addEventListener("click", (event) => {
@@ -114,18 +114,24 @@ export function makeMosaic({ name, units, picked }) {
     if (choice.value !== "" && choice.checkValidity()) picked(Number(choice.value))
   })
   new ResizeObserver(refresh).observe(figure)
-  lit()
+  count()
 
   return {
     figure,
     repaint: refresh,
     pick,
+    clear() {
+      values = new Array(units).fill(0)
+      before = values
+      count()
+      refresh()
+    },
     /** Shows activations; those of a finished drawing come as a wave after `delay` milliseconds. */
     show(activations, { wave = false, delay = 0 } = {}) {
       before = wave ? values : activations
       values = activations
       started = wave ? performance.now() + delay : -Infinity
-      lit()
+      count()
       refresh()
     },
   }

@@ -1,6 +1,6 @@
-// The units that are switched on, and how they pour into the stencils.
+// The active units, and how they go into the effective weights.
 
-import { colours, css, limitOf, plainColour, sharpen } from "./colour.js"
+import { colours, css, percentile, plainColour, sharpen } from "./colour.js"
 import { decimal } from "./words.js"
 
 const DURATION = 1500
@@ -9,7 +9,7 @@ const TILE = 11
 
 const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches
 
-/** Returns { show(reading), pour() } for the canvas of lit units, which pour into the items of a list. */
+/** Returns { show(reading), pour() } for the canvas of active units, which go into the items of a list. */
 export function makePour(canvas, list) {
   let reading = null
   let frame = null
@@ -19,10 +19,10 @@ export function makePour(canvas, list) {
     const tiles = []
     let row = 0
     for (const layer of reading.hidden) {
-      const limit = limitOf(layer)
+      const limit = percentile(layer)
       layer.forEach((value, unit) =>
         tiles.push({
-          value: Math.sqrt(Math.abs(value) / limit),
+          value: Math.min(1, Math.sqrt(Math.abs(value) / limit)),
           x: (unit % columns) * (width / columns),
           y: (row + Math.floor(unit / columns)) * TILE,
         }),
@@ -71,6 +71,10 @@ export function makePour(canvas, list) {
   new ResizeObserver(() => draw(0)).observe(canvas.parentElement)
 
   return {
+    clear() {
+      cancelAnimationFrame(frame)
+      reading = null
+    },
     show(newReading) {
       cancelAnimationFrame(frame)
       reading = newReading

@@ -55,7 +55,7 @@ function readOut(canvas, note, tell) {
   })
 }
 
-/** Returns { show(reading, picture) }. */
+/** Returns { show(reading, picture), clear() }. */
 export function makeSight() {
   let shown = null
   const value = (name, format) => (row, column) =>
@@ -68,6 +68,15 @@ export function makeSight() {
   )
 
   return {
+    clear() {
+      shown = null
+      for (const id of ["received", "seen", "relevance"]) {
+        const canvas = byId(id)
+        canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height)
+      }
+      byId("received-note").textContent = ""
+      byId("normalization").textContent = ""
+    },
     show(reading, picture) {
       shown = reading
       showReceived(byId("received"), picture, reading.normalization)
@@ -76,7 +85,7 @@ export function makeSight() {
         : ""
       paint(byId("seen"), reading.input, (share) => plainColour(share))
       paintOverInk(byId("relevance"), reading.relevance, reading.input, limitOf(reading.relevance))
-      byId("normalization").textContent = preparation(reading.normalization)
+      byId("normalization").textContent = preparation(reading.normalization, picture?.width)
     },
   }
 }

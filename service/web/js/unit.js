@@ -1,9 +1,9 @@
-// The card of one unit: what it looks for, what it finds in this picture, and what it hands on.
+// The card of one unit: its weights, its weighted sum over this picture, its activation, and what that adds to the logits.
 
 import { limitOf, paint, paintSigned, plainColour } from "./colour.js"
 import { bar, html } from "./element.js"
 import { strongest } from "./ranks.js"
-import { decimal, signed } from "./words.js"
+import { activationName, decimal, signed } from "./words.js"
 
 const STRONGEST = 8
 const MOST_CHANGED = 4
@@ -30,22 +30,20 @@ function ladder(rows) {
 
 /** sum + bias -> activation, in numbers. */
 function sum(total, bias, activation, value) {
-  const name = { relu: "ReLU", tanh: "tanh", logistic: "sigmoid", identity: "as it is" }[activation]
   return html(
     "p",
     { class: "sum" },
     html("span", {}, `${signed(total)}`, html("small", {}, "sum")),
     html("span", {}, signed(bias), html("small", {}, "bias")),
-    html("span", {}, decimal(total + bias), html("small", {}, "together")),
-    html("span", {}, decimal(value), html("small", {}, `after ${name}`)),
+    html("span", {}, decimal(total + bias), html("small", {}, "z")),
+    html("span", {}, decimal(value), html("small", {}, `a = ${activationName(activation)}(z)`)),
   )
 }
 
 /** Its incoming weights over the pixels. */
-function fromPixels(layer, unit, reading) {
-  const weights = layer.column(unit)
+function fromPixels(weights, reading) {
   const products = weights.map((weight, i) => weight * reading.input[i])
-  const [looks, ink, finds] = [square("Weights of the unit"), square("The ink"), square("Weights times ink")]
+  const [looks, ink, finds] = [square("Weights of the unit"), square("The input"), square("Weights times input")]
   paintSigned(looks, weights)
   paint(ink, reading.input, (share) => plainColour(share))
   paintSigned(finds, products)
@@ -56,23 +54,23 @@ function fromPixels(layer, unit, reading) {
       html(
         "div",
         { class: "product" },
-        captioned(looks, "its weights"),
+        captioned(looks, "weights w"),
         html("i", {}, "×"),
-        captioned(ink, "the ink"),
+        captioned(ink, "input a(0)"),
         html("i", {}, "="),
-        captioned(finds, "what it finds"),
+        captioned(finds, "w · a(0)"),
       ),
     ],
   }
 }
 
 /** Its strongest connections to the layer before. */
-function fromUnits(layer, unit, inputs) {
-  const products = inputs.map((input, i) => input * layer.weight(i, unit))
+function fromUnits(weights, inputs) {
+  const products = inputs.map((input, i) => input * weights[i])
   const total = products.reduce((all, product) => all + product, 0)
   const shown = strongest(products, STRONGEST)
   const rest = total - shown.reduce((all, i) => all + products[i], 0)
-  const rows = shown.map((i) => [`unit ${i}`, products[i], `${decimal(inputs[i])} × ${signed(layer.weight(i, unit))}`])
+  const rows = shown.map((i) => [`unit ${i}`, products[i], `${decimal(inputs[i])} × ${signed(weights[i])}`])
   return {
     total,
     parts: [
@@ -87,20 +85,21 @@ function fromUnits(layer, unit, inputs) {
   }
 }
 
-/** What a unit adds to each score: all units behind it that are on hand its signal on, straight. */
+/** What a unit adds to each logit: all active units behind it hand its signal on, straight. */
 async function handedOn(weights, model, reading, index, unit) {
-  let signal = null
-  for (let next = index + 1; next < model.layers.length; next += 1) {
+  const last = model.layers.length - 1
+  const open = (layer, values) =>
+    layer === last ? values : values.map((value, j) => (reading.hidden[layer][j] === 0 ? 0 : value))
+  const [row] = await weights.rows(index + 1, [unit])
+  let signal = open(index + 1, [...row].map((weight) => weight * reading.hidden[index][unit]))
+  for (let next = index + 2; next <= last; next += 1) {
     const layer = await weights.layer(next)
-    const from = signal ?? [[unit, reading.hidden[index][unit]]]
-    const open = next === model.layers.length - 1 ? null : reading.hidden[next]
-    signal = Array.from({ length: layer.nOut }, (_, j) => [
-      j,
-      open && open[j] === 0 ? 0 : from.reduce((all, [i, value]) => all + value * layer.weight(i, j), 0),
-    ])
+    const sums = Array.from({ length: layer.nOut }, (_, j) =>
+      signal.reduce((all, value, i) => (value === 0 ? all : all + value * layer.weight(i, j)), 0),
+    )
+    signal = open(next, sums)
   }
-  const added = signal.map(([, value]) => value)
-  return added.length < reading.classes.length ? [0, ...added] : added
+  return signal.length < reading.classes.length ? [0, ...signal] : signal
 }
 
 /** Returns { show(index, unit), update(reading) } for the card in this element. */
@@ -114,29 +113,29 @@ export function makeUnitCard(card, { weights, model }) {
     const { index, unit } = shown
     turn += 1
     const mine = turn
-    const name = `Unit ${unit} of layer ${index + 1}`
+    const name = `Unit ${unit} of a(${index + 1})`
     const loading = setTimeout(
       () => card.replaceChildren(html("h3", {}, name), html("p", { class: "quiet" }, "Its weights are coming …")),
       120,
     )
     try {
-      const layer = await weights.layer(index)
+      const [column] = await weights.columns(index, [unit])
       const { activation } = model.layers[index]
       const value = reading.hidden[index][unit]
       const inputs = index === 0 ? reading.input : reading.hidden[index - 1]
-      const { total, parts } = index === 0 ? fromPixels(layer, unit, reading) : fromUnits(layer, unit, inputs)
+      const { total, parts } = index === 0 ? fromPixels(column.weights, reading) : fromUnits(column.weights, inputs)
       const straight = model.layers
         .slice(index + 1, -1)
         .every((next) => next.activation === "relu" || next.activation === "identity")
       const added = straight ? await handedOn(weights, model, reading, index, unit) : null
       if (mine !== turn) return
-      const content = [html("h3", {}, name), ...parts, sum(total, layer.bias(unit), activation, value)]
-      if (value === 0) content.push(html("p", { class: "quiet" }, "It is off: for this picture it hands on nothing."))
+      const content = [html("h3", {}, name), ...parts, sum(total, column.bias, activation, value)]
+      if (value === 0) content.push(html("p", { class: "quiet" }, "It is inactive: for this picture its output is 0."))
       else if (added) {
         const order = strongest(added, MOST_CHANGED)
         content.push(
-          html("p", {}, "It is on. What it adds to the scores:"),
-          ladder(order.map((i) => [`score of ${reading.classes[i]}`, added[i]])),
+          html("p", {}, "It is active. What it adds to the logits:"),
+          ladder(order.map((i) => [`logit of ${reading.classes[i]}`, added[i]])),
         )
       }
       card.replaceChildren(...content)
@@ -157,6 +156,11 @@ export function makeUnitCard(card, { weights, model }) {
     update(newReading) {
       reading = newReading
       return render()
+    },
+    clear() {
+      reading = null
+      turn += 1
+      card.replaceChildren(html("p", { class: "quiet" }, "Its numbers come with the next picture."))
     },
   }
 }

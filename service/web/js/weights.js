@@ -1,5 +1,5 @@
-// The weights of the served network, fetched when first needed and kept. A safetensors file is eight bytes of length,
-// a header in JSON, and the numbers.
+// The weights of the served network, fetched when first needed and kept: a layer, or only some of its units and inputs,
+// since a picture needs few of a million. A safetensors file is eight bytes of length, a header in JSON, and the numbers.
 
 const DTYPE = "F32"
 
@@ -30,24 +30,49 @@ function makeLayer({ shape: [nIn, nOut], values }, biases) {
     bias: (unit) => biases.values[unit],
     weight: (input, unit) => values[input * nOut + unit],
     column: (unit) => Float32Array.from({ length: nIn }, (_, input) => values[input * nOut + unit]),
+    row: (input) => values.subarray(input * nOut, (input + 1) * nOut),
   }
 }
 
-/** Layers by number, each fetched once. */
+/** Weights by layer; what was fetched is kept. */
 export function makeWeights(client) {
   const layers = new Map()
+  const kept = new Map()
+
+  async function fetched(index, query) {
+    const tensors = parse(await client.weights(index, query))
+    return makeLayer(tensors[`layers.${index}.weights`], tensors[`layers.${index}.biases`])
+  }
+
+  /** Values by key, those that are missing asked for at once. What failed is asked for again next time. */
+  async function some(kind, index, places, query, take) {
+    const key = (place) => `${kind} ${index} ${place}`
+    const missing = [...new Set(places)].filter((place) => !kept.has(key(place)))
+    if (missing.length > 0) {
+      const part = fetched(index, { [query]: missing.join(",") })
+      missing.forEach((place, at) => {
+        const one = part.then((layer) => take(layer, at))
+        one.catch(() => kept.delete(key(place)))
+        kept.set(key(place), one)
+      })
+    }
+    return Promise.all(places.map((place) => kept.get(key(place))))
+  }
+
   return {
+    /** A whole layer. */
     layer(index) {
       if (!layers.has(index)) {
-        const fetched = client.weights(index).then((buffer) => {
-          const tensors = parse(buffer)
-          return makeLayer(tensors[`layers.${index}.weights`], tensors[`layers.${index}.biases`])
-        })
-        // What failed is asked for again next time.
-        fetched.catch(() => layers.delete(index))
-        layers.set(index, fetched)
+        const layer = fetched(index)
+        layer.catch(() => layers.delete(index))
+        layers.set(index, layer)
       }
       return layers.get(index)
     },
+    /** What leads to these units: for each { weights, bias }. */
+    columns: (index, units) =>
+      some("column", index, units, "units", (layer, at) => ({ weights: layer.column(at), bias: layer.bias(at) })),
+    /** What leads away from these inputs: for each its weights to all units. */
+    rows: (index, inputs) => some("row", index, inputs, "inputs", (layer, at) => layer.row(at)),
   }
 }

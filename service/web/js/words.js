@@ -3,8 +3,7 @@
 const MINUS = "\u2212"
 // No line ends between a number and its unit.
 const SPACE = "\u00a0"
-// Between these an answer has two candidates, whatever its verdict.
-const CLOSE = 0.2
+const WORDS = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 
 /** A probability in per cent. None is certain, so it is never 100 or 0. */
 export function percent(share, more = `>${SPACE}`, less = `<${SPACE}`) {
@@ -30,7 +29,7 @@ export function short(value) {
   if (value >= 1e9) return value.toExponential(2).replace("e+", " × 10^")
   if (value >= 100) return Math.round(value).toLocaleString("en")
   if (value >= 0.001) return value.toPrecision(3)
-  return "< 0.001"
+  return `<${SPACE}0.001`
 }
 
 /** Classes by falling probability, as [digit, probability]. */
@@ -38,17 +37,41 @@ function ranked(answer) {
   return answer.classes.map((digit, i) => [digit, answer.probabilities[i]]).sort((a, b) => b[1] - a[1])
 }
 
-/** What an answer is: "clear", "ambiguous", "several_digits" or "not_a_digit". */
-export function kind(answer) {
-  const [[, first], [, second]] = ranked(answer)
-  return answer.verdict === "clear" && first - second < CLOSE ? "ambiguous" : answer.verdict
+/** "a", or "an" before numbers that are spoken with a vowel first. */
+export function article(number) {
+  return /^(8|11$|18$)/.test(String(number)) ? "an" : "a"
+}
+
+/** A small number in words. */
+export function counted(number) {
+  return WORDS[number] ?? number.toLocaleString("en")
+}
+
+/** The name of an activation function. */
+export function activationName(activation) {
+  return { relu: "ReLU", tanh: "tanh", logistic: "sigmoid", identity: "identity" }[activation] ?? activation
+}
+
+/** A reading of several digits as { title, reason, numeral }. */
+export function numberWords({ lines, confidence, verdict: sure }) {
+  const n = lines.reduce((sum, { digits }) => sum + digits.length, 0)
+  const digits = lines.length === 1 ? [...lines[0].text] : lines.map(({ text }) => text)
+  const where = lines.length === 1 ? "" : ` in ${counted(lines.length)} lines`
+  return {
+    title: `I see ${counted(n)} digits${where}: ${listed(digits)}`,
+    reason:
+      sure === "clear"
+        ? `The whole number has ${percent(confidence, "more than ", "less than ")}.`
+        : `A person should look: the whole number has ${percent(confidence, "more than ", "less than ")}.`,
+    numeral: lines[0].text,
+  }
 }
 
 /** An answer as { title, reason, numeral }. `forced` shows the digit even of what looks like none. */
 export function verdict(answer, forced = false) {
   const [[digit, first], [rival, second]] = ranked(answer)
   const [sure, next] = [first, second].map((share) => percent(share, "more than ", "less than "))
-  switch (kind(answer)) {
+  switch (answer.verdict) {
     case "not_a_digit":
       return forced
         ? {
@@ -64,7 +87,7 @@ export function verdict(answer, forced = false) {
     case "several_digits":
       return {
         title: "I see several digits",
-        reason: `Draw one at a time. The largest looks most like a ${digit}.`,
+        reason: `The largest looks most like ${article(digit)} ${digit}.`,
         numeral: "…",
       }
     case "ambiguous":
@@ -75,7 +98,7 @@ export function verdict(answer, forced = false) {
       }
     default:
       return {
-        title: `This is a ${digit}`,
+        title: `This is ${article(digit)} ${digit}`,
         reason: `The network gives it ${sure}. Next comes ${rival} with ${next}.`,
         numeral: String(digit),
       }
@@ -88,9 +111,9 @@ export function facts(answer, milliseconds) {
   return `${unlike}answered in ${Math.max(1, Math.round(milliseconds))}${SPACE}ms`
 }
 
-/** What was done to a picture, in sentences. */
-export function preparation(normalization) {
-  if (normalization === null) return "Taken as it is: 28 × 28 numbers need no preparation."
+/** What was done to a picture of this width, in sentences. All sizes are in pixels of the picture as it was sent. */
+export function preparation(normalization, width) {
+  if (normalization === null) return "Taken as it is: 28 × 28 numbers need no normalisation."
   const {
     polarity,
     stroke,
@@ -100,12 +123,15 @@ export function preparation(normalization) {
   } = normalization
   const ground =
     { "dark-on-light": "Dark ink on light ground", "light-on-dark": "Light ink on dark ground" }[polarity] ?? "Ink"
+  // The service may have decoded a large picture smaller than it is.
+  const unit = (width ?? size[1]) / size[1]
+  const sizes = [right - left, bottom - top].map((side) => Math.round(side * unit).toLocaleString("en"))
   const found =
-    `${ground}, ${right - left} × ${bottom - top} of ${size[1]} × ${size[0]} pixels, ` +
-    `is scaled by ${short(scale)} and centred by its weight.`
+    `${ground}, ${sizes.join(" × ")} pixels, is scaled by ${short(scale / unit)} and centred by its centre of mass.`
   if (!stroke) return found
   const change = Math.abs(stroke.widening) < 0.05 ? "kept" : stroke.widening > 0 ? "widened" : "thinned"
-  return `${found} Its strokes, ${decimal(stroke.width, 1)} pixels wide there, are ${change}.`
+  const strokes = (stroke.width / scale) * unit
+  return `${found} Its strokes, ${decimal(strokes, 1)} pixels wide, are ${change}.`
 }
 
 /** A list of two or more in words. */

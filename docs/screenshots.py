@@ -16,26 +16,55 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from service.app import create_app
 from service.settings import Settings
+from tests.pictures import STROKES
 from tests.servers import in_thread
 
 _FOLDER = Path(__file__).parent
 _DESKTOP = ViewportSize(width=1440, height=900)
 _PHONE = ViewportSize(width=360, height=740)
-_COLOURS = 256
+_COLOURS = 64
+_NUMBER = "42"
+# Of the pen, in hundredths of the pad's side.
+_WIDTH = "5"
 # Milliseconds after which nothing moves any more.
 _SETTLED = 2000
 
 
-def _open(browser: Browser, address: str, size: ViewportSize, *, dark: bool) -> Page:
-    """Return the page with its example read."""
-    context = browser.new_context(viewport=size, device_scale_factor=2, color_scheme="dark" if dark else "light")
+def _open(browser: Browser, address: str, size: ViewportSize, *, dark: bool, scale: float) -> Page:
+    """Return the page with a number drawn and read."""
+    context = browser.new_context(viewport=size, device_scale_factor=scale, color_scheme="dark" if dark else "light")
     page = context.new_page()
     page.goto(address)
     page.locator("#snippets pre").first.wait_for()
     page.locator("#samples img").last.wait_for()
+    page.get_by_role("button", name="Clear").click()
+    page.locator("#width").fill(_WIDTH)
+    box: dict[str, float] = page.locator("#pad").evaluate("(pad) => pad.getBoundingClientRect().toJSON()")
+    for i, digit in enumerate(_NUMBER):
+        for stroke in STROKES[int(digit)]:
+            points = [
+                (
+                    box["x"] + box["width"] * (i + 0.2 + 0.6 * x) / len(_NUMBER),
+                    box["y"] + box["height"] * (0.3 + 0.4 * y),
+                )
+                for x, y in stroke
+            ]
+            page.mouse.move(*points[0])
+            page.mouse.down()
+            for x, y in points[1:]:
+                page.mouse.move(x, y, steps=4)
+            page.mouse.up()
+    page.locator("#numbers-list button").first.wait_for()
+    _scroll(page, "#network")
+    page.locator("#graph .answer-node").wait_for()
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(_SETTLED)
     return page
+
+
+def _scroll(page: Page, selector: str) -> None:
+    """Bring an element to the top of what is seen, below the masthead."""
+    page.locator(selector).evaluate("(element) => element.scrollIntoView({ behavior: 'instant' })")
 
 
 def _save(page: Page, name: str) -> None:
@@ -50,9 +79,13 @@ def main() -> None:
     """Take both."""
     with in_thread(create_app(Settings())) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        _save(_open(browser, address, _DESKTOP, dark=False), "page-desktop.png")
-        phone = _open(browser, address, _PHONE, dark=True)
-        phone.locator(".duel").evaluate("(duel) => scrollTo(0, duel.offsetTop - 24)")
+        desktop = _open(browser, address, _DESKTOP, dark=False, scale=1.5)
+        _scroll(desktop, "#shapes")
+        desktop.locator("#graph .answer-node").click()
+        desktop.wait_for_timeout(_SETTLED)
+        _save(desktop, "page-desktop.png")
+        phone = _open(browser, address, _PHONE, dark=True, scale=2)
+        _scroll(phone, "#graph")
         phone.wait_for_timeout(_SETTLED)
         _save(phone, "page-phone.png")
         browser.close()

@@ -30,7 +30,7 @@ FormatQuery = Annotated[
     FileFormat | None, Query(alias="format", description="file format; overrides the header `Accept`")
 ]
 # At most some hundred indices: who wants more of them wants the layer.
-_INDICES = {"pattern": r"^\d{1,6}(,\d{1,6})*$", "max_length": 1000}
+_INDICES = {"pattern": "^[0-9]{1,6}(,[0-9]{1,6})*$", "max_length": 1000}
 Units = Annotated[str | None, Query(description="only these units (columns), with commas", **_INDICES)]
 Inputs = Annotated[str | None, Query(description="only from these inputs (rows), with commas", **_INDICES)]
 

@@ -5,11 +5,11 @@ import { paint, percentile, plainColour } from "./colour.js"
 import { html, svg } from "./element.js"
 import { findPaths } from "./paths.js"
 import { descending } from "./ranks.js"
-import { activationName, decimal, percent, signed } from "./words.js"
+import { activationName, added, decimal, percent, signed } from "./words.js"
 
 const SIDE = 28
 const ROW = 44
-const HEAD = 56
+const [HEAD, NARROW_HEAD] = [56, 34]
 const NARROW = 560
 const LISTED = 4
 // Milliseconds for which pulses run along the edges after the pen has moved.
@@ -40,24 +40,26 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
   const classOf = (unit) => reading.classes[reading.single ? 1 : unit]
   const into = (layer, unit) => paths.edges.filter((edge) => edge.layer === layer && edge.to === unit)
   const outOf = (layer, unit) => paths.edges.filter((edge) => edge.layer === layer + 1 && edge.from === unit)
-  const strongestOf = (edges) => edges.reduce((one, other) => (Math.abs(other.value) > Math.abs(one.value) ? other : one))
+  // The edge that raises what it leads to most: a path of such edges speaks for its end.
+  const raising = (edges) => edges.reduce((one, other) => (other.value > one.value ? other : one))
 
   function place() {
     const width = element.clientWidth
     const narrow = width < NARROW
     const side = narrow ? 76 : Math.min(196, width * 0.26)
     const rows = Math.max(...paths.layers.map((nodes) => nodes.length), 6)
-    const height = HEAD + rows * ROW
+    const head = narrow ? NARROW_HEAD : HEAD
+    const height = head + rows * ROW
     const right = width - (narrow ? 22 : 92)
     const nodeWidth = narrow ? 36 : 52
     const places = new Map()
     paths.layers.forEach((nodes, layer) => {
       const x = side + ((right - side) * (layer + 1)) / paths.layers.length
       nodes.forEach(({ unit }, at) =>
-        places.set(key(layer, unit), [x, HEAD + ((rows * ROW) / nodes.length) * (at + 0.5)]),
+        places.set(key(layer, unit), [x, head + ((rows * ROW) / nodes.length) * (at + 0.5)]),
       )
     })
-    const top = HEAD + (rows * ROW - side) / 2
+    const top = head + (rows * ROW - side) / 2
     const pixel = (i) => [((i % SIDE) + 0.5) * (side / SIDE), top + (Math.floor(i / SIDE) + 0.5) * (side / SIDE)]
     return { width, height, narrow, side, top, nodeWidth, places, pixel }
   }
@@ -170,13 +172,13 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
     for (const [name, group] of drawing.nodes) group.setAttribute("tabindex", name === key(layer, unit) ? 0 : -1)
   }
 
-  /** The edges of a node, and the strongest way on from it in both directions. */
+  /** The edges of a node, and from it in both directions the edges that raise most. */
   function through({ layer, unit }) {
     const shown = new Set([...into(layer, unit), ...outOf(layer, unit)])
     for (let [at, node] = [layer, unit]; at >= 0; ) {
       const edges = into(at, node)
       if (edges.length === 0) break
-      const edge = strongestOf(edges)
+      const edge = raising(edges)
       shown.add(edge)
       at -= 1
       node = edge.from
@@ -184,7 +186,7 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
     for (let [at, node] = [layer, unit]; at < last; ) {
       const edges = outOf(at, node)
       if (edges.length === 0) break
-      const edge = strongestOf(edges)
+      const edge = raising(edges)
       shown.add(edge)
       at += 1
       node = edge.to
@@ -213,7 +215,7 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
         .slice(0, LISTED)
         .map((at) => {
           const { value, weight, input: output } = edges[at]
-          return html("li", {}, html("span", {}, end(edges[at])), ` ${decimal(output)} × ${signed(weight)} = `, html("b", {}, signed(value)))
+          return html("li", {}, html("span", {}, end(edges[at])), ` ${decimal(output)} × ${signed(weight, 3)} = `, html("b", {}, signed(value)))
         }),
     )
 
@@ -225,11 +227,11 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
         steps.unshift(nameOf(at.layer, at.unit))
         const edges = into(at.layer, at.unit)
         if (edges.length === 0) break
-        at = { layer: at.layer - 1, unit: strongestOf(edges).from }
+        at = { layer: at.layer - 1, unit: raising(edges).from }
         if (at.layer < 0) steps.unshift(nameOf(-1, at.unit))
       }
       trace.replaceChildren(
-        html("p", {}, html("b", {}, "The strongest path: "), steps.join(" → "), "."),
+        html("p", {}, html("b", {}, "The path that raises the answer most: "), steps.join(" → "), "."),
         html("p", { class: "quiet" }, "Point at a node, tap it or use the arrow keys to trace the path through it."),
       )
       return
@@ -243,7 +245,7 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
       html(
         "p",
         { class: "equation" },
-        `z = Σ ${from} · w + b = ${signed(z - bias)} ${signed(bias)} = ${decimal(z)}`,
+        `z = Σ ${from} · w + b = ${decimal(z - bias)} ${added(bias)} = ${decimal(z)}`,
         layer === last
           ? ""
           : html("span", {}, `a = ${activationName(model.layers[layer].activation)}(${decimal(z)}) = ${decimal(value)}`),

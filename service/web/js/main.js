@@ -77,7 +77,8 @@ let shown = null
 let number = null
 let stopExample = null
 let resting = null
-// Whether a chapter has come near whose numbers cost much to send.
+let settling = null
+// Whether a chapter is near whose numbers cost much to send.
 const near = { network: false, why: false }
 
 // --- Questions and answers
@@ -134,6 +135,7 @@ function repeat() {
 function blank(words) {
   shown = null
   number = null
+  clearTimeout(settling)
   byId("story").classList.add("blank")
   numbers.hide()
   sight.clear()
@@ -179,12 +181,21 @@ function show(reading, question) {
   byId("why-title").textContent = whyTitle(reading)
   byId("ask-why").hidden = reading.answer.verdict === "not_a_digit" || !piecewiseLinear()
   byId("ask-why").textContent = whyTitle(reading)
-  drawNetwork()
-  linearize()
+  // What costs much to send waits until the pen has been lifted for a while: it may go on with the next stroke. Of a number
+  // only its digits are taken through the network.
+  clearTimeout(settling)
+  const isNumber = !question.of && reading.answer.verdict === "several_digits"
+  if (!isNumber) settling = setTimeout(elaborate, question.strokes ? REST : 0)
   if (!question.final) return
   graph.flow()
   program(whole)
-  if (!question.of && reading.answer.verdict === "several_digits") read(question)
+  if (isNumber) read(question)
+}
+
+/** Shows what the chapters that are near need beside the answer. */
+function elaborate() {
+  drawNetwork()
+  linearize()
 }
 
 /** The paths need some weights, which come when the chapter is near. */
@@ -227,14 +238,15 @@ async function read(question) {
     const found = await client.read(question.blob)
     // The drawing may have gone on in the meantime.
     if (asked !== question || shown?.question !== question) return
-    if (digitsOf(found).length < 2) return
+    if (digitsOf(found).length < 2) return elaborate()
     number = { found, question, chosen: 0 }
     // What this browser cannot show, it cannot cut either.
-    if (question.canvas) choose(0)
-    else answer.show(shown.reading, { found, chosen: 0 })
+    if (question.canvas) return choose(0)
+    answer.show(shown.reading, { found, chosen: 0 })
   } catch {
     // The verdict alone stays on the page.
   }
+  return elaborate()
 }
 
 /** Takes one digit of the number through the explanation: it is cut out, and sent like any picture. */
@@ -459,14 +471,8 @@ function tell() {
       return null
     })
   })
-  once(byId("network"), () => {
-    near.network = true
-    drawNetwork()
-  })
-  once(byId("why"), () => {
-    near.why = true
-    linearize()
-  })
+  whileNear("network", drawNetwork)
+  whileNear("why", linearize)
 }
 
 /** The softmax is shown on a picture that could be two, before that of the pad. */
@@ -487,6 +493,17 @@ function once(element, call, options = { rootMargin: "300px" }) {
     call()
   }, options)
   observer.observe(element)
+}
+
+/** Notes whether a chapter is near, and calls back when it comes. */
+function whileNear(id, call) {
+  new IntersectionObserver(
+    ([entry]) => {
+      near[id] = entry.isIntersecting
+      if (near[id]) call()
+    },
+    { rootMargin: "200px" },
+  ).observe(byId(id))
 }
 
 /** Asks which model answers: at first, and when another one has taken its place. */

@@ -24,6 +24,11 @@ export function signed(value, digits = 2) {
   return value > 0 && Number(text) !== 0 ? `+${text}` : text
 }
 
+/** A number as the second one of a sum: "+ 1.50" or "− 1.50". */
+export function added(value) {
+  return `${decimal(value).startsWith(MINUS) ? MINUS : "+"} ${decimal(Math.abs(value))}`
+}
+
 /** A positive number of any size in few characters. */
 export function short(value) {
   if (value >= 1e9) return value.toExponential(2).replace("e+", " × 10^")

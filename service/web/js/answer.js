@@ -83,8 +83,8 @@ export function makeAnswer() {
 
   // Where the answer cannot be seen, a glance at it stays.
   new IntersectionObserver(
-    ([entry]) => {
-      glance.hidden = entry.isIntersecting || !shown
+    (entries) => {
+      glance.hidden = entries.at(-1).isIntersecting || !shown
     },
     { threshold: 0.1 },
   ).observe(panel)

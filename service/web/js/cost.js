@@ -82,7 +82,7 @@ export function makeCost() {
               "p",
               {},
               `From δ follow the derivatives by the weights, output times δ. For the most active unit, ${unit}, and the logit of ${classes[k]}: `,
-              html("span", { class: "equation" }, `∂C/∂w = a · δ = ${decimal(last[unit])} × ${signed(delta[k], 3)} = ${signed(slope, 3)}`),
+              html("span", { class: "equation" }, `∂C/∂w = a · δ = ${decimal(last[unit])} × ${signed(delta[k], 3)} = ${signed(slope, 3)}.`),
               slope < -0.0005
                 ? " A step against it makes this weight larger, and the logit with it."
                 : slope > 0.0005
@@ -90,7 +90,7 @@ export function makeCost() {
                   : " A step hardly changes it.",
             )
           : "",
-        html("p", { class: "quiet" }, "Times the weights and ReLU’s slope, 1 or 0, δ goes back to the layer before."),
+        html("p", { class: "quiet" }, "Times the weights and the slope of the activation function, with ReLU 1 or 0, δ goes back to the layer before."),
       ),
     )
   }

@@ -219,17 +219,20 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
         }),
     )
 
+  /** The path that raises the answer most: from a pixel, which is of layer -1, to the logit. */
+  function best() {
+    const path = [start()]
+    while (path[0].layer >= 0) {
+      const edges = into(path[0].layer, path[0].unit)
+      if (edges.length === 0) break
+      path.unshift({ layer: path[0].layer - 1, unit: raising(edges).from })
+    }
+    return path
+  }
+
   function describe(node) {
     if (!node) {
-      const steps = []
-      let at = start()
-      while (at.layer >= 0) {
-        steps.unshift(nameOf(at.layer, at.unit))
-        const edges = into(at.layer, at.unit)
-        if (edges.length === 0) break
-        at = { layer: at.layer - 1, unit: raising(edges).from }
-        if (at.layer < 0) steps.unshift(nameOf(-1, at.unit))
-      }
+      const steps = best().map(({ layer, unit }) => nameOf(layer, unit))
       trace.replaceChildren(
         html("p", {}, html("b", {}, "The path that raises the answer most: "), steps.join(" → "), "."),
         html("p", { class: "quiet" }, "Point at a node, tap it or use the arrow keys to trace the path through it."),
@@ -297,17 +300,17 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
   })
   element.addEventListener("pointerleave", () => drawing && follow(pinned))
   element.addEventListener("click", (event) => {
-    const node = nodeOf(event)
+    const node = drawing && nodeOf(event)
     if (node) pin(node)
   })
   element.addEventListener("focusin", (event) => {
-    const node = nodeOf(event)
+    const node = drawing && nodeOf(event)
     // A tap focuses as well, and is told apart by its click.
     if (node && event.target.matches(":focus-visible")) follow(node)
   })
   element.addEventListener("focusout", () => drawing && follow(pinned))
   element.addEventListener("keydown", (event) => {
-    const node = nodeOf(event)
+    const node = drawing && nodeOf(event)
     if (!node) return
     if (event.key === "Enter" || event.key === " ") {
       event.preventDefault()
@@ -340,9 +343,12 @@ export function makeGraph(element, trace, { weights, model, picked, told }) {
   return {
     clear,
     repaint: draw,
+    /** The unit of the first hidden layer on the path that raises the answer most, or null. */
+    example: () => (drawing ? (best().find(({ layer }) => layer === 0)?.unit ?? null) : null),
     /** Shows a reading; weights that are missing are fetched first. */
     async show(newReading) {
       reading = newReading
+      drawing = null
       const found = await findPaths(newReading, weights)
       if (reading !== newReading) return
       paths = found

@@ -20,6 +20,7 @@ import { blackOnWhite, length, makePad } from "./pad.js"
 import { showPoints } from "./points.js"
 import { makePour } from "./pour.js"
 import { makeQueue } from "./queue.js"
+import { strongest } from "./ranks.js"
 import { FIELDS, LINEAR_FIELDS, makeLinear, makeReading } from "./reading.js"
 import { describeScores, showContributions, showSoftmax } from "./scores.js"
 import { makeSight } from "./sight.js"
@@ -79,7 +80,9 @@ let stopExample = null
 let resting = null
 let settling = null
 // Whether a chapter is near whose numbers cost much to send.
-const near = { network: false, why: false }
+const near = { network: false, units: false, why: false }
+// Whether a person has chosen a unit; until then one is an example.
+let isPicked = false
 
 // --- Questions and answers
 
@@ -177,7 +180,7 @@ function show(reading, question) {
   showSoftmax(reading)
   cost.show(reading)
   contribute(reading)
-  card?.update(reading)
+  if (isPicked) card.update(reading)
   byId("why-title").textContent = whyTitle(reading)
   byId("ask-why").hidden = reading.answer.verdict === "not_a_digit" || !piecewiseLinear()
   byId("ask-why").textContent = whyTitle(reading)
@@ -195,16 +198,28 @@ function show(reading, question) {
 /** Shows what the chapters that are near need beside the answer. */
 function elaborate() {
   drawNetwork()
+  exemplify()
   linearize()
+}
+
+/** Until a person has chosen a unit, the card has one that speaks for the answer, or else the most active one. */
+function exemplify() {
+  if (!shown || !near.units || isPicked || mosaics.length === 0) return
+  const unit = graph.example() ?? strongest(shown.reading.hidden[0], 1)[0]
+  mosaics.forEach((mosaic, i) => mosaic.pick(i === 0 ? unit : null))
+  card.show(0, unit, { chosen: false, of: shown.reading })
 }
 
 /** The paths need some weights, which come when the chapter is near. */
 function drawNetwork() {
   if (!shown || !near.network || shown.drawn) return
   shown.drawn = true
-  graph.show(shown.reading).catch((error) => {
-    byId("trace").textContent = error.message
-  })
+  graph
+    .show(shown.reading)
+    .then(exemplify)
+    .catch((error) => {
+      byId("trace").textContent = error.message
+    })
 }
 
 const piecewiseLinear = () =>
@@ -391,8 +406,9 @@ function offerSamples() {
 // --- The network
 
 function pick(index, unit) {
+  isPicked = true
   mosaics.forEach((mosaic, i) => mosaic.pick(i === index ? unit : null))
-  card.show(index, unit)
+  card.show(index, unit, { of: shown?.reading ?? null })
 }
 
 /** Shows all weights of a unit that was chosen elsewhere, in the card beside the tiles. */
@@ -428,6 +444,7 @@ function describe() {
     makeMosaic({ name: `a(${i + 1})`, units: layer.n_out, picked: (unit) => pick(i, unit) }),
   )
   byId("mosaics").replaceChildren(...mosaics.map((mosaic) => mosaic.figure))
+  isPicked = false
   card = makeUnitCard(byId("unit"), { weights, model })
   graph?.clear()
   graph = makeGraph(renewed("graph"), byId("trace"), { weights, model, picked: pickAndGo, told: byId("graph-told") })
@@ -472,6 +489,7 @@ function tell() {
     })
   })
   whileNear("network", drawNetwork)
+  whileNear("units", exemplify)
   whileNear("why", linearize)
 }
 
@@ -487,8 +505,8 @@ async function showDemo() {
 
 /** Calls back when an element comes near for the first time. */
 function once(element, call, options = { rootMargin: "300px" }) {
-  const observer = new IntersectionObserver(([entry]) => {
-    if (!entry.isIntersecting) return
+  const observer = new IntersectionObserver((entries) => {
+    if (!entries.some((entry) => entry.isIntersecting)) return
     observer.disconnect()
     call()
   }, options)
@@ -498,8 +516,9 @@ function once(element, call, options = { rootMargin: "300px" }) {
 /** Notes whether a chapter is near, and calls back when it comes. */
 function whileNear(id, call) {
   new IntersectionObserver(
-    ([entry]) => {
-      near[id] = entry.isIntersecting
+    // A busy page gets several at once; the last one holds.
+    (entries) => {
+      near[id] = entries.at(-1).isIntersecting
       if (near[id]) call()
     },
     { rootMargin: "200px" },
@@ -545,7 +564,8 @@ onThemeChange(() => {
   const { reading, question } = shown
   sight.show(reading, question.canvas)
   mosaics.forEach((mosaic) => mosaic.repaint())
-  card.update(reading)
+  if (isPicked) card.update(reading)
+  else exemplify()
   graph.repaint()
   shown.linear = false
   linearize()

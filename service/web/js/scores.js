@@ -19,8 +19,9 @@ export function describeScores({ head, classes }) {
     ? `The network has two classes, and a single logit z, any real number. The sigmoid, the logistic function, makes of ` +
       `it the probability of ${classes[1]}; the rest is that of ${classes[0]}. Above z = 0 the answer is ${classes[1]}. A ` +
       "softmax of two logits is the sigmoid of their difference, so that one is enough."
-    : "The last layer has a logit for every class: any real number. The softmax makes probabilities of them. The " +
-      "exponential function makes each positive, and divided by their sum they add up to 1."
+    : `The last layer has a logit z(k) for every class k, here ${classes.length} digits: any real number. The softmax makes ` +
+      "probabilities of them. The exponential function makes each positive; divided by the sum over all classes j, they add " +
+      "up to 1."
   byId("softmax-formula").replaceChildren(
     html("span", {}, single ? "p = σ(z / T) = 1 / (1 + e^(−z / T))" : "p(k) = e^(z(k) / T) / Σ e^(z(j) / T)"),
   )

@@ -4,7 +4,7 @@
 import { paint, plainColour } from "./colour.js"
 import { byId, html } from "./element.js"
 import { descending } from "./ranks.js"
-import { decimal, percent, short, signed } from "./words.js"
+import { added, decimal, percent, short, signed } from "./words.js"
 
 /** Softmax of logits divided by a temperature. With a single logit, its sigmoid and the rest. */
 export function softmax(scores, temperature) {
@@ -51,7 +51,7 @@ export function makeDemo() {
       ? `The sigmoid: p(${classes[1]}) = 1 / (1 + e^(−z / T)) = 1 / (1 + ${short(Math.exp(-scores[1] / temperature))}) = ` +
         `${percent(shares[1])}.`
       : `The largest logit is subtracted first, which changes nothing. p(${classes[second]}) = ` +
-        `e^((${decimal(scores[second])} − ${decimal(largest)}) / ${decimal(temperature)}) / Σ = ` +
+        `e^((${decimal(scores[second])} ${added(-largest)}) / ${decimal(temperature)}) / Σ = ` +
         `${short(Math.exp((scores[second] - largest) / temperature))} / ${short(sum)} = ${percent(shares[second])}, ` +
         `and p(${classes[first]}) = 1 / ${short(sum)} = ${percent(shares[first])}. ` +
         (temperature < own

@@ -53,7 +53,7 @@ export function showStencils(list, reading, told) {
   told.textContent = reading.single
     ? `The only logit is that of ${reading.classes[1]}. Smoothed for the eye; the sums are exact.`
     : "The mean over all classes is left out of the pictures: the softmax does not see what all have in common. " +
-      "Smoothed for the eye; the sums below are those of the whole weights, and exact."
+      "Smoothed for the eye; the sums are those of the whole weights, and exact."
   list.replaceChildren(
     ...shown.map(([digit, i]) => {
       const canvas = html("canvas", {

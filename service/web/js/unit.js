@@ -85,7 +85,10 @@ function fromUnits(weights, inputs) {
   }
 }
 
-/** What a unit adds to each logit: all active units behind it hand its signal on, straight. */
+/**
+ * What a unit adds to each logit: all active units behind it hand its signal on, straight. The mean over the classes is
+ * left out, since the softmax does not see it.
+ */
 async function handedOn(weights, model, reading, index, unit) {
   const last = model.layers.length - 1
   const open = (layer, values) =>
@@ -99,7 +102,9 @@ async function handedOn(weights, model, reading, index, unit) {
     )
     signal = open(next, sums)
   }
-  return signal.length < reading.classes.length ? [0, ...signal] : signal
+  if (reading.single) return [0, ...signal]
+  const mean = signal.reduce((all, value) => all + value, 0) / signal.length
+  return signal.map((value) => value - mean)
 }
 
 /** Returns { show(index, unit), update(reading) } for the card in this element. */
@@ -134,7 +139,7 @@ export function makeUnitCard(card, { weights, model }) {
       else if (added) {
         const order = strongest(added, MOST_CHANGED)
         content.push(
-          html("p", {}, "It is active. What it adds to the logits:"),
+          html("p", {}, `It is active. What it adds to the logits${reading.single ? "" : ", less the mean over the classes"}:`),
           ladder(order.map((i) => [`logit of ${reading.classes[i]}`, added[i]])),
         )
       }
@@ -148,9 +153,11 @@ export function makeUnitCard(card, { weights, model }) {
   }
 
   return {
-    show(index, unit) {
+    /** Shows a unit, on a phone as a sheet where a person chose it. */
+    show(index, unit, { chosen = true, of = reading } = {}) {
+      reading = of
       shown = { index, unit }
-      card.classList.add("open")
+      card.classList.toggle("open", chosen)
       return render()
     },
     update(newReading) {

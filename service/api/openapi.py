@@ -53,7 +53,7 @@ _EXAMPLE_DETAILS: Mapping[str, str] = MappingProxyType(
         "image-too-large": "the request body exceeds the limit of 20,971,520 bytes: send less per request",
         "too-many-pictures": "the request has 65 pictures: send at most 64 per request",
         "unsupported-media-type": (
-            "this is not a picture in an accepted format: send PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP and TIFF"
+            "this is not a picture in an accepted format: send PNG, JPEG, HEIC, AVIF, WebP, GIF, BMP or TIFF"
         ),
         "invalid-request": "there is no query parameter 'topk': write 'top_k'",
         "no-ink": "the picture is blank: no ink stands out from its paper",

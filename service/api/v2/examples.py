@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from service import __version__
 from service.api.examples import MODEL_NAME
 from service.api.examples import PIXELS as SEVEN
 from service.api.examples import PROBABILITIES as SEVEN_PROBABILITIES
@@ -44,7 +45,7 @@ INFERENCE: dict[str, Any] = {
 }
 SERVER: dict[str, Any] = {
     "name": "digits",
-    "version": "0.1.0",
+    "version": __version__,
     "extensions": ["classification", "binary_tensor_data"],
 }
 MODEL: dict[str, Any] = {

@@ -89,7 +89,7 @@ let isPicked = false
 const queue = makeQueue({
   apart: APART,
   async answer(question) {
-    question.blob ??= question.file ?? (await question.canvas.convertToBlob())
+    question.blob ??= question.file ?? (await (question.encoding ?? question.canvas.convertToBlob()))
     const begun = performance.now()
     const found = await client.predict(question.blob, question.explained ? FIELDS : [], Boolean(question.file))
     const milliseconds = performance.now() - begun
@@ -123,6 +123,8 @@ function fail(error) {
 
 function ask(question) {
   asked = question
+  // Who lifts the pen does not wait for the question before: the picture is encoded meanwhile.
+  if (question.explained && !question.file) question.encoding = question.canvas.convertToBlob()
   answer.wait()
   // A service that is gone is not asked at every move of the pen.
   if (trouble.on() && !question.final) return
@@ -206,7 +208,7 @@ function elaborate() {
 function exemplify() {
   if (!shown || !near.units || isPicked || mosaics.length === 0) return
   const unit = graph.example() ?? strongest(shown.reading.hidden[0], 1)[0]
-  mosaics.forEach((mosaic, i) => mosaic.pick(i === 0 ? unit : null))
+  mosaics.forEach((mosaic, i) => mosaic.pick(i === 0 ? unit : null, true))
   card.show(0, unit, { chosen: false, of: shown.reading })
 }
 

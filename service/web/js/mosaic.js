@@ -72,9 +72,10 @@ export function makeMosaic({ name, units, picked }) {
     repaint()
   }
 
-  function pick(unit) {
+  /** Marks a unit. One that nobody has chosen is not written where somebody may be typing. */
+  function pick(unit, isExample = false) {
     chosen = unit
-    if (unit !== null) choice.value = unit
+    if (unit !== null && !isExample) choice.value = unit
     refresh()
   }
 

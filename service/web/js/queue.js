@@ -1,4 +1,5 @@
-// Which question is asked next: one at a time, the newest wins, not too often. Pure: time and asking come from outside.
+// Which question is asked next: one at a time, the newest wins, not too often. An urgent one overtakes that which is on its
+// way, whose answer nobody waits for any more. Pure: time and asking come from outside.
 
 /**
  * Returns { ask(question, urgent), drop() }.
@@ -10,23 +11,29 @@ export function makeQueue({ answer, done, failed, apart = 60, later = setTimeout
   let waiting = null
   let busy = false
   let era = 0
+  let turn = 0
 
   async function next() {
     if (busy || waiting === null) return
     const { question } = waiting
     const mine = era
+    turn += 1
+    const my = turn
     waiting = null
     busy = true
     try {
       const result = await answer(question)
-      if (mine === era) done(result, question)
+      if (mine === era && my === turn) done(result, question)
     } catch (error) {
-      if (mine === era) failed(error, question)
+      if (mine === era && my === turn) failed(error, question)
     } finally {
       // The pause after an answer lets the page draw; who lifted the pen does not wait for it.
-      if (waiting && !waiting.urgent) await Promise.race([pause(), hurry()])
-      busy = false
-      next()
+      if (my === turn && waiting && !waiting.urgent) await Promise.race([pause(), hurry()])
+      // Unless it was overtaken.
+      if (my === turn) {
+        busy = false
+        next()
+      }
     }
   }
 
@@ -43,7 +50,10 @@ export function makeQueue({ answer, done, failed, apart = 60, later = setTimeout
   return {
     ask(question, urgent = false) {
       waiting = { question, urgent }
-      if (urgent) hurried?.()
+      if (urgent) {
+        hurried?.()
+        busy = false
+      }
       next()
     },
     drop() {

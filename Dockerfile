@@ -15,7 +15,7 @@ RUN /opt/digits/bin/python -m compileall -q /app/service
 
 FROM python:3.13-slim
 
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 ARG CREATED=unknown
 LABEL org.opencontainers.image.title="digits-service" \

@@ -1,3 +1,3 @@
 """The digit classifier service: what runs in production. It never imports scikit-learn or `training`."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -10,18 +10,21 @@ machine, where a length of the queue would have to be guessed. Each kind of work
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import ParamSpec, TypeVar
 
-import anyio.to_thread
 from anyio import CapacityLimiter
 
 from service.errors import Overloaded
+from service.process import cpu
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,9 +39,11 @@ LARGE_ADMISSIONS_PER_TICK = 1
 # Seconds of one tick that the event loop may spend on small pictures; further ones go to threads.
 MAX_INLINE_PER_TICK = 0.01
 # Seconds that a request may wait to be admitted, where more than the following wait: a machine that is busy with other
-# things may stall the process for longer, and a few requests that waited meanwhile are no overload.
+# things may stall the process for longer, and a few requests that waited meanwhile are no overload. For some seconds
+# after a rejection it is one, and a few that wait too long are rejected too.
 MAX_QUEUE_DELAY = 0.1
 MIN_QUEUE_TO_SHED = 16
+SHEDDING_SECONDS = 1.0
 # Seconds that the request at the head of the queue for a thread may have waited. It is longer, since pictures that take
 # long wait there for pictures that take long.
 MAX_THREAD_QUEUE_DELAY = 1.0
@@ -56,16 +61,18 @@ class Work(Enum):
 class _Lane:
     """The queues and threads of one kind of work.
 
-    `queue` has the requests that wait to be admitted, with the time at which they came; `thread_queue` has the times at
-    which work began to wait for a thread.
+    `queue` has the requests that wait to be admitted, with the time at which they came. `n_admitted` are those of this
+    tick, and `shed_at` is the time of the last rejection. `thread_queue` has the times at which work began to wait for
+    one of the `turns`, of which there are as many as `threads`.
     """
 
     per_tick: int
     per_tick_when_slow: int
     turns: CapacityLimiter
-    threads: CapacityLimiter
+    threads: ThreadPoolExecutor
     queue: deque[tuple[float, asyncio.Future[bool]]] = field(default_factory=deque)
     n_admitted: int = 0
+    shed_at: float = -math.inf
     thread_queue: deque[float] = field(default_factory=deque)
 
     def check_thread_queue(self, now: float) -> None:
@@ -85,14 +92,23 @@ class AdmissionControl:
         self._max_bytes = max_bytes
         self._now = now
         self._n_bytes = 0
-        self._lanes = {
-            work: _Lane(*per_tick, CapacityLimiter(n_threads), CapacityLimiter(n_threads))
-            for work, per_tick in {
-                Work.SMALL: (ADMISSIONS_PER_TICK, ADMISSIONS_PER_TICK_WHEN_SLOW),
-                Work.LARGE: (LARGE_ADMISSIONS_PER_TICK, LARGE_ADMISSIONS_PER_TICK),
-                Work.MANY: (LARGE_ADMISSIONS_PER_TICK, LARGE_ADMISSIONS_PER_TICK),
-            }.items()
-        }
+        small = _Lane(
+            ADMISSIONS_PER_TICK,
+            ADMISSIONS_PER_TICK_WHEN_SLOW,
+            CapacityLimiter(n_threads),
+            ThreadPoolExecutor(n_threads, "small"),
+        )
+        # Their threads yield to the event loop, which all requests and probes need.
+        large, many = (
+            _Lane(
+                LARGE_ADMISSIONS_PER_TICK,
+                LARGE_ADMISSIONS_PER_TICK,
+                CapacityLimiter(n_threads),
+                ThreadPoolExecutor(n_threads, name, cpu.lower_priority_of_thread),
+            )
+            for name in ("large", "many")
+        )
+        self._lanes = {Work.SMALL: small, Work.LARGE: large, Work.MANY: many}
         self._is_tick_scheduled = False
         self._inline_seconds = 0.0
 
@@ -168,26 +184,36 @@ class AdmissionControl:
         finally:
             lane.thread_queue.remove(now)
         try:
-            return await anyio.to_thread.run_sync(lambda: work(*args, **kwargs), limiter=lane.threads)
+            context = contextvars.copy_context()
+            return await asyncio.get_running_loop().run_in_executor(
+                lane.threads, lambda: context.run(work, *args, **kwargs)
+            )
         finally:
             lane.turns.release()
+
+    def close(self) -> None:
+        """End the threads, when they have done what they are doing."""
+        for lane in self._lanes.values():
+            lane.threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _serve_queue(lane: _Lane, now: float) -> None:
     """Reject the oldest requests while the queue is long and slow, then admit as many as one tick may."""
     queue = lane.queue
+    longest = 0 if now - lane.shed_at < SHEDDING_SECONDS else MIN_QUEUE_TO_SHED
     for _ in range(REJECTIONS_PER_TICK):
-        if len(queue) <= MIN_QUEUE_TO_SHED or now - queue[0][0] <= MAX_QUEUE_DELAY:
+        if len(queue) <= longest or now - queue[0][0] <= MAX_QUEUE_DELAY:
             break
         _, admitted = queue.popleft()
+        lane.shed_at = now
         if not admitted.done():
             admitted.set_result(False)
     # Adaptive LIFO: in a long and slow queue the newest request is served first. In order, all would wait almost as
     # long as is allowed, and many longer.
-    is_slow = len(queue) > MIN_QUEUE_TO_SHED and now - queue[0][0] > MAX_QUEUE_DELAY / 2
+    is_slow = len(queue) > longest and now - queue[0][0] > MAX_QUEUE_DELAY / 2
     limit = lane.per_tick_when_slow if is_slow else lane.per_tick
     while queue and lane.n_admitted < limit:
-        if len(queue) > MIN_QUEUE_TO_SHED and now - queue[-1][0] > MAX_QUEUE_DELAY:
+        if len(queue) > longest and now - queue[-1][0] > MAX_QUEUE_DELAY:
             break
         _, admitted = queue.pop() if is_slow else queue.popleft()
         if not admitted.done():

@@ -21,6 +21,7 @@ from service.api.admission import (
     MAX_THREAD_QUEUE_DELAY,
     MIN_QUEUE_TO_SHED,
     REJECTIONS_PER_TICK,
+    SHEDDING_SECONDS,
     AdmissionControl,
     Work,
 )
@@ -196,6 +197,32 @@ def test_few_requests_are_no_overload(clock: Clock) -> None:
 
     assert [] == simulation.waits("rejected")
     assert sorted(simulation.outcomes) == list(simulation.outcomes)
+
+
+def test_after_a_rejection_a_few_that_wait_too_long_are_rejected(clock: Clock) -> None:
+    """The last of a long queue too, until no request has been rejected for SHEDDING_SECONDS."""
+    outcomes: list[str] = []
+
+    async def main() -> None:
+        simulation = Simulation(clock, admitted=0)
+
+        async def wait_too_long(numbers: range) -> None:
+            tasks = [asyncio.ensure_future(simulation.request(number)) for number in numbers]
+            await asyncio.sleep(0)
+            clock.seconds += 2 * MAX_QUEUE_DELAY
+            await asyncio.gather(*tasks)
+            outcomes.append(" ".join(sorted({simulation.outcomes[number][0] for number in numbers})))
+
+        few = ADMISSIONS_PER_TICK + MIN_QUEUE_TO_SHED
+        await wait_too_long(range(few))
+        await wait_too_long(range(1000, 1000 + 2 * few))
+        await wait_too_long(range(2000, 2000 + few))
+        clock.seconds += SHEDDING_SECONDS
+        await wait_too_long(range(3000, 3000 + few))
+
+    asyncio.run(main())
+
+    assert ["admitted", "admitted rejected", "admitted rejected", "admitted"] == outcomes
 
 
 def test_rejections_create_no_reference_cycles() -> None:

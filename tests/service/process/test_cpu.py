@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,3 +32,23 @@ def test_share_of_each_process(monkeypatch: pytest.MonkeyPatch, n_processes: int
     monkeypatch.setattr(cpu, "count", lambda: 6)
 
     assert expected == cpu.share(n_processes)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a nice value of its own on Linux only")
+def test_thread_of_lower_priority_leaves_the_others_alone() -> None:
+    """Its nice value is higher, and that of this thread is as it was."""
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    with ThreadPoolExecutor(1, initializer=cpu.lower_priority_of_thread) as pool:
+        lowered = pool.submit(os.getpriority, os.PRIO_PROCESS, 0).result()
+
+    assert lowered > before
+    assert before == os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def test_elsewhere_priorities_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There the nice value is that of the whole process."""
+    monkeypatch.setattr(sys, "platform", "darwin")
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    cpu.lower_priority_of_thread()
+
+    assert before == os.getpriority(os.PRIO_PROCESS, 0)

@@ -31,13 +31,13 @@ _FOREGROUND_SHARE = (0.05, 0.5)
 
 
 def make_negatives(n: int, digits: Digits, rng: np.random.Generator) -> dict[str, Images]:
-    """Return n images of each kind by name, and two or three times as many of kinds that are varied or close to digits.
+    """Return n images of each kind by name, and two to four times as many of kinds that are varied or close to digits.
 
     `digits` are the source of the kinds "several digits" and "turned digits". There are no turned digits where `digits`
     has no 3, 4 or 7.
     """
     return {
-        "figures": _glyphs(3 * n, rng),
+        "figures": _glyphs(4 * n, rng),
         "scribbles": np.stack([_scribble(rng) for _ in range(2 * n)]),
         "several digits": np.stack([_several_digits(digits, rng) for _ in range(2 * n)]),
         "turned digits": _turned_digits(n, digits, rng),

@@ -24,7 +24,7 @@ from training.segments import make_segments
 from training.synthetic_digits import synthesize
 
 _UNITS = 128
-_EPOCHS = 16
+_EPOCHS = 24
 _LEARNING_RATE = 1e-3
 # Negatives per kind and digit. All kinds together, with their multiples, are about as many as the digits.
 _NEGATIVES_PER_KIND = 1 / 11
@@ -33,7 +33,7 @@ _SYNTHETIC_SHARE = 1 / 5
 # Digits per digit that are enlarged to pictures and normalised.
 _PICTURE_SHARE = 1 / 5
 # For the segment detector: rows of digits per digit, and the share of the digits that are used beside their segments.
-_ROW_SHARE = 1 / 11
+_ROW_SHARE = 1 / 8
 _SHARE_BESIDE_SEGMENTS = 0.45
 # In each epoch this share of the images is not augmented.
 _UNCHANGED_SHARE = 0.25

@@ -82,7 +82,7 @@ def test_parts_of_rows_have_the_higher_score(network: Network, digits: Digits) -
 def test_rows_are_those_of_the_training_digits(
     network: Network, tiny: TinyMnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There is a row for eleven digits, and they are no other digits than those of the fit."""
+    """There is a row for eight digits, and they are no other digits than those of the fit."""
     calls: list[tuple[int, Digits]] = []
 
     def recorded(n_rows: int, digits: Digits, rng: np.random.Generator) -> Segments:
@@ -90,7 +90,7 @@ def test_rows_are_those_of_the_training_digits(
         return make_segments(n_rows, digits, rng)
 
     monkeypatch.setattr(novelty, "make_segments", recorded)
-    digits = tiny.digits.train[:110]
+    digits = tiny.digits.train[:80]
 
     fit_segment_detector(network, digits, seed=1)
 

@@ -172,7 +172,7 @@ def test_negatives_are_counted_by_kind(made: Made) -> None:
 
     assert KINDS == list(found)
     for kind, share in found.items():
-        n = N_NEGATIVES * {"figures": 3, "scribbles": 2, "several digits": 2}.get(kind, 1)
+        n = N_NEGATIVES * {"figures": 4, "scribbles": 2, "several digits": 2}.get(kind, 1)
         assert 0 <= share <= 1
         assert pytest.approx(round(share * n)) == share * n
     assert len(set(found.values())) > 1

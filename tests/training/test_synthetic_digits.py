@@ -112,13 +112,13 @@ def test_digits_are_images_with_labels(n: int) -> None:
 @pytest.mark.slow
 def test_digits_have_mnist_form() -> None:
     """The foreground is white, its box has about 20 pixels, and its centre of mass is the image's centre."""
-    images = synthesize(1000, np.random.default_rng(0), Handwriting()).images
+    images = synthesize(300, np.random.default_rng(0), Handwriting()).images
 
     longer_sides = [max(np.ptp(image.any(axis=axis).nonzero()[0]).item() + 1 for axis in (0, 1)) for image in images]
     centres = np.array([centre_of_mass(image.astype(np.float32)) for image in images])
     assert 19 <= min(longer_sides)
     assert max(longer_sides) <= 22
-    np.testing.assert_allclose(np.full((1000, 2), CENTRE), centres, atol=0.6)
+    np.testing.assert_allclose(np.full((300, 2), CENTRE), centres, atol=0.6)
     assert (images.max(axis=(1, 2)) == 255).all()
     assert not images[:, [0, 0, -1, -1], [0, -1, 0, -1]].any()
 

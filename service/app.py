@@ -97,7 +97,7 @@ def create_app(settings: Settings, model: Artifact | None = None) -> FastAPI:
                 with draining(state.drain, settings.drain_seconds):
                     yield
                 state.drain()
-            admission.close()
+                admission.close()
 
     app = FastAPI(
         title="Digit classifier",

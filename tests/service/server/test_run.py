@@ -156,7 +156,9 @@ def test_service_answers_on_ipv6_and_ipv4(tiny_model: Path, log: Path, host: str
     variables = {"DIGITS_MODEL": str(tiny_model), "DIGITS_HOST": host, "DIGITS_WORKERS": workers}
     with log.open("wb") as stderr, servers.process(variables, stderr) as (address, _):
         port = address.rpartition(":")[2]
-        statuses = [httpx.get(f"http://{one}:{port}/livez").status_code for one in ("127.0.0.1", "[::1]")]
+        # A worker listens on one socket after the other: the second address may be refused for a moment.
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5)) as client:
+            statuses = [client.get(f"http://{one}:{port}/livez").status_code for one in ("127.0.0.1", "[::1]")]
         healthy = healthcheck.main({"DIGITS_HOST": host, "DIGITS_PORT": port})
     (running,) = [line for line in log.read_text().splitlines() if "running on" in line]
 

@@ -22,7 +22,6 @@ from tests.servers import in_thread
 _FOLDER = Path(__file__).parent
 _DESKTOP = ViewportSize(width=1440, height=900)
 _PHONE = ViewportSize(width=360, height=740)
-_COLOURS = 64
 _NUMBER = "42"
 # Of the pen, in hundredths of the pad's side.
 _WIDTH = "5"
@@ -68,10 +67,11 @@ def _scroll(page: Page, selector: str) -> None:
 
 
 def _save(page: Page, name: str) -> None:
-    """Write what is seen as a PNG of few colours, a third of the size."""
+    """Write what is seen as a PNG of all its colours."""
     shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
     path = _FOLDER / name
-    shot.quantize(_COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    # With fewer colours, orange is left out, of which there is little, or the background turns green.
+    shot.save(path, optimize=True)
     print(f"{path.name}: {path.stat().st_size:,} bytes")
 
 

@@ -16,15 +16,13 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from service.app import create_app
 from service.settings import Settings
-from tests.pictures import STROKES
+from tests.pad import write_number
 from tests.servers import in_thread
 
 _FOLDER = Path(__file__).parent
 _DESKTOP = ViewportSize(width=1440, height=900)
 _PHONE = ViewportSize(width=360, height=740)
 _NUMBER = "42"
-# Of the pen, in hundredths of the pad's side.
-_WIDTH = "5"
 # Milliseconds after which nothing moves any more.
 _SETTLED = 2000
 
@@ -37,22 +35,7 @@ def _open(browser: Browser, address: str, size: ViewportSize, *, dark: bool, sca
     page.locator("#snippets pre").first.wait_for()
     page.locator("#samples img").last.wait_for()
     page.get_by_role("button", name="Clear").click()
-    page.locator("#width").fill(_WIDTH)
-    box: dict[str, float] = page.locator("#pad").evaluate("(pad) => pad.getBoundingClientRect().toJSON()")
-    for i, digit in enumerate(_NUMBER):
-        for stroke in STROKES[int(digit)]:
-            points = [
-                (
-                    box["x"] + box["width"] * (i + 0.2 + 0.6 * x) / len(_NUMBER),
-                    box["y"] + box["height"] * (0.3 + 0.4 * y),
-                )
-                for x, y in stroke
-            ]
-            page.mouse.move(*points[0])
-            page.mouse.down()
-            for x, y in points[1:]:
-                page.mouse.move(x, y, steps=4)
-            page.mouse.up()
+    write_number(page, _NUMBER)
     page.locator("#numbers-list button").first.wait_for()
     _scroll(page, "#network")
     page.locator("#graph .answer-node").wait_for()

@@ -82,36 +82,31 @@ def _check_host(hosts: str) -> str:
     return hosts
 
 
-def _check_header(name: str) -> str:
-    if not _HEADER.fullmatch(name):
-        message = "each must be the name of a header, such as X-Trace-Id, or * for all"
-        raise ValueError(message)
-    return name
+def _matching(pattern: re.Pattern[str], message: str) -> AfterValidator:
+    """Return a validator of text that a pattern matches from end to end. Its error is the message."""
 
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(message)
+        return text
 
-def _check_origin(origin: str) -> str:
-    if not _ORIGIN.fullmatch(origin):
-        message = "each origin must be like https://example.org, in lower case and without a path, or be * for all"
-        raise ValueError(message)
-    return origin
-
-
-def _check_root_path(path: str) -> str:
-    if not _ROOT_PATH.fullmatch(path):
-        message = "it must begin with a slash and not end with one, as /digits does"
-        raise ValueError(message)
-    return path
+    return AfterValidator(check)
 
 
 Keys = Annotated[tuple[SecretStr, ...], NoDecode, BeforeValidator(_split_keys)]
-Origin = Annotated[str, AfterValidator(_check_origin)]
-Header = Annotated[str, AfterValidator(_check_header)]
+Origin = Annotated[
+    str,
+    _matching(
+        _ORIGIN, "each origin must be like https://example.org, in lower case and without a path, or be * for all"
+    ),
+]
+Header = Annotated[str, _matching(_HEADER, "each must be the name of a header, such as X-Trace-Id, or * for all")]
 Headers = Annotated[tuple[Header, ...], NoDecode, BeforeValidator(_split)]
 Host = Annotated[str, AfterValidator(_check_host)]
 Origins = Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(_split)]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["critical", "error", "warning", "info", "debug"]
-RootPath = Annotated[str, AfterValidator(_check_root_path)]
+RootPath = Annotated[str, _matching(_ROOT_PATH, "it must begin with a slash and not end with one, as /digits does")]
 Formats = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_formats)]
 
 

@@ -45,9 +45,7 @@ def process(
     environment: Mapping[str, str], stderr: IO[bytes] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """Run `digits serve` in a subprocess with these environment variables; yield its base URL and the process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "service", "serve"]
     variables = {**os.environ, "DIGITS_PORT": str(port), **environment}
@@ -55,7 +53,7 @@ def process(
         try:
             # One client, since making one takes longer than a request.
             with httpx.Client(base_url=address) as client:
-                _wait_for(lambda: _is_ready(client))
+                wait_for(lambda: _is_ready(client))
             yield address, server
         finally:
             server.terminate()
@@ -69,8 +67,17 @@ def _is_ready(client: httpx.Client) -> bool:
         return False
 
 
-def _wait_for(condition: Callable[[], bool]) -> None:
+def free_port() -> int:
+    """Return a port of the loopback interface on which nothing listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
+def wait_for(condition: Callable[[], bool], pause: float = 0.02) -> None:
+    """Wait until a condition holds, which is looked at after each pause, in seconds. Fails after a minute."""
     deadline = time.monotonic() + _SECONDS
     while not condition():
         assert time.monotonic() < deadline
-        time.sleep(0.02)
+        time.sleep(pause)

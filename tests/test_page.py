@@ -24,14 +24,13 @@ from service.settings import Settings
 from service.types import PIXELS
 from tests import servers
 from tests.conftest import make_metadata, make_network
+from tests.pad import write, write_number
 from tests.pictures import STROKES, draw, encode
 from training import higham
 from training.recipes import schedule_settings
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
-# What the pad of strokes leaves free on each side.
-MARGIN = 0.22
 # Long enough for a machine that is busy with other tests.
 PATIENCE = 30_000
 SMALLEST_TEXT = 16
@@ -130,33 +129,6 @@ def page(browser: Browser, service: str) -> Iterator[Page]:
         expect(page.locator("#snippets pre")).to_have_count(3)
         expect(page.locator("#verdict")).to_have_text("This is a 4")
         yield page
-
-
-def write(page: Page, digit: int, area: tuple[float, float, float, float] | None = None) -> None:
-    """Draw a digit on the pad with the pointer, into an area (left, top, right, bottom) in shares of the pad."""
-    left, top, right, bottom = area or (MARGIN, MARGIN, 1 - MARGIN, 1 - MARGIN)
-    box = page.locator("#pad").bounding_box()
-    assert box is not None
-    for stroke in STROKES[digit]:
-        points = [
-            (
-                box["x"] + box["width"] * (left + (right - left) * x),
-                box["y"] + box["height"] * (top + (bottom - top) * y),
-            )
-            for x, y in stroke
-        ]
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for x, y in points[1:]:
-            page.mouse.move(x, y, steps=2)
-        page.mouse.up()
-
-
-def write_number(page: Page, text: str) -> None:
-    """Draw several digits beside each other with a thin pen."""
-    page.locator("#width").fill("5")
-    for i, digit in enumerate(text):
-        write(page, int(digit), ((i + 0.2) / len(text), 0.3, (i + 0.8) / len(text), 0.7))
 
 
 def go_to(page: Page, chapter: str) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from tests import servers
 
 pytestmark = pytest.mark.slow
 
@@ -31,9 +32,7 @@ _SERVER = "http://localhost:8000"
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
     """Return the address of a service that runs in a process of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = servers.free_port()
     address = f"http://127.0.0.1:{port}"
     environment = os.environ | {"DIGITS_PORT": str(port), "DIGITS_LOG_LEVEL": "warning"}
     with subprocess.Popen([sys.executable, "-m", "service", "serve"], cwd=_ROOT, env=environment) as process:

@@ -39,6 +39,12 @@ class RequestContext:
     headers: Mapping[bytes, bytes]
     problem_codes: list[str] = field(default_factory=list)
 
+    @property
+    def content_length(self) -> int:
+        """The declared length of the body in bytes; 0 where none, or no number, is declared."""
+        declared = self.headers.get(b"content-length", b"")
+        return int(declared) if declared.isdigit() else 0
+
 
 def route_path_of(scope: Scope) -> str:
     """Return the path that routes match: the request path without the root path."""

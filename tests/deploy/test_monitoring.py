@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ RULES = [rule for group in yaml.safe_load((FOLDER / "alerts.yaml").read_text())[
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 DASHBOARD = json.loads((FOLDER / "dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-SECONDS = 60
+# Seconds between two looks at Prometheus.
+PAUSE = 0.2
 
 
 def tool(name: str) -> str:
@@ -37,27 +37,11 @@ def tool(name: str) -> str:
     return path
 
 
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until a condition holds."""
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """Return a client of a Prometheus with the rules, which has scraped a service that was sent some requests."""
     program = tool("prometheus")
-    folder, port = tmp_path_factory.mktemp("prometheus"), free_port()
+    folder, port = tmp_path_factory.mktemp("prometheus"), servers.free_port()
     # Shorter intervals than the rules' own, since a test does not wait for minutes.
     rules = re.sub(r"interval: 1m", "interval: 1s", (FOLDER / "alerts.yaml").read_text())
     (folder / "alerts.yaml").write_text(rules)
@@ -84,11 +68,11 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Clien
             try:
                 # A counter needs a sample before the requests and two after them, to have increased.
                 send(address)
-                wait_for(lambda: bool(query(client, "digits_http_requests_total{status='415'}")))
+                servers.wait_for(lambda: bool(query(client, "digits_http_requests_total{status='415'}")), PAUSE)
                 for _ in range(3):
                     send(address)
                     time.sleep(1.5)
-                wait_for(lambda: bool(query(client, "digits:predictions:distance6h")))
+                servers.wait_for(lambda: bool(query(client, "digits:predictions:distance6h")), PAUSE)
                 yield client
             finally:
                 process.terminate()

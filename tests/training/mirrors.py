@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import gzip
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from tests.servers import free_port
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -121,6 +122,4 @@ def serve(contents: Mapping[str, bytes]) -> Iterator[Mirror]:
 
 def unreachable() -> str:
     """Return the address of a mirror that is down: a port that was just free."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}/"
+    return f"http://127.0.0.1:{free_port()}/"

@@ -54,7 +54,5 @@ class Admission:
         """Return the kind of work that the request head promises. A body of unknown length counts as large."""
         if request.path in self.many_paths:
             return Work.MANY
-        content_length = request.headers.get(b"content-length", b"")
-        n_bytes = int(content_length) if content_length.isdigit() else 0
-        is_large = n_bytes > MAX_INLINE_BYTES or b"transfer-encoding" in request.headers
+        is_large = request.content_length > MAX_INLINE_BYTES or b"transfer-encoding" in request.headers
         return Work.LARGE if is_large else Work.SMALL

@@ -44,11 +44,10 @@ class BodyLimits:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        max_bytes = self.max_bytes_by_path.get(request_context_of(scope).path, self.max_bytes)
-        headers = request_context_of(scope).headers
-        encoding = headers.get(b"content-encoding", _IDENTITY).strip().lower()
-        content_length = headers.get(b"content-length", b"")
-        if content_length.isdigit() and int(content_length) > max_bytes:
+        request = request_context_of(scope)
+        max_bytes = self.max_bytes_by_path.get(request.path, self.max_bytes)
+        encoding = request.headers.get(b"content-encoding", _IDENTITY).strip().lower()
+        if request.content_length > max_bytes:
             raise _too_large(max_bytes)
         n_received = 0
         is_complete = False

@@ -1,7 +1,7 @@
 // The chapter on alpha: the recorded study, an alpha at a time. The record is what `digits-train alpha-study` wrote.
 
-import { colours, css, sharpen, signedColour } from "./colour.js"
 import { html } from "./element.js"
+import { mark, paintField } from "./plane.js"
 import { decimal } from "./words.js"
 
 const RECORD = "page/records/alpha.json"
@@ -23,32 +23,13 @@ function paintMoons(canvas, { extent: [left, right, low, high], points, labels }
   if (!width) return
   const n = field.length
   const height = (width * (high - low)) / (right - left)
-  const image = new ImageData(n, n)
-  field.forEach((row, y) =>
-    row.forEach((p, x) => {
-      const value = 2 * p - 1
-      const colour = signedColour(Math.sign(value) * (0.08 + 0.45 * Math.abs(value)), 1)
-      // Rows come from the bottom.
-      image.data.set([...colour, 255], 4 * (n * (n - 1 - y) + x))
-    }),
-  )
-  const small = new OffscreenCanvas(n, n)
-  small.getContext("2d").putImageData(image, 0, 0)
-  const context = sharpen(canvas, width, height)
-  context.drawImage(small, 0, 0, width, height)
+  // Rows of the record come from the bottom.
+  const valueAt = (x, y) => 2 * field[n - 1 - y][x] - 1
+  const context = paintField(canvas, [width, height], n, valueAt, [0.08, 0.45])
   context.lineWidth = 2
-  context.strokeStyle = css(colours().ink)
-  points.forEach(([px, py], i) => {
-    const [x, y, r] = [(width * (px - left)) / (right - left), (height * (high - py)) / (high - low), 4]
-    context.beginPath()
-    if (labels[i]) {
-      context.moveTo(x - r, y - r)
-      context.lineTo(x + r, y + r)
-      context.moveTo(x + r, y - r)
-      context.lineTo(x - r, y + r)
-    } else context.arc(x, y, r, 0, 2 * Math.PI)
-    context.stroke()
-  })
+  points.forEach(([px, py], i) =>
+    mark(context, (width * (px - left)) / (right - left), (height * (high - py)) / (high - low), 4, labels[i]),
+  )
 }
 
 /** What the model that is served was fitted with. */

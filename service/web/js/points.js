@@ -1,6 +1,5 @@
 // The chapter on ten points: the plane with its decision regions, buttons that take steps, and what these did.
 
-import { colours, css, sharpen, signedColour } from "./colour.js"
 import { byId, html, svg } from "./element.js"
 import {
   LEARNING_RATE,
@@ -14,6 +13,7 @@ import {
   slope,
   step,
 } from "./higham.js"
+import { mark, paintField } from "./plane.js"
 import { decimal, short, signed } from "./words.js"
 
 // A start from which the points are learned sooner than from most.
@@ -86,33 +86,15 @@ export function showPoints() {
   function paintPlane() {
     const side = canvas.clientWidth
     if (!side) return
-    const image = new ImageData(GRID, GRID)
-    for (let i = 0; i < GRID * GRID; i += 1) {
-      const [first, second] = forward(parameters, [
-        ((i % GRID) + 0.5) / GRID,
-        1 - (Math.floor(i / GRID) + 0.5) / GRID,
-      ]).at(-1)
-      // Faint, so that the points stand out; the hue is which output is larger, its strength by how much.
-      const value = first - second
-      image.data.set([...signedColour(Math.sign(value) * (0.12 + 0.4 * Math.abs(value)), 1), 255], 4 * i)
+    const valueAt = (column, row) => {
+      const [first, second] = forward(parameters, [(column + 0.5) / GRID, 1 - (row + 0.5) / GRID]).at(-1)
+      return first - second
     }
-    const small = new OffscreenCanvas(GRID, GRID)
-    small.getContext("2d").putImageData(image, 0, 0)
-    const context = sharpen(canvas, side, side)
-    context.drawImage(small, 0, 0, side, side)
+    const context = paintField(canvas, [side, side], GRID, valueAt, [0.12, 0.4])
     context.lineWidth = 3
-    context.strokeStyle = css(colours().ink)
     POINTS.forEach(([x, y], k) => {
       const [left, top, r] = [x * side, (1 - y) * side, 7]
-      context.beginPath()
-      if (TARGETS[k][0]) context.arc(left, top, r, 0, 2 * Math.PI)
-      else {
-        context.moveTo(left - r, top - r)
-        context.lineTo(left + r, top + r)
-        context.moveTo(left + r, top - r)
-        context.lineTo(left - r, top + r)
-      }
-      context.stroke()
+      mark(context, left, top, r, !TARGETS[k][0])
       if (last?.k !== k) return
       context.beginPath()
       context.arc(left, top, r + 7, 0, 2 * Math.PI)

@@ -7,7 +7,6 @@ import os
 import re
 import runpy
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -21,6 +20,7 @@ from service import __version__
 from service.cli.main import main
 from service.model import artifact
 from service.settings import Settings, bundled_model
+from tests import servers
 
 pytestmark = pytest.mark.slow
 
@@ -185,9 +185,7 @@ def own_signals() -> Iterator[None]:
 @pytest.mark.usefixtures("own_signals", "own_logs")
 def test_serve_answers_until_sigterm(monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     """The service uses the configured port and model, and returns status 0 after SIGTERM."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = servers.free_port()
     monkeypatch.setenv("DIGITS_PORT", str(port))
     monkeypatch.setenv("DIGITS_MODEL", str(tiny_model))
     monkeypatch.setenv("DIGITS_LOG_LEVEL", "critical")

@@ -7,7 +7,7 @@ import logging
 import socket
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
@@ -156,14 +156,6 @@ def test_slow_connection_gets_more_time_for_a_large_body(slow_body_port: int) ->
     assert response.startswith(b"HTTP/1.1 200 ")
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    """Wait until the condition holds. Fails after a minute."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_disconnect_frees_the_body(slow_body_port: int, caplog: pytest.LogCaptureFixture) -> None:
     """No memory of the body remains, and the log has status 499."""
     caplog.set_level(logging.INFO, "service")
@@ -171,8 +163,8 @@ def test_disconnect_frees_the_body(slow_body_port: int, caplog: pytest.LogCaptur
     tracemalloc.start()
     with connect(slow_body_port) as connection:
         connection.sendall(HEAD % 10_000_000 + bytes(8_000_000))
-        wait_for(lambda: tracemalloc.get_traced_memory()[0] > 7_000_000)
-    wait_for(lambda: "POST /predict 499" in caplog.messages)
+        servers.wait_for(lambda: tracemalloc.get_traced_memory()[0] > 7_000_000)
+    servers.wait_for(lambda: "POST /predict 499" in caplog.messages)
     gc.collect()
     n_left, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

@@ -72,6 +72,12 @@ HIGHAM = """async (parameters) => {
   const { POINTS, TARGETS, cost, backpropagate } = await import("./page/js/higham.js")
   return [POINTS, TARGETS, cost(parameters), POINTS.map((x, k) => backpropagate(parameters, x, TARGETS[k]))]
 }"""
+# A busy browser draws seldom, and calls an IntersectionObserver after it has drawn.
+GO_TO = """async (chapter) => {
+  chapter.scrollIntoView({ behavior: "instant" })
+  for (let i = 0; i < 3; i += 1) await new Promise(requestAnimationFrame)
+  await new Promise((resolve) => { setTimeout(resolve, 0) })
+}"""
 QUEUE = """async () => {
   const { makeQueue } = await import("./page/js/queue.js")
   const asked = [], done = [], open = []
@@ -132,8 +138,8 @@ def page(browser: Browser, service: str) -> Iterator[Page]:
 
 
 def go_to(page: Page, chapter: str) -> None:
-    """Bring a chapter to the top of the screen, so that what it needs is fetched."""
-    page.locator(chapter).evaluate("(chapter) => chapter.scrollIntoView({ behavior: 'instant' })")
+    """Bring a chapter to the top of the screen, and wait until the page has noticed it: what it needs is fetched."""
+    page.locator(chapter).evaluate(GO_TO)
 
 
 def numbers_in(text: str) -> list[float]:
@@ -542,7 +548,6 @@ def test_other_networks_are_shown_too(
         expect(page.locator("#bars .best")).to_have_count(1)
         for chapter in ("#network", "#units", "#scores", "#why", "#mistakes"):
             go_to(page, chapter)
-            page.wait_for_timeout(100)
 
         expect(page.locator("#units-title")).to_have_text(units)
         expect(page.locator("#graph .answer-node, #graph [data-layer='1']").first).to_be_visible()

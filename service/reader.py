@@ -20,7 +20,7 @@ import numpy.typing as npt
 from service.classifier import Classifier, Prediction, result_or_error
 from service.errors import PictureError
 from service.images.components import Box
-from service.images.cuts import Segment, cut, find_segments, find_whole
+from service.images.cuts import Segment, cut, find_segments, find_whole, may_be_one
 from service.images.decoding import Picture
 from service.images.lines import Fragment
 from service.images.pages import READING_SIDE, Candidate, Page, find_candidates
@@ -217,8 +217,9 @@ class Reader:
         first = next((page for page in (candidate.page() for candidate in candidates) if page is not None), None)
         if first is None:
             return None
-        best, share, unread = None, self._share_of_whole(first), []
-        if share > _PROMISING:
+        best, unread = None, []
+        share, undecided = self._share_of_whole(first)
+        if share + undecided > _PROMISING:
             best = self._read_page(first, length, deadline)
             if best.share > _CREDIBLE and best.has_length:
                 return best
@@ -228,7 +229,7 @@ class Reader:
         for candidate, margin in _alternatives(candidates, first.candidate, share):
             page = candidate.page() if self._now() < deadline else None
             if page is not None:
-                unread.append((self._share_of_whole(page) - margin, margin, page))
+                unread.append((self._share_of_whole(page)[0] - margin, margin, page))
         unread.sort(key=lambda other: -other[0])
         for _, margin, page in [other for rank, other in enumerate(unread) if rank < _MAX_READ or other[2] is first]:
             if best is None or self._now() < deadline:
@@ -237,14 +238,18 @@ class Reader:
                     best = found
         return best
 
-    def _share_of_whole(self, page: Page) -> float:
-        """Return the share of a page's ink that is read as digits where no fragment is cut, 0..1, of the heaviest."""
+    def _share_of_whole(self, page: Page) -> tuple[float, float]:
+        """Return the share of a page's ink that is read as digits where no fragment is cut, 0..1, of the heaviest.
+
+        Returns also the share of what is so wide that only cuts can tell, such as touching digits.
+        """
         fragments = [(fragment, line.height) for line in page.lines for fragment in line.fragments]
         heaviest = sorted(fragments, key=lambda one: -one[0].ink)[:_MAX_WHOLE]
         segments = [segment for one, height in heaviest for segment in find_whole([one], height, page.strength)]
         certainties = _certainties(*self._classify(segments))
         ink = sum(fragment.ink for fragment, _ in heaviest)
-        return float(np.dot(certainties, [segment.ink for segment in segments])) / max(ink, 1)
+        joined = sum(fragment.ink for fragment, height in heaviest if not may_be_one(fragment, height))
+        return float(np.dot(certainties, [segment.ink for segment in segments])) / max(ink, 1), joined / max(ink, 1)
 
     def _read_page(self, page: Page, length: int | None, deadline: float, margin: float = 0.0) -> _PageReading:
         candidates: list[tuple[float, list[Fragment], list[Segment]]] = []

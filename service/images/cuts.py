@@ -70,8 +70,13 @@ def find_whole(
     return [
         _segment(fragments, number, number + 1, one.box, strength)
         for number, one in enumerate(fragments)
-        if narrowest <= one.box.width <= _MAY_BE_ONE * height and one.box.longer >= _MIN_SIDE * height
+        if narrowest <= one.box.width and may_be_one(one, height) and one.box.longer >= _MIN_SIDE * height
     ]
+
+
+def may_be_one(fragment: Fragment, height: float) -> bool:
+    """Return whether a fragment is narrow enough for one digit, on a line whose digits have this height in pixels."""
+    return fragment.box.width <= _MAY_BE_ONE * height
 
 
 def cut(line: Line, strength: ByteArray, uncut: Collection[int] = ()) -> list[Fragment]:

@@ -8,6 +8,7 @@ for a digit beside the others. Out of scope: where a fragment is cut, and which 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -69,10 +70,12 @@ _MAX_HEAVY = 64
 # A large fragment is on a line where it shares this share of the rows of the last ones.
 _SAME_LINE = 0.4
 # A small fragment belongs to a large one no further away than the first, and above or below it no further than the
-# others: a flag may be higher than its digit, while what is below it is an underline.
+# others: a flag may be higher than its digit, while what is below it is an underline. One that is at least as high as
+# the last may be a flat digit on its own, whatever the gap; a hyphen is lower.
 _SMALL_GAP = 0.3
 _ABOVE = 0.25
 _BELOW = 0.1
+_MIN_FLAT = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,7 +274,7 @@ def _lines(fragments: list[Fragment], height: float) -> list[Line]:
         boxes = np.array([fragment.box for fragment in large])
         for fragment in small:
             gaps = _gaps(fragment.box, boxes, height)
-            if gaps.min() < _SMALL_GAP * height:
+            if gaps.min() < (math.inf if fragment.box.height >= _MIN_FLAT * height else _SMALL_GAP * height):
                 lines[line_of[int(gaps.argmin())]].append(fragment)
     for line in lines:
         line.sort(key=lambda f: f.box.left + f.box.right)

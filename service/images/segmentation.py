@@ -99,9 +99,11 @@ _UNDERLINE_BAND = 0.15
 _UNDERLINE_COVERED = 0.7
 
 # Another digit beside the digit has at least this share of its ink and its mean ink, and between this share of its size
-# and the inverse. They have this share of their rows or columns in common, and side by side hardly any columns.
-_OTHER_INK = 0.2
-_OTHER_DENSITY = 0.6
+# and the inverse. They have this share of their rows or columns in common, and side by side hardly any columns. Two
+# components of the digit that may be two digits have at least the second share of the heaviest one's ink.
+_OTHER_INK = 0.12
+_PART_INK = 0.2
+_OTHER_DENSITY = 0.5
 _OTHER_SIZE = 0.6
 _IN_LINE = 0.4
 _SIDE_BY_SIDE = 0.25
@@ -206,18 +208,16 @@ def shows_several(components: Components, chosen: npt.NDArray[np.bool_]) -> bool
     own = np.flatnonzero(chosen).tolist()
     main = max(own, key=lambda number: components.intensity_sum[number])
     digit = _bounding_box(components, chosen)
-    min_ink, min_density = _OTHER_INK * components.intensity_sum[main], _OTHER_DENSITY * components.density(main)
-    heavy = np.flatnonzero(components.intensity_sum > min_ink).tolist()
-    parts = [components.boxes[number] for number in heavy if chosen[number]]
+    ink, min_density = components.intensity_sum, _OTHER_DENSITY * components.density(main)
+    parts = [components.boxes[number] for number in own if ink[number] > _PART_INK * ink[main]]
     if any(_stand_apart(*pair) for pair in combinations(parts, 2)):
         return True
     return any(
-        not chosen[number]
-        and components.border_fraction[number] == 0
+        components.border_fraction[number] == 0
         and _is_beside(components.boxes[number], digit)
         and components.density(number) > min_density
         and not is_printed_box(components, number)
-        for number in heavy
+        for number in np.flatnonzero(~chosen & (ink > _OTHER_INK * ink[main])).tolist()
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import reduce
@@ -15,8 +15,9 @@ from PIL import Image
 import service.reader
 from service.classifier import Classifier, Prediction, Stage
 from service.errors import NoInk, UnsupportedFormat
+from service.images import pages
 from service.images.components import Box
-from service.images.pages import READING_SIDE
+from service.images.pages import READING_SIDE, Candidate
 from service.model.artifact import Artifact
 from service.model.calibration import ReadingCalibration
 from service.model.network import Layer, Network
@@ -149,6 +150,20 @@ def test_turned_pages_are_read(reader: Reader, n_quarters: int) -> None:
     rows, columns = (np.flatnonzero(turned.any(axis=axis)) for axis in (1, 0))
     assert 2 >= closeness(Box(rows[0], columns[0], rows[-1] + 1, columns[-1] + 1), reading.lines[0].digits[0].box)
     assert turned.shape == reading.size
+
+
+def test_touching_digits_need_no_other_page(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digits that only cuts can part are no reason to turn the page: lying on their side, some look like an 8."""
+    looked_at = []
+
+    def find_candidates(pixels: ByteArray) -> Iterator[Candidate]:
+        for candidate in pages.find_candidates(pixels):
+            looked_at.append(candidate)
+            yield candidate
+
+    monkeypatch.setattr("service.reader.find_candidates", find_candidates)
+
+    assert ("473258", 1) == (read(reader, TOUCHING.pixels).text, len(looked_at))
 
 
 @pytest.mark.parametrize(("orientation", "n_quarters"), [(3, 2), (6, 1), (8, 3)])

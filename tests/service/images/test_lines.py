@@ -216,6 +216,21 @@ def test_flag_belongs_to_the_digit_beside_it() -> None:
     assert (4, 5) == (len(first.fragments), len(second.fragments))
 
 
+def test_flat_digit_is_on_its_line_whatever_the_gap() -> None:
+    """What is a third as high as the digits may be a flat 2 or 5; a hyphen is lower."""
+    writing = Writing(("4   7",))
+    pixels = writing.pixels
+    middle = writing.box(0, 0).top + writing.height // 2
+    pixels[middle - 11 : middle + 11, 135:165] = 0
+
+    (line,) = lines_of(pixels)
+    pixels[middle - 11 : middle + 11, 135:165] = 255
+    pixels[middle - 4 : middle + 4, 135:165] = 0
+
+    assert [60, 22, 60] == pytest.approx([box.height for box in boxes_of(line)], abs=5)
+    assert_lines_are(lines_of(pixels), writing)
+
+
 def test_dot_far_from_digits_is_on_no_line() -> None:
     """A small fragment between two columns, or between two lines, belongs to none."""
     writing = Writing(("4   7",))

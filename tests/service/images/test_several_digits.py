@@ -15,11 +15,14 @@ from tests.pictures import draw, encode
 INK, PAPER = 30, 230
 
 
-def arranged(*digits: tuple[int, int, int, int], size: tuple[int, int] = (400, 300)) -> ByteArray:
+def arranged(
+    *digits: tuple[int, int, int, int], size: tuple[int, int] = (400, 300), pen: float = 0.06, ink: int = INK
+) -> ByteArray:
     """Return a picture, uint8 (height, width), of digits, each (digit, left, top, height)."""
     picture = np.full((size[1], size[0]), PAPER, np.uint8)
     for digit, left, top, height in digits:
-        part = np.asarray(draw(digit, size=(height * 3 // 4, height), box=(0.1, 0.05, 0.9, 0.95), ink=INK, paper=PAPER))
+        shape = (height * 3 // 4, height)
+        part = np.asarray(draw(digit, size=shape, box=(0.1, 0.05, 0.9, 0.95), width=pen, ink=ink, paper=PAPER))
         there = picture[top : top + height, left : left + part.shape[1]]
         np.minimum(there, part[: there.shape[0], : there.shape[1]], out=there)
     return picture
@@ -34,6 +37,7 @@ PAIRS = {
     "small and far apart": arranged((6, 30, 100, 22), (9, 300, 100, 22)),
     "tiny": arranged((6, 100, 300, 40), (9, 200, 300, 40), size=(1200, 900)),
     "light on dark": 255 - arranged((4, 60, 100, 100), (2, 150, 100, 100)),
+    "bold and thin": np.minimum(arranged((8, 60, 100, 100), pen=0.15), arranged((1, 200, 100, 100), pen=0.06, ink=60)),
 }
 
 

@@ -25,9 +25,10 @@ PROCESSORS := $(shell $(VENV_DEV)/bin/python -c 'import os; print(len(os.sched_g
 # Many tests wait for servers and browsers, so there are more workers than processors. Those of make quick do not wait.
 WORKERS ?= $(shell echo $$((2 * $(PROCESSORS))))
 quick: WORKERS = $(PROCESSORS)
-# A module's tests run in one worker, which makes its fixtures once. One thread a worker: more of them only fight for the
-# processors.
-PYTEST = OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+# A module's tests run in one worker, which makes its fixtures once, in the order of tests/conftest.py. One thread a
+# worker: more of them only fight for the processors.
+PYTEST = OPENBLAS_NUM_THREADS=1 $(VENV_DEV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile \
+	--no-loadscope-reorder
 
 # With COVERAGE=1 it also measures coverage, and fails below 100 %.
 test: lint

@@ -51,7 +51,7 @@ def test_responses_conform_to_the_openapi_document(served: dict[str, Any], label
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
         pytest.skip("without parameters and body there are no invalid requests")
 
-    @settings(max_examples=15, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @settings(max_examples=8, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
     @given(case=operation.as_strategy(generation_mode=mode), exists=st.booleans())
     def check(case: Case[Any], *, exists: bool) -> None:
         if exists:  # random path parameters would name no existing model or layer

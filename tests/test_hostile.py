@@ -15,7 +15,7 @@ from service.types import FORMATS
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_hostile_requests_cause_no_internal_error(tiny_client: TestClient, kind: str, seed: int) -> None:
     """Every response is below 500, and every error has a reason."""

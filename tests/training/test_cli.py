@@ -312,11 +312,3 @@ def test_commands_start_without_scikit_learn() -> None:
     finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert "False" == finished.stdout.strip()
-
-
-def test_lecture_is_reproduced(mnist_directory: Path) -> None:
-    """The lecture's recipe on the real MNIST has the lecture's accuracies, 0.9868 and 0.9700."""
-    assert 0 == main(["fit", "--recipe", "lecture", "--data", str(mnist_directory)])
-
-    figures = artifact.load(Path("lecture.safetensors")).metadata.figures
-    assert pytest.approx({"training_accuracy": 0.9868, "test_accuracy": 0.9700}, abs=1e-3) == figures

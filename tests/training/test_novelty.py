@@ -35,8 +35,8 @@ def network(augmented_fit: Reported) -> Network:
 
 @pytest.fixture(scope="module")
 def digits() -> Digits:
-    """Return 1,000 digits: 200, as the tiny MNIST has, are too few for a detector."""
-    return draw_digits(1000, seed=8)
+    """Return 500 digits: 200, as the tiny MNIST has, are too few for a detector."""
+    return draw_digits(500, seed=8)
 
 
 @pytest.fixture(scope="module")

@@ -141,7 +141,7 @@ def test_errors_are_rows_of_csv(unanswerable: list[Path], seven: Path, capsys: p
 
 
 @pytest.mark.usefixtures("tiny_model_is_set")
-@pytest.mark.parametrize("command", [["predict"], ["read"], ["read", "--length", "1"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["predict"], ["read", "--length", "1"]], ids=" ".join)
 def test_output_does_not_depend_on_the_predictor(
     scans: Path, address: str, capfd: pytest.CaptureFixture[str], command: list[str]
 ) -> None:

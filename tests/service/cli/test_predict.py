@@ -68,8 +68,7 @@ def test_predict_prints_csv(seven: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert f"file,digit,confidence,verdict,novelty,error\n{row},\n" == table
 
 
-@pytest.mark.parametrize("command", ["predict", "read"])
-@pytest.mark.parametrize("with_url", [False, True])
+@pytest.mark.parametrize(("command", "with_url"), [("predict", False), ("read", True)])
 def test_dash_reads_standard_input(seven: Path, address: str, command: str, *, with_url: bool) -> None:
     """A pipe, in this process and with --url."""
     arguments = [sys.executable, "-m", "service", command, "--json", "-", *(["--url", address] if with_url else [])]

@@ -149,8 +149,7 @@ def test_killed_worker_is_replaced(tiny_model: Path) -> None:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-@pytest.mark.parametrize("workers", ["1", "2"])
-@pytest.mark.parametrize("host", ["::", "127.0.0.1,::1"])
+@pytest.mark.parametrize(("host", "workers"), [("::", "1"), ("127.0.0.1,::1", "2")])
 def test_service_answers_on_ipv6_and_ipv4(tiny_model: Path, log: Path, host: str, workers: str) -> None:
     """With one process and with several, and the log has the addresses in one line."""
     variables = {"DIGITS_MODEL": str(tiny_model), "DIGITS_HOST": host, "DIGITS_WORKERS": workers}

@@ -188,6 +188,20 @@ def test_drawn_numbers_are_read(page: Page) -> None:
         assert all(text.endswith("%") for text in page.locator("#numbers-list span").all_text_contents())
 
 
+def test_digits_that_touch_are_a_number(page: Page) -> None:
+    """They are one component, which is no digit; what is no number either stays what it is."""
+    page.get_by_role("button", name="Clear").click()
+    page.locator("#width").fill("8")
+    for i, digit in enumerate((5, 8)):
+        write(page, digit, (0.1 + 0.235 * i, 0.3, 0.4 + 0.235 * i, 0.75))
+    verdict(page).to_have_text("I see two digits: 5 and 8")
+    expect(page.locator("#softmax .best th")).to_have_text("5")
+
+    page.locator("#samples button").last.click()
+
+    verdict(page).to_have_text("This does not look like a digit")
+
+
 def test_a_digit_of_a_number_goes_through_the_explanation(page: Page) -> None:
     """The first one does at once, any other when its box or its button is tapped; a new drawing ends it."""
     page.get_by_role("button", name="Clear").click()

@@ -190,11 +190,13 @@ function show(reading, question) {
   // only its digits are taken through the network.
   clearTimeout(settling)
   const isNumber = !question.of && reading.answer.verdict === "several_digits"
+  // Digits that touch are one component, and unlike any digit.
+  const mayBeNumber = isNumber || (!question.of && reading.answer.verdict === "not_a_digit")
   if (!isNumber) settling = setTimeout(elaborate, question.strokes ? REST : 0)
   if (!question.final) return
   graph.flow()
   program(whole)
-  if (isNumber) read(question)
+  if (mayBeNumber) read(question)
 }
 
 /** Shows what the chapters that are near need beside the answer. */
@@ -249,13 +251,17 @@ async function linearize() {
   }
 }
 
-/** Several digits: which ones, and where, is the answer of /read. The first is taken through the explanation. */
+/**
+ * Several digits: which ones, and where, is the answer of /read. The first is taken through the explanation. Of what is
+ * no digit by itself, only a clear reading counts.
+ */
 async function read(question) {
   try {
     const found = await client.read(question.blob)
     // The drawing may have gone on in the meantime.
     if (asked !== question || shown?.question !== question) return
-    if (digitsOf(found).length < 2) return elaborate()
+    const counts = shown.reading.answer.verdict === "several_digits" || found.verdict === "clear"
+    if (!counts || digitsOf(found).length < 2) return elaborate()
     number = { found, question, chosen: 0 }
     // What this browser cannot show, it cannot cut either.
     if (question.canvas) return choose(0)

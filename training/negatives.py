@@ -75,10 +75,14 @@ def _several_digits(digits: Digits, rng: np.random.Generator) -> Images:
     for image in images:
         turned = image.T if is_column else image
         columns = np.flatnonzero(turned.any(axis=0))
-        # As people write: not exactly on one line, and up to three pixels apart.
-        lifted = np.roll(turned, rng.integers(-2, 3), axis=0)
-        gap = np.zeros((IMAGE_SIDE, rng.integers(0, 4)), np.uint8)
-        row = np.hstack([row, gap, lifted[:, columns[0] : columns[-1] + 1]])
+        # As people write: not exactly on one line, and from an overlap of two pixels to a gap of three.
+        lifted = np.roll(turned, rng.integers(-2, 3), axis=0)[:, columns[0] : columns[-1] + 1]
+        start = max(0, row.shape[1] + rng.integers(-2, 4))
+        longer = np.zeros((IMAGE_SIDE, max(row.shape[1], start + lifted.shape[1])), np.uint8)
+        longer[:, : row.shape[1]] = row
+        part = longer[:, start : start + lifted.shape[1]]
+        np.maximum(part, lifted, out=part)
+        row = longer
     return _normalized((row.T if is_column else row) / 255)
 
 

@@ -25,10 +25,12 @@ _N_DIGITS = (2, 5)
 _GAPS = ((-3, 1), (1, 4), (4, 12))
 _GAP_SHARES = (0.6, 0.25, 0.15)
 # A segment is one digit where it has this share of the digit's ink, and this share of its own ink is the digit's. It is
-# something else where it has less than the second shares. What lies between is left out.
+# something else where it has less than the second shares, or more than the last share of a second digit, such as a thin
+# 1 that touches a 6. What lies between is left out.
 _WHOLE = 0.9
 _PART = 0.72
 _IMPURE = 0.78
+_SECOND = 0.6
 # Segments that are no digit, for each that is one.
 _OTHERS_PER_DIGIT = 2.5
 
@@ -77,10 +79,11 @@ def _segments_of(ink: FloatArray) -> tuple[list[FloatArray], list[FloatArray]]:
         for segment in find_segments(fragments, line.height, page.strength):
             shares = inks[segment.start : segment.stop].sum(axis=0)
             digit = int(shares.argmax())
-            share_of_digit, share_of_segment = shares[digit] / totals[digit], shares[digit] / max(shares.sum(), 1)
-            if min(share_of_digit, share_of_segment) > _WHOLE:
+            shares_of_digits, share_of_segment = shares / totals, shares[digit] / max(shares.sum(), 1)
+            has_second = (np.delete(shares_of_digits, digit) > _SECOND).any()
+            if min(shares_of_digits[digit], share_of_segment) > _WHOLE and not has_second:
                 whole.append(segment.pixels)
-            elif share_of_digit < _PART or share_of_segment < _IMPURE:
+            elif shares_of_digits[digit] < _PART or share_of_segment < _IMPURE or has_second:
                 others.append(segment.pixels)
     return whole, others
 

@@ -99,14 +99,16 @@ _UNDERLINE_BAND = 0.15
 _UNDERLINE_COVERED = 0.7
 
 # Another digit beside the digit has at least this share of its ink and its mean ink, and between this share of its size
-# and the inverse. They have this share of their rows or columns in common, and side by side hardly any columns. Two
-# components of the digit that may be two digits have at least the second share of the heaviest one's ink.
+# and the inverse. They have this share of their rows or columns in common, and side by side hardly any columns. What is
+# above or below has at least the last share of the digit's height. Two components of the digit that may be two digits
+# have at least the second share of the heaviest one's ink.
 _OTHER_INK = 0.12
 _PART_INK = 0.2
 _OTHER_DENSITY = 0.5
 _OTHER_SIZE = 0.6
 _IN_LINE = 0.4
 _SIDE_BY_SIDE = 0.25
+_MIN_STACKED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,7 +231,7 @@ def _is_beside(other: Box, digit: Box) -> bool:
         return False
     rows, columns = _overlap(other, digit)
     in_row = rows >= _IN_LINE * min(other.height, digit.height)
-    in_column = columns >= _IN_LINE * min(other.width, digit.width) and other.height >= _OTHER_SIZE * digit.height
+    in_column = columns >= _IN_LINE * min(other.width, digit.width) and other.height >= _MIN_STACKED * digit.height
     return (in_row and columns <= _SIDE_BY_SIDE * min(other.width, digit.width)) or (in_column and rows <= 0)
 
 

@@ -133,9 +133,10 @@ def test_several_digits_are_in_a_row_or_column(monkeypatch: pytest.MonkeyPatch) 
     # Three side by side are half as wide again as high.
     assert 0.18 < np.mean(widths > 1.3 * heights) < 0.4
     counts = np.bincount([label(image > 128)[1] for image in rows], minlength=4)
-    # A gap of 0 pixels joins two blocks.
+    # Blocks that touch or overlap are joined, half of the pairs.
+    assert counts[1] > 50
     assert counts[2] > 50
-    assert counts[3] > 15
+    assert counts[3] > 5
     assert not counts[4:].any()
 
 

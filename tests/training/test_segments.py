@@ -106,3 +106,18 @@ def test_same_numbers_make_the_same_segments() -> None:
 
     np.testing.assert_array_equal(first.digits, again.digits)
     np.testing.assert_array_equal(first.others, again.others)
+
+
+def test_digit_with_a_thin_one_beside_it_is_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A segment with nearly all ink of one digit is no digit where it has a second one, however little ink that has."""
+    thin = np.zeros((28, 28), np.float32)
+    thin[4:24, 14] = 255
+    left = place(DIGITS.images[3].astype(np.float32), 200, 15)
+    ink = np.stack([left, place(thin, 200, int(np.flatnonzero(left.any(axis=0))[-1]) + 1)])
+
+    whole, others = module._segments_of(ink)  # noqa: SLF001 - as above
+    monkeypatch.setattr(module, "_SECOND", 1.0)
+    _, former_others = module._segments_of(ink)  # noqa: SLF001 - as above
+
+    assert len(others) > len(former_others)
+    assert not any(np.array_equal(image, other) for image in whole for other in others)

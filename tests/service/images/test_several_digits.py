@@ -37,6 +37,12 @@ PAIRS = {
     "small and far apart": arranged((6, 30, 100, 22), (9, 300, 100, 22)),
     "tiny": arranged((6, 100, 300, 40), (9, 200, 300, 40), size=(1200, 900)),
     "light on dark": 255 - arranged((4, 60, 100, 100), (2, 150, 100, 100)),
+    "above a flat one": np.vstack(
+        [
+            arranged((6, 150, 20, 110), size=(400, 150)),
+            np.asarray(draw(0, size=(400, 150), box=(0.38, 0.1, 0.66, 0.43), width=0.03, ink=INK, paper=PAPER)),
+        ]
+    ),
     "bold and thin": np.minimum(arranged((8, 60, 100, 100), pen=0.15), arranged((1, 200, 100, 100), pen=0.06, ink=60)),
 }
 

@@ -33,7 +33,7 @@ from training.report import N_STEPS, corrupted_error, measure, not_clear, refere
 KINDS = ["figures", "scribbles", "several digits", "turned digits", "blobs", "noise", "stripes"]
 N_TEST = 40
 # Fewer than there are test digits, so that they are sampled.
-N_CORRUPTED = 7
+N_CORRUPTED = 13
 
 
 @dataclass(frozen=True, eq=False)

@@ -274,7 +274,8 @@ def _lines(fragments: list[Fragment], height: float) -> list[Line]:
         boxes = np.array([fragment.box for fragment in large])
         for fragment in small:
             gaps = _gaps(fragment.box, boxes, height)
-            if gaps.min() < (math.inf if fragment.box.height >= _MIN_FLAT * height else _SMALL_GAP * height):
+            may_be_flat_digit = fragment.box.height >= _MIN_FLAT * height
+            if gaps.min() < (math.inf if may_be_flat_digit else _SMALL_GAP * height):
                 lines[line_of[int(gaps.argmin())]].append(fragment)
     for line in lines:
         line.sort(key=lambda f: f.box.left + f.box.right)
